@@ -1,0 +1,148 @@
+"""Cell centres, cell sizes and the maps between index, coordinate and scale.
+
+A field of n cells along an axis covers the extent [-1, 1]; cell i is centred at
+(2 i + 1) / n - 1. Every coordinate of the package comes from this file. Order
+is (y, x), rows first.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+
+class Axes(NamedTuple):
+  """A regular window of query points, one coordinate vector per axis.
+
+  Attributes:
+    y: row coordinates in [-1, 1], [b H] or [H].
+    x: column coordinates in [-1, 1], [b W] or [W].
+  """
+
+  y: Array
+  x: Array
+
+
+Coords = Axes | Array
+
+
+def axis_centers(n: int) -> np.ndarray:
+  """Returns the n cell centres of one axis, [n] float32 in (-1, 1)."""
+  if n < 1:
+    raise ValueError(f"an axis needs at least one cell, got {n}")
+  return ((2.0 * np.arange(n) + 1.0) / n - 1.0).astype(np.float32)
+
+
+def axes(shape: tuple[int, int]) -> Axes:
+  """Returns the cell centres of an H x W grid as `Axes` of [H] and [W]."""
+  height, width = shape
+  return Axes(axis_centers(height), axis_centers(width))
+
+
+def cell_centers(shape: tuple[int, int]) -> np.ndarray:
+  """Returns the cell centres of an H x W grid, [H W 2] in (y, x) order."""
+  return np.asarray(dense(axes(shape)))
+
+
+def cell_size(shape: tuple[float, float]) -> np.ndarray:
+  """Returns the size of one cell of an H x W grid, [2] = (2/H, 2/W).
+
+  H and W may be fractional: a window that covers 97.3 fine cells has cells of
+  size 2/97.3 of its extent.
+  """
+  return (2.0 / np.asarray(shape, np.float64)).astype(np.float32)
+
+
+def dense(coords: Coords) -> Array:
+  """Returns query points as an array [(b) H W 2]; arrays pass unchanged."""
+  if not isinstance(coords, Axes):
+    return coords
+  xp = np if isinstance(coords.y, np.ndarray) else jnp
+  height, width = coords.y.shape[-1], coords.x.shape[-1]
+  shape = coords.y.shape[:-1] + (height, width)
+  y = xp.broadcast_to(coords.y[..., :, None], shape)
+  x = xp.broadcast_to(coords.x[..., None, :], shape)
+  return xp.stack([y, x], axis=-1)
+
+
+def batched(coords: Coords, batch: int) -> Coords:
+  """Gives query points a leading batch axis where they have none."""
+  if isinstance(coords, Axes):
+    return Axes(*(_with_batch(v, 1, batch) for v in coords))
+  return _with_batch(coords, 3, batch)
+
+
+def _with_batch(values: Array, rank: int, batch: int) -> Array:
+  if values.ndim == rank:
+    return jnp.broadcast_to(values, (batch, *values.shape))
+  if values.ndim != rank + 1 or values.shape[0] not in (1, batch):
+    raise ValueError(
+        f"query points of shape {values.shape} do not fit a batch of {batch}"
+    )
+  return jnp.broadcast_to(values, (batch, *values.shape[1:]))
+
+
+def query_shape(coords: Coords) -> tuple[int, int]:
+  """Returns (H, W), the shape in which the query points are arranged."""
+  if isinstance(coords, Axes):
+    return coords.y.shape[-1], coords.x.shape[-1]
+  return coords.shape[-3], coords.shape[-2]
+
+
+def to_index(coord: Array, n: int) -> Array:
+  """Returns the fractional cell index of a coordinate: centre i maps to i."""
+  return ((coord + 1.0) * n - 1.0) / 2.0
+
+
+def to_coord(index: Array, n: float) -> Array:
+  """Returns the coordinate of a fractional cell index, `to_index` undone."""
+  return (2.0 * index + 1.0) / n - 1.0
+
+
+def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+  """Returns the shape `scale` times finer, each side rounded to a cell.
+
+  Raises:
+    ValueError: `scale` is below 1 or not finite.
+  """
+  if not np.isfinite(scale) or scale < 1:
+    raise ValueError(f"scale must be a finite number of at least 1, got {scale}")
+  return tuple(int(np.floor(n * scale + 0.5)) for n in shape)
+
+
+def coarse_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+  """Returns the shape `scale` times coarser, each side rounded, at least 1."""
+  if not np.isfinite(scale) or scale < 1:
+    raise ValueError(f"scale must be a finite number of at least 1, got {scale}")
+  return tuple(max(1, int(np.floor(n / scale + 0.5))) for n in shape)
+
+
+def scale_of(cell: Array, shape: tuple[int, int]) -> Array:
+  """Returns how many query cells fit in one cell of the input, (y, x), [.. 2].
+
+  Args:
+    cell: size of a query cell, [.. 2].
+    shape: (h, w) of the input field.
+  """
+  return (2.0 / np.asarray(shape, np.float32)) / cell
+
+
+def window(
+    start: float, count: int, extent_start: float, extent: float
+) -> np.ndarray:
+  """Returns coordinates of fine cells relative to a window of the fine grid.
+
+  Args:
+    start: index of the first fine cell asked for.
+    count: how many contiguous fine cells.
+    extent_start: fine index at which the window begins (its left cell edge).
+    extent: length of the window in fine cells, fractional allowed.
+
+  Returns:
+    [count] float32; a cell centred within the window lies in (-1, 1).
+  """
+  centers = start + np.arange(count) + 0.5 - extent_start
+  return (2.0 * centers / extent - 1.0).astype(np.float32)
