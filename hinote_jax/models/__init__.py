@@ -1,0 +1,45 @@
+"""The zoo: every model is built by name and called alike.
+
+    module = models.build("hinote", size="S", channels=1)
+    variables = module.init(key, lowres, coords, cell)
+    highres = module.apply(variables, lowres, coords, cell)  # [b H W c]
+
+`lowres` is [b h w c]; `coords` is `grids.Axes` or [(b) H W 2]; `cell` is [b 2].
+Every module has a field `periodic`, (y, x), which `clone` may change.
+"""
+
+import difflib
+import importlib
+
+from flax import linen as nn
+
+_FACTORIES = {
+    "hinote": "hinote:build",
+    "nearest": "interpolation:nearest",
+    "bilinear": "interpolation:bilinear",
+    "bicubic": "interpolation:bicubic",
+    "lanczos": "interpolation:lanczos",
+    "spectral": "interpolation:spectral",
+}
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
+
+
+def names() -> tuple[str, ...]:
+  """Returns the names `build` knows, sorted."""
+  return tuple(sorted(_FACTORIES))
+
+
+def build(name: str, **kwargs) -> nn.Module:
+  """Returns the model called `name`, made from keyword arguments.
+
+  Raises:
+    ValueError: the name is unknown; the message says which is nearest.
+    TypeError: the model takes no such argument.
+  """
+  if name not in _FACTORIES:
+    close = difflib.get_close_matches(name, _FACTORIES, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"unknown model {name!r}{hint} Known: {', '.join(names())}")
+  module, factory = _FACTORIES[name].split(":")
+  module = importlib.import_module(f"hinote_jax.models.{module}")
+  return getattr(module, factory)(**kwargs)

@@ -1,0 +1,106 @@
+"""The band-limited hierarchy: levels of Galerkin blocks joined by sinc filters.
+
+Works on any grid of any size: the encoder's (`domain="grid"`) or the query
+window's (`domain="queries"`).
+"""
+
+from collections.abc import Sequence
+from typing import Callable
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hinote_jax import spectral
+from hinote_jax.models import blocks, galerkin
+
+Periodic = tuple[bool, bool]
+
+
+def alias_free(
+    function: Callable,
+    x: Float[Array, "b h w c"],
+    *,
+    periodic: Periodic = (False, False),
+) -> Float[Array, "b h w c"]:
+  """Applies a pointwise function on a twice finer grid and filters back.
+
+  The harmonics the function makes up to twice the band are carried by the
+  finer grid and then removed, where on the grid itself they would alias
+  (paper, section 3.5.1).
+  """
+  _, h, w, _ = x.shape
+  fine = spectral.low_pass(x, (2 * h, 2 * w), periodic=periodic)
+  return spectral.low_pass(function(fine), (h, w), periodic=periodic)
+
+
+def coarser(shape: tuple[int, int]) -> tuple[int, int]:
+  """Returns the shape of the next level, each side halved and rounded up."""
+  return tuple(-(-n // 2) for n in shape)
+
+
+class Hierarchy(nn.Module):
+  """Down through K levels and back, band-limited both ways.
+
+  Level k has `widths[k]` channels, `convs[k]` residual blocks and `blocks[k]`
+  Galerkin blocks. Per-level widths matter: the finest level holds most of the
+  points, so a narrow fine level and wide coarse ones is where speed is.
+
+  Attributes:
+    widths: channels of each level, finest first; widths[0] are the input's.
+    blocks: Galerkin blocks of each level.
+    convs: residual convolution blocks of each level.
+    heads: attention heads of every block.
+    is_alias_free: run the non-linearities between levels on a finer grid.
+    periodic: which of (y, x) close on themselves.
+  """
+
+  widths: Sequence[int]
+  blocks: Sequence[int]
+  convs: Sequence[int]
+  heads: int = 4
+  is_alias_free: bool = True
+  periodic: Periodic = (False, False)
+  dtype: jnp.dtype = jnp.float32
+
+  def _activate(self, x):
+    if self.is_alias_free:
+      return alias_free(jax.nn.gelu, x, periodic=self.periodic)
+    return jax.nn.gelu(x)
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    if not len(self.widths) == len(self.blocks) == len(self.convs):
+      raise ValueError(
+          f"widths {tuple(self.widths)}, blocks {tuple(self.blocks)} and "
+          f"convs {tuple(self.convs)} must name the same number of levels"
+      )
+    options = dict(periodic=self.periodic, dtype=self.dtype)
+    finer = []
+    for level, width in enumerate(self.widths):
+      if level > 0:
+        finer.append(x)
+        x = spectral.low_pass(
+            self._activate(x), coarser(x.shape[1:3]), periodic=self.periodic
+        )
+        x = nn.Dense(width, dtype=self.dtype, name=f"down_{level}")(x)
+      for i in range(self.convs[level]):
+        x = blocks.ResidualBlock(name=f"conv_{level}_{i}", **options)(x)
+      for i in range(self.blocks[level]):
+        x = galerkin.GalerkinBlock(
+            self.heads, self.dtype, name=f"galerkin_{level}_{i}"
+        )(x)
+    for level in reversed(range(len(finer))):
+      skip = finer[level]
+      # The projection commutes with the filter and is cheaper before it.
+      x = nn.Dense(
+          skip.shape[-1],
+          kernel_init=blocks.small_init,
+          dtype=self.dtype,
+          name=f"up_{level}",
+      )(self._activate(x))
+      x = skip + spectral.low_pass(
+          x, skip.shape[1:3], periodic=self.periodic
+      )
+    return x

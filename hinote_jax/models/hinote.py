@@ -1,0 +1,268 @@
+"""HiNOTE: encoder -> sampler -> hierarchical Galerkin decoder, plus bicubic.
+
+Paper: arXiv 2405.12202, with the defects of its released code corrected. Where
+the operator acts is `domain`: on the query grid as in the paper, or on the
+encoder's grid, where the answer at a point does not depend on which other
+points are asked for and the costly part has scale^2 times fewer points.
+"""
+
+from collections.abc import Sequence
+import math
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hinote_jax import grids, resize, spectral
+from hinote_jax.models import blocks, galerkin, hierarchy, samplers, upsampling
+
+Periodic = tuple[bool, bool]
+DOMAINS = ("grid", "queries")
+
+
+class Encoder(nn.Module):
+  """Trunk and hybrid upsampling, [b h w c] -> [b u*h u*w C].
+
+  Attributes:
+    width: channels C of the features.
+    blocks: residual blocks of the trunk.
+    upsample: u, a power of two; log2(u) hybrid stages.
+  """
+
+  width: int
+  blocks: int
+  upsample: int = 1
+  periodic: Periodic = (False, False)
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W d"]:
+    options = dict(periodic=self.periodic, dtype=self.dtype)
+    x = blocks.Trunk(self.width, self.blocks, name="trunk", **options)(x)
+    for i in range(int(math.log2(self.upsample))):
+      x = upsampling.HybridDoubling(name=f"double_{i}", **options)(x)
+    return x
+
+
+class Head(nn.Module):
+  """A pointwise network on the sampled tokens: the light query side.
+
+  Attributes:
+    width: channels of the hidden layers.
+    depth: hidden layers, the sampled one included.
+    channels: variables of the result.
+    heads: attention heads of one Galerkin block whose keys and values are the
+      encoder's features; 0 for none.
+  """
+
+  width: int
+  depth: int
+  channels: int
+  heads: int = 0
+  periodic: Periodic = (False, False)
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, feats, coords, rel_cell):
+    x = samplers.SampledDense(
+        self.width, self.periodic, self.dtype, name="lift"
+    )(feats, coords, rel_cell)
+    if self.heads:
+      x = galerkin.GalerkinBlock(self.heads, self.dtype, name="galerkin")(
+          x, feats
+      )
+    for i in range(1, self.depth):
+      x = nn.Dense(self.width, dtype=self.dtype, name=f"hidden_{i}")(
+          jax.nn.gelu(x)
+      )
+    return _project(self.channels, jax.nn.gelu(x))
+
+
+def _project(channels: int, x: Float[Array, "b H W c"]):
+  """The last pointwise layer, in float32, small but not zero when fresh."""
+  return nn.Dense(channels, kernel_init=blocks.small_init, name="project")(
+      x.astype(jnp.float32)
+  )
+
+
+class QueryDecoder(nn.Module):
+  """The paper's decoder: lifting, hierarchy, projection on the query grid."""
+
+  hierarchy: hierarchy.Hierarchy
+  channels: int
+
+  @nn.compact
+  def __call__(self, feats, coords, rel_cell):
+    options = dict(
+        periodic=self.hierarchy.periodic, dtype=self.hierarchy.dtype
+    )
+    x = samplers.SampledDense(
+        self.hierarchy.widths[0], name="lift", **options
+    )(feats, coords, rel_cell)
+    return _project(self.channels, jax.nn.gelu(self.hierarchy(x)))
+
+
+class Hinote(nn.Module):
+  """Low-resolution field to field at any query points.
+
+  Attributes:
+    channels: variables of the field, which train together.
+    width: channels of the encoder.
+    blocks: residual blocks of its trunk.
+    upsample: 1, 2 or 4; refinement of the encoder's grid.
+    domain: where the hierarchy acts, "grid" or "queries".
+    level_widths: channels of each level, finest first; empty for none: the
+      plain pointwise head. With domain "grid" the first must equal `width`.
+    level_blocks: Galerkin blocks of each level.
+    level_convs: residual convolution blocks of each level.
+    heads: attention heads in the hierarchy.
+    is_alias_free: non-linearities between levels on a finer grid.
+    head_width: channels of the pointwise head (domain "grid").
+    head_depth: its hidden layers.
+    head_heads: heads of a Galerkin block in it; 0 for none.
+    sees_scale: give the trunk the scale, as two constant channels.
+    max_scale: the largest trained scale; beyond it the cell is held.
+    periodic: which of (y, x) close on themselves.
+    dtype: type of the costly products; sums and FFTs are float32 always.
+  """
+
+  channels: int = 1
+  width: int = 64
+  blocks: int = 16
+  upsample: int = 1
+  domain: str = "grid"
+  level_widths: Sequence[int] = ()
+  level_blocks: Sequence[int] = ()
+  level_convs: Sequence[int] = ()
+  heads: int = 4
+  is_alias_free: bool = True
+  head_width: int = 96
+  head_depth: int = 3
+  head_heads: int = 0
+  sees_scale: bool = True
+  max_scale: float = 4.0
+  periodic: Periodic = (False, False)
+  dtype: jnp.dtype = jnp.float32
+
+  def _check(self, lowres):
+    if lowres.shape[-1] != self.channels:
+      raise ValueError(
+          f"the field has {lowres.shape[-1]} channels, the model was built "
+          f"for {self.channels}"
+      )
+    if self.upsample not in (1, 2, 4):
+      raise ValueError(f"upsample must be 1, 2 or 4, got {self.upsample}")
+    if self.domain not in DOMAINS:
+      raise ValueError(f"unknown domain {self.domain!r}; known: {DOMAINS}")
+    if self.domain == "queries" and not self.level_widths:
+      raise ValueError("domain 'queries' needs at least one level")
+
+  @nn.compact
+  def __call__(
+      self,
+      lowres: Float[Array, "b h w c"],
+      coords: grids.Coords,
+      cell: Float[Array, "b 2"],
+  ) -> Float[Array, "b H W c"]:
+    """Returns the field at the query points.
+
+    Args:
+      lowres: normalised field.
+      coords: `grids.Axes` or [(b) H W 2]. Domain "queries" takes an array as
+        a window of neighbours: it reads their order.
+      cell: size of a query cell in coordinates, (y, x).
+
+    Raises:
+      ValueError: wrong number of channels, or an argument that does not fit.
+    """
+    self._check(lowres)
+    options = dict(periodic=self.periodic, dtype=self.dtype)
+    feats = Encoder(
+        self.width, self.blocks, self.upsample, name="encoder", **options
+    )(self._trunk_input(lowres, cell))
+    levels = hierarchy.Hierarchy(
+        self.level_widths,
+        self.level_blocks,
+        self.level_convs,
+        self.heads,
+        self.is_alias_free,
+        name="hierarchy",
+        **options,
+    )
+    rel_cell = samplers.relative_cell(
+        cell, feats.shape[1:3], self.upsample, self.max_scale
+    )
+    if self.domain == "queries":
+      decode = QueryDecoder(levels, self.channels, name="decoder")
+    else:
+      feats = levels(feats) if self.level_widths else feats
+      decode = Head(
+          self.head_width,
+          self.head_depth,
+          self.channels,
+          self.head_heads,
+          name="head",
+          **options,
+      )
+    residual = decode(feats, coords, rel_cell)
+    return residual + resize.sample(
+        lowres,
+        coords,
+        method="cubic",
+        boundary=resize.boundaries(self.periodic, "edge"),
+    )
+
+  def _trunk_input(self, lowres, cell):
+    if not self.sees_scale:
+      return lowres
+    scale = grids.scale_of(cell, lowres.shape[1:3])
+    known = jnp.log2(jnp.clip(scale, 1.0, self.max_scale)) - 1.0
+    planes = jnp.broadcast_to(
+        known[:, None, None, :], (*lowres.shape[:3], 2)
+    )
+    return jnp.concatenate([lowres, planes.astype(lowres.dtype)], axis=-1)
+
+
+SIZES = {
+    "S": dict(width=32, blocks=6, head_width=64),
+    "B": dict(width=64, blocks=16, head_width=96),
+    "L": dict(width=96, blocks=24, head_width=128),
+}
+
+
+def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
+  """Returns a `Hinote` of one of the sizes, any attribute overridden.
+
+  Args:
+    size: "S", "B" or "L".
+    preset: "default"; "paper", the hierarchy and attention on the query grid;
+      "pointwise", no hierarchy and no attention.
+    **kwargs: attributes of `Hinote`.
+
+  Raises:
+    ValueError: unknown size or preset.
+  """
+  if size not in SIZES:
+    raise ValueError(f"unknown size {size!r}; known: {', '.join(SIZES)}")
+  width = kwargs.get("width", SIZES[size]["width"])
+  presets = {
+      "default": dict(
+          level_widths=(width, 2 * width, 2 * width),
+          level_blocks=(0, 1, 1),
+          level_convs=(0, 0, 0),
+          is_alias_free=False,
+      ),
+      "paper": dict(
+          domain="queries",
+          upsample=2,
+          level_widths=(2 * width,) * 3,
+          level_blocks=(1, 1, 1),
+          level_convs=(0, 0, 0),
+          sees_scale=False,
+      ),
+      "pointwise": {},
+  }
+  if preset not in presets:
+    raise ValueError(f"unknown preset {preset!r}; known: {', '.join(presets)}")
+  return Hinote(**{**SIZES[size], **presets[preset], **kwargs})

@@ -1,0 +1,163 @@
+"""The parameter-free sampler: four neighbours of every query point, kept apart.
+
+Each query point reads the four nearest feature cells, every one weighted by
+the area of the opposite rectangle, with its relative coordinates and the size
+of the query's cell (paper, section 3.4; LIIF's local ensemble). Summed, the
+four are bilinear interpolation; kept apart, a decoder can do better.
+"""
+
+from typing import NamedTuple
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hinote_jax import grids, resize
+
+Periodic = tuple[bool, bool]
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (dy, dx) of the four neighbours
+
+
+class Neighbours(NamedTuple):
+  """The two neighbours of each query along one axis; p = 0 below, 1 above.
+
+  Attributes:
+    index: folded cell index, [.. 2] int32.
+    weight: linear interpolation weight, [.. 2], sums to 1.
+    offset: query minus neighbour, 2 per feature cell, [.. 2].
+  """
+
+  index: jax.Array
+  weight: jax.Array
+  offset: jax.Array
+
+
+def neighbours(coord: jax.Array, n: int, *, is_periodic: bool) -> Neighbours:
+  """Finds the two neighbouring cells of each coordinate along one axis."""
+  u = grids.to_index(coord, n)
+  first = jnp.floor(u)
+  t = u - first
+  index = first.astype(jnp.int32)[..., None] + jnp.arange(2)
+  weight = jnp.stack([1.0 - t, t], axis=-1)
+  folded = resize.fold(index, n, "wrap" if is_periodic else "edge")
+  # At a wall both neighbours are the end cell; across a seam they are not.
+  position = index if is_periodic else folded
+  return Neighbours(folded, weight, 2.0 * (u[..., None] - position))
+
+
+def token_width(features: int) -> int:
+  """Returns the channels of one token: 4 (features + 2) + 2."""
+  return 4 * (features + 2) + 2
+
+
+def relative_cell(
+    cell: Float[Array, "b 2"],
+    shape: tuple[int, int],
+    ratio: float,
+    max_scale: float,
+) -> Float[Array, "b 2"]:
+  """Returns the query cell in feature cells times 2, held at `max_scale`.
+
+  Args:
+    cell: size of a query cell, [b 2].
+    shape: (h, w) of the feature grid.
+    ratio: feature cells per input cell along an axis.
+    max_scale: beyond this scale the cell is that of the largest trained one
+      (SRNO's max(s/4, 1) rule), so the decoder never leaves its range.
+  """
+  size = jnp.asarray(shape, cell.dtype)
+  return jnp.maximum(cell * size, 2.0 * ratio / max_scale)
+
+
+def _sides(coords, shape, periodic):
+  return [
+      neighbours(c, n, is_periodic=p)
+      for c, n, p in zip(coords, shape, periodic, strict=True)
+  ]
+
+
+def local_ensemble(
+    feats: Float[Array, "b h w c"],
+    coords: grids.Coords,
+    rel_cell: Float[Array, "b 2"],
+    *,
+    periodic: Periodic = (False, False),
+) -> Float[Array, "b H W k"]:
+  """Returns tokens of the query points, [b H W 4(c+2)+2].
+
+  Channels: offsets of the four neighbours (dy, dx each), their weighted
+  features in the order of `CORNERS`, the relative cell.
+  """
+  b, h, w, _ = feats.shape
+  points = grids.dense(grids.batched(coords, b))
+  y, x = _sides((points[..., 0], points[..., 1]), (h, w), periodic)
+  batch = jnp.arange(b)[:, None, None]
+  offsets, weighted = [], []
+  for p, q in CORNERS:
+    area = y.weight[..., p] * x.weight[..., q]
+    offsets += [y.offset[..., p], x.offset[..., q]]
+    weighted.append(
+        area[..., None] * feats[batch, y.index[..., p], x.index[..., q]]
+    )
+  rel_cell = jnp.broadcast_to(
+      rel_cell[:, None, None, :], (*points.shape[:3], 2)
+  )
+  offsets = jnp.stack(offsets, axis=-1)
+  return jnp.concatenate([offsets, *weighted, rel_cell], axis=-1)
+
+
+class SampledDense(nn.Module):
+  """A dense layer on the tokens of the sampler, which are never formed.
+
+  Both are linear in the features, so on a regular window the layer is applied
+  on the feature grid, once a corner, and sampled by two matrices an axis: the
+  cost of a token no longer depends on the number of features. Scattered
+  queries form the tokens. The answers agree.
+
+  Attributes:
+    width: output channels.
+    periodic: which of (y, x) close on themselves.
+    dtype: type of the products on the feature grid.
+  """
+
+  width: int
+  periodic: Periodic = (False, False)
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+      self,
+      feats: Float[Array, "b h w c"],
+      coords: grids.Coords,
+      rel_cell: Float[Array, "b 2"],
+  ) -> Float[Array, "b H W d"]:
+    b, h, w, c = feats.shape
+    shape = (token_width(c), self.width)
+    # The four neighbours are nearly alike: their fan-in is that of one.
+    init = nn.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
+    kernel = self.param("kernel", init, shape)
+    bias = self.param("bias", nn.initializers.zeros, (self.width,))
+    coords = grids.batched(coords, b)
+    if not isinstance(coords, grids.Axes):
+      tokens = local_ensemble(feats, coords, rel_cell, periodic=self.periodic)
+      return tokens @ kernel + bias
+    on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
+    on_feats = kernel[8:-2].reshape(2, 2, c, self.width)
+    on_cell = rel_cell @ kernel[-2:] + bias
+    projected = jnp.einsum(
+        "bhwc,pqcd->bhwpqd",
+        feats.astype(self.dtype),
+        on_feats.astype(self.dtype),
+    )
+    y, x = _sides(coords, (h, w), self.periodic)
+    along_y, along_x = (
+        (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
+        for s, n in ((y, h), (x, w))
+    )
+    rows = jnp.einsum("bHph,bhwpqd->bHwqd", along_y, projected)
+    sampled = jnp.einsum("bWqw,bHwqd->bHWd", along_x, rows)
+    from_y = jnp.einsum("bHp,pqd->bHd", y.offset, on_offset[:, :, 0])
+    from_x = jnp.einsum("bWq,pqd->bWd", x.offset, on_offset[:, :, 1])
+    place = (from_y + on_cell[:, None])[:, :, None] + from_x[:, None]
+    return sampled + place.astype(self.dtype)
