@@ -1,0 +1,42 @@
+"""Pixel losses, per element, blind to the input."""
+
+import chex
+from flax import linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Field = Float[Array, "b H W c"]
+
+
+class L1(nn.Module):
+  """|pred - highres|."""
+
+  def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
+    del lowres, coords
+    chex.assert_equal_shape([pred, highres])
+    return jnp.abs(pred - highres)
+
+
+class L2(nn.Module):
+  """(pred - highres)^2."""
+
+  def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
+    del lowres, coords
+    chex.assert_equal_shape([pred, highres])
+    return jnp.square(pred - highres)
+
+
+class Charbonnier(nn.Module):
+  """sqrt((pred - highres)^2 + epsilon^2) - epsilon: L1 that is smooth at zero.
+
+  Attributes:
+    epsilon: where L2 turns into L1, in normalised units.
+  """
+
+  epsilon: float = 1e-3
+
+  def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
+    del lowres, coords
+    chex.assert_equal_shape([pred, highres])
+    squared = jnp.square(pred - highres) + self.epsilon**2
+    return jnp.sqrt(squared) - self.epsilon

@@ -1,0 +1,73 @@
+"""The optimiser: AdamW, warm-up and cosine, clipping, and EMA of weights."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def schedule(
+    *, learning_rate: float, steps: int, warmup: int, final: float
+) -> optax.Schedule:
+  """Returns linear warm-up from 0, then a cosine to `final` of the peak.
+
+  Args:
+    learning_rate: the peak.
+    steps: length of the run.
+    warmup: steps until the peak; held below `steps`.
+    final: last learning rate as a fraction of the peak.
+  """
+  warmup = min(warmup, max(steps - 1, 0))
+  return optax.warmup_cosine_decay_schedule(
+      init_value=learning_rate / (warmup + 1),
+      peak_value=learning_rate,
+      warmup_steps=warmup,
+      decay_steps=max(steps, warmup + 1),
+      end_value=learning_rate * final,
+  )
+
+
+def _is_kernel(params):
+  """Weight decay is for products, not for biases and scales."""
+  return jax.tree.map(lambda p: p.ndim > 1, params)
+
+
+def build(
+    *,
+    learning_rate: float,
+    steps: int,
+    warmup: int = 100,
+    final: float = 0.01,
+    weight_decay: float = 0.0,
+    clip: float = 1.0,
+    b2: float = 0.99,
+) -> tuple[optax.GradientTransformation, optax.Schedule]:
+  """Returns the optimiser and its learning rate as a function of the step.
+
+  Args:
+    learning_rate: peak of the schedule.
+    steps: length of the run.
+    warmup: steps until the peak.
+    final: last learning rate as a fraction of the peak.
+    weight_decay: of kernels only.
+    clip: largest global norm of the gradient.
+    b2: Adam's second decay.
+  """
+  rate = schedule(
+      learning_rate=learning_rate, steps=steps, warmup=warmup, final=final
+  )
+  transform = optax.chain(
+      optax.clip_by_global_norm(clip),
+      optax.adamw(rate, b2=b2, weight_decay=weight_decay, mask=_is_kernel),
+  )
+  return transform, rate
+
+
+def ema(average, params, *, decay: float, step):
+  """Moves the average of the weights; its memory grows with the step.
+
+  The decay starts at 1/10 and rises as (1 + t) / (10 + t) to `decay`, so that
+  the first weights are forgotten in short runs too.
+  """
+  t = jnp.asarray(step, jnp.float32)
+  decay = jnp.minimum(decay, (1.0 + t) / (10.0 + t))
+  return optax.incremental_update(params, average, 1.0 - decay)
