@@ -47,7 +47,7 @@ def cell_centers(shape: tuple[int, int]) -> np.ndarray:
   return np.asarray(dense(axes(shape)))
 
 
-def cell_size(shape: tuple[float, float]) -> np.ndarray:
+def cell_size(shape: tuple[float | int, float | int]) -> np.ndarray:
   """Returns the size of one cell of an H x W grid, [2] = (2/H, 2/W).
 
   H and W may be fractional: a window that covers 97.3 fine cells has cells of
@@ -97,12 +97,12 @@ def to_index(coord: Array, n: int) -> Array:
   return ((coord + 1.0) * n - 1.0) / 2.0
 
 
-def to_coord(index: Array, n: float) -> Array:
+def to_coord(index: Array, n: float | int) -> Array:
   """Returns the coordinate of a fractional cell index, `to_index` undone."""
   return (2.0 * index + 1.0) / n - 1.0
 
 
-def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+def scaled_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
   """Returns the shape `scale` times finer, each side rounded to a cell.
 
   Raises:
@@ -113,7 +113,7 @@ def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
   return tuple(int(np.floor(n * scale + 0.5)) for n in shape)
 
 
-def coarse_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+def coarse_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
   """Returns the shape `scale` times coarser, each side rounded, at least 1."""
   if not np.isfinite(scale) or scale < 1:
     raise ValueError(f"scale must be a finite number of at least 1, got {scale}")
@@ -131,7 +131,10 @@ def scale_of(cell: Array, shape: tuple[int, int]) -> Array:
 
 
 def window(
-    start: float, count: int, extent_start: float, extent: float
+    start: float | int,
+    count: int,
+    extent_start: float | int,
+    extent: float | int,
 ) -> np.ndarray:
   """Returns coordinates of fine cells relative to a window of the fine grid.
 

@@ -86,6 +86,11 @@ def put_state(state: Any, mode: str = "pmap", devices=None) -> Any:
   )
 
 
+def get_state(state: Any) -> Any:
+  """Returns a replicated tree as it is on this process's first device."""
+  return jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+
+
 def put_batch(batch: Any, mode: str = "pmap", devices=None) -> Any:
   """Splits this process's rows of a batch over its devices.
 

@@ -82,7 +82,7 @@ KERNELS: dict[str, Kernel] = {
 METHODS = ("nearest", "area", *KERNELS)
 
 
-def centers(n: int, count: int) -> np.ndarray:
+def centers(n: float | int, count: int) -> np.ndarray:
   """Returns where `count` equal cells are centred on an axis of n cells.
 
   Both grids cover the same extent. [count] float64, in input index.

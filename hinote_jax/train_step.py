@@ -1,11 +1,13 @@
 """The train step: a pure function of (state, batch)."""
 
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from flax import linen as nn
 from flax import struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from hinote_jax import optim
@@ -48,17 +50,27 @@ def init_state(
   )
 
 
-def make_objective(module: nn.Module, loss: nn.Module) -> Callable:
-  """Returns objective(params, batch) -> (mean loss, {"mse": ...})."""
+def make_objective(
+    module: nn.Module, loss: nn.Module, units: Sequence[float] = (1.0,)
+) -> Callable:
+  """Returns objective(params, batch) -> (mean loss, {"mse": ...}).
+
+  Args:
+    module: any model of the zoo.
+    loss: any loss of `losses`.
+    units: what the loss takes as one, a number a channel: a smooth variable,
+      whose errors are small, then weighs as much as a rough one.
+  """
+  units = np.asarray(units, np.float32)
 
   def objective(params, batch):
     inputs = batch["lowres"], batch["coords"], batch["cell"]
     pred = module.apply({"params": params["model"]}, *inputs)
     each = loss.apply(
         {"params": params["loss"]},
-        pred,
-        batch["highres"],
-        batch["lowres"],
+        pred / units,
+        batch["highres"] / units,
+        batch["lowres"] / units,
         batch["coords"],
     )
     mse = jnp.mean(jnp.square(pred - batch["highres"]))
@@ -87,6 +99,7 @@ def make_train_step(
     *,
     ema_decay: float = 0.999,
     accumulate: int = 1,
+    units: Sequence[float] = (1.0,),
 ) -> Callable:
   """Returns step(state, batch, axis_name=None) -> (state, metrics).
 
@@ -98,11 +111,14 @@ def make_train_step(
     accumulate: the batch is taken in this many parts, one after the other,
       and their gradients averaged: the memory of a part, the step of a batch.
       The parts are unrolled: a scan over convolutions is slow on a CPU.
+    units: of the loss, see `make_objective`.
 
   The step reduces over `axis_name` where one is given. Metrics: loss, mse (of
   normalised values) and grad_norm before clipping.
   """
-  gradient = jax.value_and_grad(make_objective(module, loss), has_aux=True)
+  gradient = jax.value_and_grad(
+      make_objective(module, loss, units), has_aux=True
+  )
 
   def step(state: TrainState, batch, axis_name: str | None = None):
     total = None

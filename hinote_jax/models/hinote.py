@@ -122,6 +122,10 @@ class Hinote(nn.Module):
     head_depth: its hidden layers.
     head_heads: heads of a Galerkin block in it; 0 for none.
     sees_scale: give the trunk the scale, as two constant channels.
+    sees_detail: give the trunk what a low-pass at a quarter of the input's
+      grid takes away, in units of `residual_scale`.
+    residual_scale: typical size of what bicubic interpolation misses, a number
+      a channel; the decoder works in this unit. Empty for ones.
     max_scale: the largest trained scale; beyond it the cell is held.
     periodic: which of (y, x) close on themselves.
     dtype: type of the costly products; sums and FFTs are float32 always.
@@ -141,6 +145,8 @@ class Hinote(nn.Module):
   head_depth: int = 3
   head_heads: int = 0
   sees_scale: bool = True
+  sees_detail: bool = True
+  residual_scale: Sequence[float] = ()
   max_scale: float = 4.0
   periodic: Periodic = (False, False)
   dtype: jnp.dtype = jnp.float32
@@ -205,7 +211,7 @@ class Hinote(nn.Module):
           name="head",
           **options,
       )
-    residual = decode(feats, coords, rel_cell)
+    residual = decode(feats, coords, rel_cell) * self._unit()
     return residual + resize.sample(
         lowres,
         coords,
@@ -213,15 +219,24 @@ class Hinote(nn.Module):
         boundary=resize.boundaries(self.periodic, "edge"),
     )
 
+  def _unit(self):
+    return jnp.asarray(self.residual_scale or (1.0,) * self.channels)
+
   def _trunk_input(self, lowres, cell):
-    if not self.sees_scale:
-      return lowres
-    scale = grids.scale_of(cell, lowres.shape[1:3])
-    known = jnp.log2(jnp.clip(scale, 1.0, self.max_scale)) - 1.0
-    planes = jnp.broadcast_to(
-        known[:, None, None, :], (*lowres.shape[:3], 2)
-    )
-    return jnp.concatenate([lowres, planes.astype(lowres.dtype)], axis=-1)
+    shape = lowres.shape[1:3]
+    parts = [lowres]
+    if self.sees_detail:
+      quarter = tuple(-(-n // 4) for n in shape)
+      smooth = spectral.low_pass(lowres, quarter, periodic=self.periodic)
+      smooth = spectral.low_pass(smooth, shape, periodic=self.periodic)
+      parts.append((lowres - smooth) / self._unit())
+    if self.sees_scale:
+      scale = grids.scale_of(cell, shape)
+      known = jnp.log2(jnp.clip(scale, 1.0, self.max_scale)) - 1.0
+      parts.append(
+          jnp.broadcast_to(known[:, None, None], (*lowres.shape[:3], 2))
+      )
+    return jnp.concatenate(parts, axis=-1)
 
 
 SIZES = {
@@ -265,4 +280,7 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
   }
   if preset not in presets:
     raise ValueError(f"unknown preset {preset!r}; known: {', '.join(presets)}")
-  return Hinote(**{**SIZES[size], **presets[preset], **kwargs})
+  arguments = {**SIZES[size], **presets[preset], **kwargs}
+  return Hinote(
+      **{k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+  )

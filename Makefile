@@ -1,0 +1,55 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Compiled programs are kept between runs; most of a first test run is XLA.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+
+.DEFAULT_GOAL := help
+.PHONY: help demo smoke test format bench clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' \
+	  $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo-stamp  ## train and evaluate a small model on one CPU
+	$(BIN)/python -m hinote_jax.main \
+	  --config=configs/hinote.py:demo --workdir=runs/demo
+	@echo "report:  runs/demo/report.md"
+	@echo "figures: runs/demo/figures/"
+
+smoke: $(VENV)/.demo-stamp  ## the same in a minute, too short to be good
+	$(BIN)/python -m hinote_jax.main \
+	  --config=configs/hinote.py:smoke --workdir=runs/smoke
+
+test: $(VENV)/.tests-stamp  ## lint, check the format, run the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.demo-stamp  ## print the table of speed and memory
+	$(BIN)/python -m benchmarks.run
+
+clean:  ## remove what make made: environment, caches, runs/demo, runs/smoke
+	rm -rf $(VENV) .cache .hypothesis .pytest_cache .ruff_cache \
+	  build dist hinote_jax.egg-info runs/demo runs/smoke
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.venv-stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  2>/dev/null || { echo "hinote_jax needs Python 3.11 or newer and" \
+	  "'$(PYTHON)' is not: try make PYTHON=python3.12" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# One stamp an extra: .demo-stamp stands for hinote_jax[demo].
+$(VENV)/.%-stamp: setup.cfg | $(VENV)/.venv-stamp
+	@echo "installing hinote_jax[$*] into $(VENV), a minute or two ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable ".[$*]"
+	@touch $@

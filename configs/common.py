@@ -1,0 +1,76 @@
+"""What every config shares: the fields, their defaults, and how to shrink one.
+
+A config is a published run. It is locked: a field that does not exist is an
+error that names the nearest one that does.
+"""
+
+import difflib
+
+import ml_collections
+
+
+def base() -> ml_collections.ConfigDict:
+  """Returns the fields that every run has, with the demo's data."""
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  config.steps = 1000
+  config.batch_size = 8  # of all devices and processes together
+  config.accumulate = 1  # parts a batch is taken in, to save memory
+  config.parallel = "pmap"  # or "shard_map", "jit"
+  config.ema_decay = 0.998
+
+  # Where fields come from; see hinote_jax/data. More fields may be given.
+  config.data = ml_collections.ConfigDict(
+      dict(name="era5_sample", variables=("t2m", "u10", "v10")),
+  )
+  # Times of each part, in time order, with a gap dropped between them.
+  config.split = dict(validation=3, test=5, gap=1)
+  config.degradation = "decimate(cubic, antialias)"
+  config.windows = dict(
+      window=(32, 32),  # low-resolution cells
+      queries=(48, 48),  # high-resolution cells asked for
+      min_scale=1.5,
+      max_scale=4.0,
+  )
+
+  config.model = ml_collections.ConfigDict()
+  config.model.name = "hinote"
+  config.loss = ml_collections.ConfigDict(dict(name="frequency_prior"))
+  config.optim = dict(
+      learning_rate=1e-3,
+      warmup=100,
+      final=0.01,
+      weight_decay=0.0,
+      clip=1.0,
+      b2=0.99,
+  )
+
+  config.log_every = 20
+  config.validate_every = 250  # also when checkpoints are written
+  config.validation_examples = 32
+  config.evaluate = dict(
+      scales=(2.0, 3.0, 4.0, 6.0, 8.0, 2.5),
+      against=("nearest", "bilinear", "bicubic", "spectral"),
+  )
+  return config
+
+
+def choose(arg: str, known: dict[str, object]) -> object:
+  """Returns known[arg].
+
+  Raises:
+    ValueError: it is not there; the message says which is nearest.
+  """
+  if arg not in known:
+    close = difflib.get_close_matches(arg, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"unknown run {arg!r}{hint} Known: {', '.join(known)}")
+  return known[arg]
+
+
+def lock(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Locks a config; data, model and loss still take further arguments."""
+  config.lock()
+  for part in (config.data, config.model, config.loss):
+    part.unlock()
+  return config

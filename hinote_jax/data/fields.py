@@ -1,0 +1,150 @@
+"""What a series of fields on one grid is: variables, coordinates, values.
+
+A `Source` reads one field at a time from wherever it lies; a `Dataset` is the
+same series in a memory map. Axis order is time, y, x, channel.
+"""
+
+from collections.abc import Callable
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+  """A physical quantity: short name, units, and a name for people."""
+
+  name: str
+  units: str = ""
+  long_name: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Coordinate:
+  """One axis of the grid: its name, units and cell centres [n]."""
+
+  name: str
+  units: str
+  values: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.values)
+
+
+_LONGITUDE_NAMES = ("longitude", "lon", "long", "nav_lon")
+_LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
+
+
+def is_longitude(coordinate: Coordinate) -> bool:
+  """Says whether an axis is longitude by its units or its name."""
+  return (
+    coordinate.units.lower() in _LONGITUDE_UNITS
+    or coordinate.name.lower() in _LONGITUDE_NAMES
+  )
+
+
+def is_cyclic(coordinate: Coordinate) -> bool:
+  """Says whether an axis is longitude and goes once around the globe.
+
+  True where the steps are even (1 %, a jump of 360 degrees counting as none)
+  and n steps make 360 degrees to within half a step.
+  """
+  if not is_longitude(coordinate) or len(coordinate) < 2:
+    return False
+  steps = np.diff(np.asarray(coordinate.values, np.float64))
+  steps = (steps + 180.0) % 360.0 - 180.0
+  step = abs(steps.mean())
+  is_even = np.all(np.abs(np.abs(steps) - step) <= 0.01 * step)
+  around = abs(len(coordinate) * step - 360.0) < 0.5 * step
+  return bool(is_even and around)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+  """A series of fields on one grid, read one at a time.
+
+  Attributes:
+    name: short name, used for the folder of the cache.
+    variables: the channels, in order.
+    times: one label a field, ISO dates or plain indices.
+    y: row coordinate.
+    x: column coordinate.
+    periodic: which axes (y, x) close on themselves.
+    citation: whom to thank and under which licence.
+    fingerprint: digest of the files and the variables chosen.
+    reader: gives field i as [H W c].
+  """
+
+  name: str
+  variables: tuple[Variable, ...]
+  times: tuple[str, ...]
+  y: Coordinate
+  x: Coordinate
+  periodic: tuple[bool, bool]
+  citation: str
+  fingerprint: str
+  reader: Callable[[int], np.ndarray]
+
+  @property
+  def field_shape(self) -> tuple[int, int, int]:
+    """(H, W, c) of every field."""
+    return len(self.y), len(self.x), len(self.variables)
+
+  def read(self, i: int) -> np.ndarray:
+    """Returns field i, [H W c] float32.
+
+    Raises:
+      ValueError: the field has another shape, or values that are not finite.
+    """
+    values = np.asarray(self.reader(i), np.float32)
+    if values.shape != self.field_shape:
+      raise ValueError(
+        f"{self.name}: the field at time index {i} has shape {values.shape} "
+        f"and the first one {self.field_shape}; all must lie on one grid"
+      )
+    bad = np.count_nonzero(~np.isfinite(values), axis=(0, 1))
+    if bad.any():
+      c = int(np.argmax(bad > 0))
+      raise ValueError(
+        f"{self.name}: variable {self.variables[c].name!r} has {bad[c]} NaN "
+        f"or infinite values at time index {i} ({self.times[i]}); training "
+        "does not support masks, so fill or drop them first"
+      )
+    return values
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+  """A series of fields in memory or a memory map; attributes as in `Source`.
+
+  Attributes:
+    values: [t H W c] float32, in the units of `variables`.
+  """
+
+  name: str
+  values: np.ndarray
+  variables: tuple[Variable, ...]
+  times: tuple[str, ...]
+  y: Coordinate
+  x: Coordinate
+  periodic: tuple[bool, bool]
+  citation: str
+  fingerprint: str
+
+  @property
+  def shape(self) -> tuple[int, int]:
+    """(H, W) of the grid."""
+    return int(self.values.shape[1]), int(self.values.shape[2])
+
+  @property
+  def channels(self) -> int:
+    """Number of variables."""
+    return len(self.variables)
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Names of the variables, in the order of the channels."""
+    return tuple(variable.name for variable in self.variables)
+
+  def __len__(self) -> int:
+    return len(self.values)

@@ -1,0 +1,251 @@
+"""Opening npy, npz, NetCDF and Zarr files as series of fields on a grid."""
+
+from collections.abc import Callable, Iterable, Sequence
+import dataclasses
+import difflib
+import importlib
+import pathlib
+import pickle
+import types
+import zipfile
+
+import numpy as np
+
+from hinote_jax.data import fields
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Series:
+  """The fields of one file; attributes as in `fields.Source`."""
+
+  variables: tuple[fields.Variable, ...]
+  times: tuple[str, ...]
+  y: fields.Coordinate
+  x: fields.Coordinate
+  read: Callable[[int], np.ndarray]
+
+  @property
+  def grid(self) -> tuple[int, int]:
+    """(H, W)."""
+    return len(self.y), len(self.x)
+
+  def __str__(self) -> str:
+    names = ", ".join(variable.name for variable in self.variables)
+    return f"{len(self.y)} x {len(self.x)} cells of {names}"
+
+
+def open_series(path: pathlib.Path, variables: Sequence[str] | None) -> Series:
+  """Opens one file by its suffix, without reading the fields where it can.
+
+  Raises:
+    ModuleNotFoundError: a package that reads this format is missing.
+    ValueError: the suffix is unknown, the file cannot be read, or it does not
+      hold the variables as series of fields.
+  """
+  if path.suffix not in _OPENERS:
+    raise ValueError(
+      f"cannot tell the format of {path}: {nearest(path.suffix, _OPENERS)}"
+    )
+  return _OPENERS[path.suffix](path, variables)
+
+
+def choose(
+  variables: Sequence[str] | None, known: Iterable[str], where: object
+) -> tuple[str, ...]:
+  """Returns the names asked for, all of them by default; refuses unknown ones.
+
+  Raises:
+    ValueError: a variable is unknown or asked for twice.
+  """
+  known = tuple(known)
+  names = known if variables is None else tuple(variables)
+  for name in names:
+    if name not in known:
+      raise ValueError(f"{where} has no {name!r}; {nearest(name, known)}")
+  if not names or len(set(names)) < len(names):
+    raise ValueError(
+      f"name each variable of {where} once, got {list(names)}; known: "
+      f"{', '.join(known)}"
+    )
+  return names
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+  """Returns a hint for a name that is not among those known."""
+  known = tuple(known)
+  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+  hint = f"did you mean {near[0]!r}? " if near else ""
+  return f"{hint}known: {', '.join(known)}"
+
+
+def require(module: str, extra: str) -> types.ModuleType:
+  """Imports a package that an extra of this one installs.
+
+  Raises:
+    ModuleNotFoundError: it is missing; says which extra brings it.
+  """
+  try:
+    return importlib.import_module(module)
+  except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+      f"{error.name} is needed here: pip install 'hinote_jax[{extra}]'"
+    ) from error
+
+
+def _open_npy(path, variables):
+  values = _load(path, mmap_mode="r")
+  if values.ndim == 2:
+    values = values[None]
+  if values.ndim == 3:
+    values = values[..., None]
+  _check_array(path, "the array", values, ndim=4)
+  count = values.shape[-1]
+  names = [f"channel{c}" for c in range(count)]
+  names = names if variables is None else list(variables)
+  if len(names) != count:
+    raise ValueError(
+      f"{path} has {count} channels and {len(names)} names were given: "
+      f"{', '.join(names)}"
+    )
+  return _plain_series(names, values.shape[:3], lambda i: values[i])
+
+
+def _open_npz(path, variables):
+  archive = _load(path)
+  names = choose(variables, archive.files, path)
+  arrays = {}
+  for name in names:
+    array = archive[name]
+    arrays[name] = array[None] if array.ndim == 2 else array
+    _check_array(path, repr(name), arrays[name], ndim=3)
+  shape = _common_shape(path, arrays)
+  return _plain_series(
+    names, shape, lambda i: np.stack([arrays[n][i] for n in names], axis=-1)
+  )
+
+
+def _open_xarray(path, variables):
+  xarray = require("xarray", "io")
+  if path.suffix == ".zarr":
+    require("zarr", "io")
+    # Looking for consolidated metadata warns and gains nothing on a disk.
+    options = {"engine": "zarr", "consolidated": False}
+  else:
+    options = {}
+  try:
+    dataset = xarray.open_dataset(path, **options)
+  except (OSError, ValueError, KeyError) as error:
+    if "IO backends" in str(error):
+      require("netCDF4", "io")
+    raise ValueError(f"cannot read {path} ({_line(error)})") from error
+  names = choose(variables, map(str, dataset.data_vars), path)
+  arrays = {name: _as_series(path, dataset[name]) for name in names}
+  _common_shape(path, arrays)
+  first = arrays[names[0]]
+  time, y, x = first.dims
+  times = first[time].values if time in first.coords else range(first.shape[0])
+  return Series(
+    variables=tuple(
+      fields.Variable(
+        name,
+        str(a.attrs.get("units", "")),
+        str(a.attrs.get("long_name", "")),
+      )
+      for name, a in arrays.items()
+    ),
+    times=tuple(_time_label(t) for t in times),
+    y=_coordinate(first, y),
+    x=_coordinate(first, x),
+    read=lambda i: np.stack([a[i].values for a in arrays.values()], axis=-1),
+  )
+
+
+_OPENERS = {
+  ".npy": _open_npy,
+  ".npz": _open_npz,
+  ".nc": _open_xarray,
+  ".nc4": _open_xarray,
+  ".zarr": _open_xarray,
+}
+
+
+def _load(path, **options):
+  try:
+    return np.load(path, allow_pickle=False, **options)
+  except (
+    OSError,
+    ValueError,
+    EOFError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+  ) as error:
+    raise ValueError(f"cannot read {path} ({_line(error)})") from error
+
+
+def _check_array(path, what, values, *, ndim):
+  if values.dtype.kind not in "iuf":
+    raise ValueError(
+      f"{path}: {what} holds {values.dtype} and real numbers are needed"
+    )
+  if values.ndim != ndim or 0 in values.shape:
+    shapes = "[t H W] or [t H W c]" if ndim == 4 else "[t H W]"
+    raise ValueError(
+      f"{path}: {what} has shape {values.shape} and {shapes} is needed"
+    )
+
+
+def _common_shape(path, arrays):
+  shapes = {name: tuple(a.shape) for name, a in arrays.items()}
+  if len(set(shapes.values())) > 1:
+    listed = ", ".join(f"{n} {s}" for n, s in shapes.items())
+    raise ValueError(
+      f"{path}: variables must have one shape (t, H, W), got {listed}"
+    )
+  return next(iter(shapes.values()))
+
+
+def _plain_series(names, shape, read):
+  """A series without coordinates: times and cells are counted."""
+  t, height, width = shape
+  return Series(
+    variables=tuple(fields.Variable(name) for name in names),
+    times=tuple(str(i) for i in range(t)),
+    y=fields.Coordinate("y", "cell", np.arange(height)),
+    x=fields.Coordinate("x", "cell", np.arange(width)),
+    read=read,
+  )
+
+
+def _as_series(path, array):
+  """Brings an xarray variable to (time, y, x); drops other axes of length 1."""
+  extra = [d for d in array.dims[:-2] if array.sizes[d] == 1]
+  array = array.squeeze(extra[1:] if array.ndim - len(extra) < 3 else extra)
+  if array.ndim == 2:
+    array = array.expand_dims("time")
+  if array.ndim != 3:
+    raise ValueError(
+      f"{path}: {array.name!r} has axes {dict(array.sizes)} and time, y, x "
+      "are needed: select one level first"
+    )
+  _check_array(path, repr(array.name), array, ndim=3)
+  time, y, x = array.dims
+  if fields.is_longitude(_coordinate(array, y)):
+    array = array.transpose(time, x, y)
+  return array
+
+
+def _coordinate(array, dim):
+  if dim not in array.coords:
+    return fields.Coordinate(str(dim), "cell", np.arange(array.sizes[dim]))
+  units = str(array[dim].attrs.get("units", ""))
+  return fields.Coordinate(str(dim), units, np.asarray(array[dim].values))
+
+
+def _time_label(time) -> str:
+  if isinstance(time, np.datetime64):
+    return str(np.datetime_as_string(time, unit="s"))
+  return str(time)
+
+
+def _line(error: Exception) -> str:
+  return " ".join(str(error).split())[:200] or type(error).__name__

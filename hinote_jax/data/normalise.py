@@ -1,0 +1,103 @@
+"""Zero mean and unit deviation per variable, fitted on the training part."""
+
+from collections.abc import Sequence
+import dataclasses
+
+import jax
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Normaliser:
+  """Statistics of each channel over the training part, in physical units.
+
+  Attributes:
+    mean: [c].
+    std: [c], above 0.
+    minimum: [c].
+    maximum: [c].
+  """
+
+  mean: tuple[float, ...]
+  std: tuple[float, ...]
+  minimum: tuple[float, ...]
+  maximum: tuple[float, ...]
+
+  @classmethod
+  def fit(
+    cls,
+    values: np.ndarray,
+    indices: Sequence[int],
+    *,
+    names: Sequence[str] = (),
+  ) -> "Normaliser":
+    """Returns the statistics of some fields of a series.
+
+    Sums in float64, field by field, so a memory map is read once.
+
+    Args:
+      values: [t H W c].
+      indices: which times to use: those of the training part.
+      names: names of the channels, for error messages.
+
+    Raises:
+      ValueError: no times, or a channel that is constant.
+    """
+    if not len(indices):
+      raise ValueError("no times to fit the normaliser on: training is empty")
+    count, mean, squares = 0, 0.0, 0.0
+    minimum, maximum = np.inf, -np.inf
+    for i in indices:
+      field = np.asarray(values[i], np.float64)
+      field = field.reshape(-1, field.shape[-1])
+      # Chan, Golub, LeVeque 1979: no cancellation, whatever the offset.
+      step = field.mean(0) - mean
+      total = count + len(field)
+      squares = squares + ((field - field.mean(0)) ** 2).sum(0)
+      squares = squares + step**2 * (count * len(field) / total)
+      mean = mean + step * (len(field) / total)
+      count = total
+      minimum = np.minimum(minimum, field.min(0))
+      maximum = np.maximum(maximum, field.max(0))
+    for c in np.flatnonzero(maximum <= minimum):
+      name = repr(names[c]) if len(names) else f"of channel {c}"
+      raise ValueError(
+        f"variable {name} is constant ({float(minimum[c]):g}) over the "
+        f"{len(indices)} training times: leave it out"
+      )
+    std = np.sqrt(squares / count)
+    return cls(*(tuple(s.tolist()) for s in (mean, std, minimum, maximum)))
+
+  @property
+  def data_range(self) -> np.ndarray:
+    """Maximum minus minimum of the training part, [c] float64."""
+    return np.asarray(self.maximum) - np.asarray(self.minimum)
+
+  def normalise(self, x: Array) -> Array:
+    """Maps physical values [.. c] to zero mean and unit deviation."""
+    return (x - _like(self.mean, x)) / _like(self.std, x)
+
+  def denormalise(self, x: Array) -> Array:
+    """Maps normalised values [.. c] back to physical units."""
+    return x * _like(self.std, x) + _like(self.mean, x)
+
+  def to_dict(self) -> dict[str, list[float]]:
+    """Returns plain lists; JSON keeps them to the last bit."""
+    return {k: list(v) for k, v in dataclasses.asdict(self).items()}
+
+  @classmethod
+  def from_dict(cls, state: dict[str, list[float]]) -> "Normaliser":
+    """Returns the normaliser that `to_dict` described."""
+    return cls(**{k: tuple(v) for k, v in state.items()})
+
+
+def _like(statistic: tuple[float, ...], x: Array) -> np.ndarray:
+  """A statistic as float32, or float64 beside float64; checks the channels."""
+  if x.shape[-1] != len(statistic):
+    raise ValueError(
+      f"the field has {x.shape[-1]} channels and the normaliser was fitted "
+      f"on {len(statistic)}"
+    )
+  return np.asarray(statistic, np.float64 if x.dtype == "float64" else "f4")

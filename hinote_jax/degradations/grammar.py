@@ -1,0 +1,108 @@
+"""The grammar of degradation pipelines: stages joined by `|`.
+
+    [blur(sigma) |] decimate(kernel[, antialias]) | area | uniform [| noise(f)]
+
+Exactly one stage reduces; blur comes before it, noise after it.
+"""
+
+import difflib
+import re
+
+from hinote_jax import resize
+from hinote_jax.degradations import pipeline
+
+_REDUCING = ("decimate", "area", "uniform")
+_STAGES = ("blur", *_REDUCING, "noise")
+_STAGE = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
+
+
+def parse(text: str) -> pipeline.Degradation:
+  """Reads a degradation from one line; `str` of the result reads back equal.
+
+  Args:
+    text: such as "decimate(cubic, antialias)", "decimate(cubic_torch)",
+      "area", "uniform" or "blur(1.2)|decimate(linear, antialias)|noise(0.05)".
+
+  Raises:
+    ValueError: a stage, kernel or number is unknown or out of place.
+  """
+  options, names = {}, []
+  for part in text.split("|"):
+    name, arguments = _stage(part, text)
+    if names and _rank(name) <= _rank(names[-1]):
+      raise ValueError(
+        f"degradation {text!r}: {name} cannot follow {names[-1]}; the order "
+        "is blur, one of decimate, area or uniform, then noise"
+      )
+    names.append(name)
+    options |= _options(name, arguments, text)
+  if not set(names) & set(_REDUCING):
+    raise ValueError(
+      f"degradation {text!r} has no reducing stage: add one of "
+      f"{', '.join(_REDUCING)}"
+    )
+  return pipeline.Degradation(**options)
+
+
+def _rank(name: str) -> int:
+  return {"blur": 0, "noise": 2}.get(name, 1)
+
+
+def _stage(part: str, text: str) -> tuple[str, list[str]]:
+  match = _STAGE.fullmatch(part)
+  if not match:
+    raise ValueError(
+      f"degradation {text!r}: cannot read the stage {part.strip()!r}; write "
+      "name or name(argument, ...), stages joined by |"
+    )
+  name, inside = match.groups()
+  if name not in _STAGES:
+    raise ValueError(_unknown("stage", name, _STAGES, text))
+  if inside is None:
+    return name, []
+  return name, [argument.strip() for argument in inside.split(",")]
+
+
+def _options(name: str, arguments: list[str], text: str) -> dict:
+  if name in ("area", "uniform"):
+    if arguments:
+      raise ValueError(f"degradation {text!r}: {name} takes no arguments")
+    return {"kernel": {"area": "area", "uniform": "nearest"}[name]}
+  if name == "decimate":
+    return _decimate(arguments, text)
+  if len(arguments) != 1:
+    raise ValueError(
+      f"degradation {text!r}: {name} takes one number, as in {name}(0.5)"
+    )
+  try:
+    return {name: float(arguments[0])}
+  except ValueError:
+    raise ValueError(
+      f"degradation {text!r}: {name} takes a number, not {arguments[0]!r}"
+    ) from None
+
+
+def _decimate(arguments: list[str], text: str) -> dict:
+  if len(arguments) not in (1, 2) or not arguments[0]:
+    raise ValueError(
+      f"degradation {text!r}: decimate takes a kernel and, if wanted, "
+      "antialias, as in decimate(cubic, antialias)"
+    )
+  kernel, *flags = arguments
+  if kernel not in resize.KERNELS:
+    raise ValueError(_unknown("kernel", kernel, tuple(resize.KERNELS), text))
+  if flags not in ([], ["antialias"]):
+    raise ValueError(
+      f"degradation {text!r}: the second argument of decimate can only be "
+      f"antialias, not {flags[0]!r}"
+    )
+  return {"kernel": kernel, "antialias": bool(flags)}
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...], text: str) -> str:
+  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+  hint = f"did you mean {near[0]!r}? " if near else ""
+  return (
+    f"degradation {text!r}: unknown {what} {name!r}; {hint}known: "
+    f"{', '.join(known)}"
+  )

@@ -1,0 +1,253 @@
+"""Scores predictors on whole held-out fields, all on the same fields.
+
+The protocol of every number of the project: fields are coarsened by one named
+degradation, every predictor gets the same coarse values in physical units and
+answers in physical units, PSNR is the mean over images of the per-image PSNR,
+the data range is given and named. Cells weigh alike.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from hinote_jax import grids
+from hinote_jax.metrics import running
+from hinote_jax.metrics.running import METRICS
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+  """One held-out field at one scale, for pictures.
+
+  Attributes:
+    scale: the nominal scale.
+    time: which field.
+    lowres: [h w c], physical units, as all fields here.
+    highres: the truth, [H W c].
+    predictions: model name -> [H W c].
+    y: row coordinates, [H]; None where rows are only counted.
+    x: column coordinates, [W], or None.
+    is_geographic: y is a latitude and x a longitude, in degrees.
+  """
+
+  scale: float
+  time: str
+  lowres: np.ndarray
+  highres: np.ndarray
+  predictions: dict[str, np.ndarray]
+  y: np.ndarray | None
+  x: np.ndarray | None
+  is_geographic: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """Scores, spectra and examples of several predictors.
+
+  Attributes:
+    header: what was evaluated and how; JSON values only.
+    rows: one dict per scale, model and variable: "scale", "scale_y",
+      "scale_x", "model", "variable" and the `METRICS`.
+    spectra: one dict per scale: "scale", "wavenumber" [k] in cycles per fine
+      cell, "power" name -> [c k] with the name "truth" for the target.
+    examples: one per scale; left out of `to_dict`.
+  """
+
+  header: dict[str, Any]
+  rows: list[dict[str, Any]]
+  spectra: list[dict[str, Any]]
+  examples: list[Example] = dataclasses.field(default_factory=list)
+
+  def to_dict(self) -> dict[str, Any]:
+    """Returns all but the examples as JSON values; infinities as "inf"."""
+    parts = {"header": self.header, "rows": self.rows, "spectra": self.spectra}
+    return _to_json(parts)
+
+  @classmethod
+  def from_dict(cls, values: Mapping[str, Any]) -> "Evaluation":
+    """Returns what `to_dict` wrote."""
+    rows = [
+      {k: float(v) if k in METRICS else v for k, v in row.items()}
+      for row in values["rows"]
+    ]
+    return cls(dict(values["header"]), rows, list(values["spectra"]))
+
+  def select(self, **wanted: Any) -> list[dict[str, Any]]:
+    """Returns the rows with the wanted scale, model or variable."""
+    return [
+      row
+      for row in self.rows
+      if all(row[key] == value for key, value in wanted.items())
+    ]
+
+
+def evaluate(
+  predictors: Mapping[str, Callable[..., np.ndarray]],
+  dataset: Any,
+  indices: Sequence[int],
+  *,
+  degradation: Any,
+  scales: Sequence[float],
+  data_range: Sequence[float],
+  header: Mapping[str, Any] | None = None,
+  progress: bool = True,
+) -> Evaluation:
+  """Scores predictors on whole fields of a dataset.
+
+  Args:
+    predictors: name -> function of (lowres [h w c], shape=(H, W)) that returns
+      [H W c]; both in physical units.
+    dataset: a `data.fields.Dataset`, or what looks like one.
+    indices: which times, held out from training.
+    degradation: has `field(values, shape, periodic=...)` from [H W c] to
+      [h w c], as `degradations.Degradation`; its text goes into the header.
+    scales: how many times coarser the inputs are; sides round to a cell.
+    data_range: full scale of each variable for PSNR and SSIM, in its unit, [c].
+    header: what the caller knows: "split", "degradation", "data_range_source",
+      "command", "versions", ... It wins over what is filled in here.
+    progress: show a progress bar.
+
+  Raises:
+    ValueError: nothing to evaluate, or a prediction with the wrong shape or
+      with values that are not finite; names model, scale and time.
+  """
+  indices = [int(i) for i in indices]
+  if not (predictors and indices and len(scales)):
+    raise ValueError(
+      "nothing to evaluate: "
+      f"{len(predictors)} models, {len(indices)} times, {len(scales)} scales"
+    )
+  span = np.asarray(data_range, np.float64)
+  count = len(dataset.variables)
+  if span.shape != (count,):
+    raise ValueError(f"data_range needs {count} values, got {data_range}")
+  rows, curves, examples = [], [], []
+  total = len(scales) * len(indices)
+  with tqdm.tqdm(total=total, disable=not progress, unit="field") as bar:
+    for scale in scales:
+      bar.set_description(f"evaluate x{scale:g}")
+      scores, example = _score_scale(
+        predictors, dataset, indices, degradation, scale, span, bar
+      )
+      rows += _rows(scores, example, dataset)
+      curves.append(_curves(scores, scale))
+      examples.append(example)
+  filled = _header(predictors, dataset, indices, degradation, scales, span)
+  return Evaluation(filled | dict(header or {}), rows, curves, examples)
+
+
+def _score_scale(predictors, dataset, indices, degradation, scale, span, bar):
+  """Returns model name -> scores of all times together, and an example."""
+  scores = {name: [] for name in predictors}
+  first = None
+  for index in indices:
+    highres = np.asarray(dataset.values[index], np.float32)
+    shape = highres.shape[:2]
+    coarse = grids.coarse_shape(shape, scale)
+    lowres = degradation.field(highres, coarse, periodic=dataset.periodic)
+    lowres = np.asarray(lowres, np.float32)
+    predictions = {}
+    for name, predict in predictors.items():
+      pred = np.asarray(predict(lowres, shape=shape))
+      where = f"{name} at x{scale:g}, time {dataset.times[index]}"
+      _require_sound(pred, highres.shape, where)
+      scores[name].append(
+        running.score(pred, highres, data_range=span, periodic=dataset.periodic)
+      )
+      predictions[name] = pred
+    if first is None:
+      first = Example(
+        float(scale),
+        str(dataset.times[index]),
+        lowres,
+        highres,
+        predictions,
+        *_grid(dataset),
+      )
+    bar.update()
+  return {name: running.reduce(times) for name, times in scores.items()}, first
+
+
+def _grid(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
+  """Returns y, x and whether they are degrees; None where only counted."""
+  y, x = (
+    axis.values if axis.units else None for axis in (dataset.y, dataset.x)
+  )
+  is_geographic = all(
+    axis.units.startswith("degree") for axis in (dataset.y, dataset.x)
+  )
+  return y, x, is_geographic
+
+
+def _require_sound(pred: np.ndarray, shape: tuple, where: str) -> None:
+  if pred.shape != shape:
+    raise ValueError(f"{where}: predicted shape {pred.shape}, expected {shape}")
+  bad = int(np.sum(~np.isfinite(pred)))
+  if bad:
+    raise ValueError(f"{where}: {bad} of {pred.size} values are not finite")
+
+
+def _rows(reduced, example: Example, dataset) -> list[dict[str, Any]]:
+  """Returns one row per model and variable."""
+  coarse, fine = example.lowres.shape, example.highres.shape
+  rows = []
+  for name, scores in reduced.items():
+    for channel, variable in enumerate(dataset.variables):
+      row = {
+        "scale": example.scale,
+        "scale_y": fine[0] / coarse[0],
+        "scale_x": fine[1] / coarse[1],
+        "model": name,
+        "variable": variable.name,
+      }
+      row |= {key: float(scores[key][channel]) for key in METRICS}
+      rows.append(row)
+  return rows
+
+
+def _curves(reduced, scale: float) -> dict[str, Any]:
+  """Returns the spectra averaged over times as lists."""
+  first = next(iter(reduced.values()))
+  power = {"truth": first["truth_power"]}
+  power |= {name: scores["power"] for name, scores in reduced.items()}
+  return {
+    "scale": float(scale),
+    "wavenumber": first["wavenumber"].tolist(),
+    "power": {name: values.T.tolist() for name, values in power.items()},
+  }
+
+
+def _header(predictors, dataset, indices, degradation, scales, span):
+  """Returns what is known here about an evaluation, as JSON values."""
+  names = [v.name for v in dataset.variables]
+  return {
+    "dataset": dataset.name,
+    "citation": dataset.citation,
+    "variables": [
+      {"name": v.name, "units": v.units, "long_name": v.long_name}
+      for v in dataset.variables
+    ],
+    "shape": [int(n) for n in np.shape(dataset.values)[1:3]],
+    "periodic": [bool(p) for p in dataset.periodic],
+    "times": [str(dataset.times[i]) for i in indices],
+    "degradation": str(degradation),
+    "data_range": dict(zip(names, span.tolist(), strict=True)),
+    "scales": [float(s) for s in scales],
+    "models": list(predictors),
+  }
+
+
+def _to_json(value: Any) -> Any:
+  """Replaces what strict JSON cannot hold: tuples, NumPy numbers, infinity."""
+  if isinstance(value, Mapping):
+    return {str(k): _to_json(v) for k, v in value.items()}
+  if isinstance(value, list | tuple | np.ndarray):
+    return [_to_json(v) for v in value]
+  if isinstance(value, np.generic):
+    value = value.item()
+  if isinstance(value, float) and not np.isfinite(value):
+    return str(value)
+  return value

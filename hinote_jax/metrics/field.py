@@ -1,0 +1,38 @@
+"""Errors of a field relative to its own size, and its mean error."""
+
+import chex
+import jax
+import numpy as np
+
+Array = jax.Array | np.ndarray
+
+
+def pair(pred: Array, target: Array) -> tuple[np.ndarray, np.ndarray]:
+  """Returns both fields in float64, [b H W c].
+
+  Raises:
+    AssertionError: the shapes differ or are not of rank 4.
+  """
+  chex.assert_equal_shape([pred, target])
+  chex.assert_rank(pred, 4)
+  return np.asarray(pred, np.float64), np.asarray(target, np.float64)
+
+
+def relative_l2(pred: Array, target: Array) -> np.ndarray:
+  """Returns ||pred - target|| / ||target||, without unit, [b c].
+
+  The norm includes the mean of the field, so a temperature in kelvin scores far
+  better than the same field in degrees Celsius. Infinite where the target is
+  zero everywhere and the prediction is not.
+  """
+  pred, target = pair(pred, target)
+  error = np.sqrt(np.sum((pred - target) ** 2, axis=(1, 2)))
+  norm = np.sqrt(np.sum(target**2, axis=(1, 2)))
+  with np.errstate(divide="ignore", invalid="ignore"):
+    return np.where(error == 0.0, 0.0, error / norm)
+
+
+def bias(pred: Array, target: Array) -> np.ndarray:
+  """Returns the mean of pred - target, in the unit of the field, [b c]."""
+  pred, target = pair(pred, target)
+  return np.mean(pred - target, axis=(1, 2))

@@ -1,0 +1,97 @@
+"""Pointwise errors and structural similarity, one per image and channel."""
+
+import jax
+import numpy as np
+
+from hinote_jax.metrics import field
+
+Array = jax.Array | np.ndarray
+
+_WINDOW, _SIGMA = 11, 1.5
+_K1, _K2 = 0.01, 0.03
+
+
+def mse(pred: Array, target: Array) -> np.ndarray:
+  """Returns the mean squared error, in the unit of the field squared, [b c]."""
+  pred, target = field.pair(pred, target)
+  return np.mean((pred - target) ** 2, axis=(1, 2))
+
+
+def max_error(pred: Array, target: Array) -> np.ndarray:
+  """Returns the largest absolute error, in the unit of the field, [b c]."""
+  pred, target = field.pair(pred, target)
+  return np.max(np.abs(pred - target), axis=(1, 2))
+
+
+def psnr(
+  pred: Array, target: Array, *, data_range: float | Array
+) -> np.ndarray:
+  """Returns the peak signal-to-noise ratio in dB, [b c].
+
+  A table prints the mean of these over images, which is not the PSNR of the
+  mean MSE. Infinite for a perfect prediction.
+
+  Args:
+    pred: [b H W c].
+    target: [b H W c].
+    data_range: the span of values that counts as full scale, in the unit of
+      the field: a number or one per channel, [c].
+
+  Raises:
+    ValueError: `data_range` is not positive.
+  """
+  span = _data_range(data_range)
+  with np.errstate(divide="ignore"):
+    return 10.0 * np.log10(span**2 / mse(pred, target))
+
+
+def ssim(
+  pred: Array, target: Array, *, data_range: float | Array
+) -> np.ndarray:
+  """Returns the structural similarity, 1 for equal fields, [b c].
+
+  Gaussian window of 11 x 11 cells with sigma 1.5, population covariances, mean
+  over the windows that lie wholly inside the field (Wang et al. 2004). It
+  compares local means relative to their size: adding a constant to both fields
+  changes it.
+
+  Args:
+    pred: [b H W c].
+    target: [b H W c].
+    data_range: as in `psnr`.
+
+  Raises:
+    ValueError: `data_range` is not positive, or a side is below 11 cells.
+  """
+  span = _data_range(data_range)
+  pred, target = field.pair(pred, target)
+  if min(pred.shape[1:3]) < _WINDOW:
+    raise ValueError(
+      f"ssim needs at least {_WINDOW} x {_WINDOW} cells, got "
+      f"{pred.shape[1]} x {pred.shape[2]}"
+    )
+  mean_p, mean_t = _blur(pred), _blur(target)
+  var_p = _blur(pred**2) - mean_p**2
+  var_t = _blur(target**2) - mean_t**2
+  covariance = _blur(pred * target) - mean_p * mean_t
+  c1, c2 = (_K1 * span) ** 2, (_K2 * span) ** 2
+  similar = (2.0 * mean_p * mean_t + c1) * (2.0 * covariance + c2)
+  largest = (mean_p**2 + mean_t**2 + c1) * (var_p + var_t + c2)
+  return np.mean(similar / largest, axis=(1, 2))
+
+
+def _data_range(data_range: float | Array) -> np.ndarray:
+  span = np.asarray(data_range, np.float64)
+  if not np.all(np.isfinite(span) & (span > 0)):
+    raise ValueError(f"data_range must be positive, got {data_range}")
+  return span
+
+
+def _blur(x: np.ndarray) -> np.ndarray:
+  """Weighs the 11 x 11 windows of a field, [b H-10 W-10 c]."""
+  offset = np.arange(_WINDOW) - _WINDOW // 2
+  weight = np.exp(-0.5 * (offset / _SIGMA) ** 2)
+  weight /= weight.sum()
+  height, width = (n - _WINDOW + 1 for n in x.shape[1:3])
+  rows = sum(w * x[:, i : i + height] for i, w in enumerate(weight))
+  return sum(w * rows[:, :, i : i + width] for i, w in enumerate(weight))

@@ -1,0 +1,88 @@
+"""All metrics of one field, and of many fields together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hinote_jax.metrics import field, image, spectra
+
+METRICS = {
+  "mse": "mean squared error, unit squared, mean over times",
+  "psnr": "dB, mean over times of the PSNR of each",
+  "ssim": "11 x 11 Gaussian window, mean over times",
+  "relative_l2": "||error|| / ||truth||, mean over times",
+  "max_error": "largest absolute error of all times, in the unit",
+  "bias": "mean of prediction - truth, in the unit",
+  "spectrum_error": (
+    "dB between the spectra averaged over times; blind to phase, so that the "
+    "steps of nearest pass for fine structure"
+  ),
+  "parting_wavenumber": (
+    "cycles per fine cell where the averaged spectrum of the error reaches "
+    "half the truth's; 0.5 when it never does"
+  ),
+}
+
+Scores = dict[str, np.ndarray]
+
+
+def score(
+  pred: np.ndarray,
+  target: np.ndarray,
+  *,
+  data_range: np.ndarray,
+  periodic: tuple[bool, bool],
+) -> Scores:
+  """Returns what `reduce` needs to know of one field.
+
+  Args:
+    pred: [H W c], physical units.
+    target: [H W c].
+    data_range: full scale of each channel, [c].
+    periodic: whether the (y, x) axis closes on itself.
+
+  Returns:
+    The pointwise `METRICS`, [c] each, and "wavenumber" [k], "power",
+    "truth_power" and "error_power", [k c].
+  """
+  pred, target = pred[None].astype(np.float64), target[None].astype(np.float64)
+  fields = {"power": pred, "truth_power": target, "error_power": pred - target}
+  scores = {
+    "mse": image.mse(pred, target),
+    "psnr": image.psnr(pred, target, data_range=data_range),
+    "ssim": image.ssim(pred, target, data_range=data_range),
+    "relative_l2": field.relative_l2(pred, target),
+    "max_error": image.max_error(pred, target),
+    "bias": field.bias(pred, target),
+  }
+  for name, values in fields.items():
+    wavenumber, scores[name] = spectra.radial_spectrum(
+      values, periodic=periodic
+    )
+  return {name: values[0] for name, values in scores.items()} | {
+    "wavenumber": wavenumber
+  }
+
+
+def reduce(times: Sequence[Scores]) -> Scores:
+  """Returns the `METRICS` of many fields, [c] each, and the mean spectra.
+
+  Means over fields, but for the maximum error, which is the largest, and the
+  spectral metrics, which compare the mean spectra.
+  """
+  wavenumber = times[0]["wavenumber"]
+  stacked = {
+    name: np.stack([scores[name] for scores in times])
+    for name in times[0]
+    if name != "wavenumber"
+  }
+  result = {name: values.mean(axis=0) for name, values in stacked.items()}
+  result["max_error"] = stacked["max_error"].max(axis=0)
+  truth = result["truth_power"][None]
+  result["spectrum_error"] = spectra.log_distance(
+    wavenumber, result["power"][None], truth
+  )[0]
+  result["parting_wavenumber"] = spectra.parting(
+    wavenumber, result["error_power"][None], truth
+  )[0]
+  return result | {"wavenumber": wavenumber}

@@ -1,0 +1,134 @@
+"""Radial power spectra, and where a reconstruction parts from the truth.
+
+Wavenumbers are in cycles per fine cell: 0.5 is the Nyquist wavenumber of the
+grid, 0.5 / s that of an input s times coarser, 1 / wavenumber a wavelength in
+cells.
+"""
+
+import jax
+import numpy as np
+
+from hinote_jax.metrics import field as fields
+
+Array = jax.Array | np.ndarray
+
+NYQUIST = 0.5
+# Of the target's variance. Ring powers below it are float32 rounding noise.
+_FLOOR = 1e-12
+
+
+def radial_spectrum(
+  field: Array, *, periodic: tuple[bool, bool]
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns how much variance a field has at every radial wavenumber.
+
+  Modes are Fourier's along periodic axes and the cosine modes of the
+  half-sample mirrored field (DCT-II) along the others, so a wall adds no jump.
+  Ring i holds the modes whose radius rounds to i fundamentals, the fundamental
+  being the larger of the two axes' (1/n periodic, 1/(2n) with walls); ring 1
+  also holds anything longer. The mean is left out. Rings go on to the corner
+  of the grid at 0.707; those beyond `NYQUIST` are incomplete circles. The sum
+  over all rings is the variance (Parseval). White noise gives a power that
+  grows with the circumference of the ring.
+
+  Args:
+    field: real values, [b H W c].
+    periodic: whether the (y, x) axis closes on itself.
+
+  Returns:
+    wavenumber [k] in cycles per cell, power [b k c] in the field's unit
+    squared.
+  """
+  values = np.asarray(field, np.float64)
+  values = values - values.mean(axis=(1, 2), keepdims=True)
+  for axis, is_periodic in zip((1, 2), periodic, strict=True):
+    if not is_periodic:
+      values = np.concatenate([values, np.flip(values, axis)], axis)
+  b, height, width, c = values.shape
+  power = np.abs(np.fft.rfft2(values, axes=(1, 2), norm="forward")) ** 2
+  # The real transform keeps one of each pair of conjugate modes.
+  pairs = np.full(width // 2 + 1, 2.0)
+  pairs[0] = 1.0
+  if width % 2 == 0:
+    pairs[-1] = 1.0
+  power *= pairs[:, None]
+  step = max(1.0 / height, 1.0 / width)
+  ky, kx = np.fft.fftfreq(height), np.fft.rfftfreq(width)
+  ring = np.floor(np.hypot(ky[:, None], kx) / step + 0.5).astype(int).ravel()
+  ring = np.maximum(ring, 1) - 1
+  columns = power.reshape(b, -1, c).transpose(0, 2, 1).reshape(b * c, -1)
+  rings = np.stack([np.bincount(ring, column) for column in columns])
+  rings = rings.reshape(b, c, -1).transpose(0, 2, 1)
+  return step * np.arange(1, rings.shape[1] + 1), rings
+
+
+def spectrum_error(
+  pred: Array, target: Array, *, periodic: tuple[bool, bool]
+) -> np.ndarray:
+  """Returns the log spectral distance of two fields in dB, [b c].
+
+  sqrt(mean over rings up to `NYQUIST` of (10 log10(P_pred / P_target))^2): 0
+  for equal spectra, 3 where the power is off by a factor of two everywhere.
+  Blind to phase: a shifted field scores 0. Powers are taken as at least 1e-12
+  of the target's variance.
+  """
+  pred, target = fields.pair(pred, target)
+  wavenumber, power = radial_spectrum(pred, periodic=periodic)
+  _, reference = radial_spectrum(target, periodic=periodic)
+  return log_distance(wavenumber, power, reference)
+
+
+def parting_wavenumber(
+  pred: Array, target: Array, *, periodic: tuple[bool, bool]
+) -> np.ndarray:
+  """Returns where a prediction parts from the target, cycles per cell, [b c].
+
+  The smallest wavenumber at which the power of pred - target reaches half the
+  power of the target, whatever comes after it; `NYQUIST` when none does. Unlike
+  `spectrum_error` it sees phase. Its inverse, a wavelength in cells, is the
+  effective resolution in the sense of Ballarotta et al. (2019).
+  """
+  pred, target = fields.pair(pred, target)
+  wavenumber, power = radial_spectrum(pred - target, periodic=periodic)
+  _, reference = radial_spectrum(target, periodic=periodic)
+  return parting(wavenumber, power, reference)
+
+
+def log_distance(
+  wavenumber: np.ndarray, power: np.ndarray, reference: np.ndarray
+) -> np.ndarray:
+  """Returns `spectrum_error` of two spectra, [b k c] each, in dB, [b c]."""
+  floor = _floor(reference)
+  ratio = np.maximum(power, floor) / np.maximum(reference, floor)
+  decibel = 10.0 * np.log10(ratio[:, resolved(wavenumber)])
+  return np.sqrt(np.mean(decibel**2, axis=1))
+
+
+def parting(
+  wavenumber: np.ndarray, error: np.ndarray, reference: np.ndarray
+) -> np.ndarray:
+  """Returns `parting_wavenumber` from the spectra of the error and the target.
+
+  Args:
+    wavenumber: [k], cycles per cell.
+    error: power of pred - target, [b k c].
+    reference: power of the target, [b k c].
+
+  Returns:
+    [b c], cycles per cell.
+  """
+  inside = resolved(wavenumber)
+  is_lost = (error >= 0.5 * reference) & (error > _floor(reference))
+  is_lost = is_lost[:, inside]
+  first = wavenumber[inside][np.argmax(is_lost, axis=1)]
+  return np.where(is_lost.any(axis=1), first, NYQUIST)
+
+
+def resolved(wavenumber: np.ndarray) -> np.ndarray:
+  """Returns which rings lie at or below `NYQUIST`, [k] of bool."""
+  return wavenumber <= NYQUIST * (1.0 + 1e-9)
+
+
+def _floor(reference: np.ndarray) -> np.ndarray:
+  variance = reference.sum(axis=1, keepdims=True)
+  return np.maximum(_FLOOR * variance, np.finfo(np.float64).tiny)

@@ -1,0 +1,110 @@
+"""Input, interpolation, model and truth side by side, and their errors."""
+
+from matplotlib.figure import Figure
+import numpy as np
+
+from hinote_jax.plots import maps, style
+
+
+def panels(
+  lowres: np.ndarray,
+  baseline: np.ndarray,
+  model: np.ndarray,
+  highres: np.ndarray,
+  *,
+  names: tuple[str, str] = ("bicubic", "model"),
+  y: np.ndarray | None = None,
+  x: np.ndarray | None = None,
+  is_geographic: bool = False,
+  units: str = "",
+  title: str = "",
+  zoom: tuple[int, int, int, int] | None = None,
+) -> Figure:
+  """Draws one reconstructed field against the truth and an interpolation.
+
+  Top row: the input cell by cell, both reconstructions, the truth, on one
+  colour scale. Middle row: a window of the same. Bottom row: both errors and
+  the same window of them, on one symmetric scale.
+
+  Args:
+    lowres: [h w], physical units as all fields here.
+    baseline: [H W], the interpolation.
+    model: [H W].
+    highres: the truth, [H W].
+    names: what to call `baseline` and `model`.
+    y: row coordinates, [H]; the larger is up. None: the first row is up.
+    x: column coordinates, [W].
+    is_geographic: coordinates are degrees of latitude and longitude.
+    units: its unit.
+    title: of the figure.
+    zoom: (first row, first column, rows, columns) of the window; by default
+      where `baseline` errs most.
+
+  Raises:
+    ValueError: the three fine fields differ in shape.
+  """
+  shape = highres.shape
+  if baseline.shape != shape or model.shape != shape:
+    raise ValueError(
+      f"fields of shape {baseline.shape}, {model.shape} and {shape}"
+    )
+  where = maps.frame(shape, y, x, is_geographic=is_geographic)
+  errors = {
+    name: np.asarray(field, np.float64) - highres
+    for name, field in zip(names, (baseline, model), strict=True)
+  }
+  edges = maps.box(where, shape, zoom or maps.worst_window(errors[names[0]]))
+  fields = {
+    f"input, {lowres.shape[0]} × {lowres.shape[1]}": lowres,
+    names[0]: baseline,
+    names[1]: model,
+    f"truth, {shape[0]} × {shape[1]}": highres,
+  }
+  with style.context():
+    width, height = maps.panel_size(where.aspect)
+    figure = style.figure(4 * width + 1.3, 3 * height + 1.4)
+    grid = figure.subplots(3, 4)
+    unit = style.unit_label(units).strip(" []")
+    _draw_fields(grid[:2], fields, where, edges, units)
+    for row in grid[:2]:
+      maps.colorbar(row, unit or "value")
+    _draw_errors(grid[2], errors, where, edges, units)
+    maps.colorbar(grid[2], "error" + style.unit_label(units))
+    if title:
+      figure.suptitle(title, x=0.008, ha="left", fontweight="bold")
+  return figure
+
+
+def _draw_fields(grid, fields: dict, where, edges, units: str) -> None:
+  """Draws the fields above and their windows below, each row on one scale."""
+  truth = list(fields.values())[-1]
+  window = maps.inside(truth, where, edges)
+  for row, values in zip(grid, (truth, window), strict=True):
+    # The window has its own limits, and the sign rule of the whole field.
+    look = style.look_of_values(values, units, style.is_signed(truth))
+    for axes, field in zip(row, fields.values(), strict=True):
+      maps.show(axes, field, where, **look)
+  for axes, name in zip(grid[0], fields, strict=True):
+    axes.set_title(name)
+    maps.outline(axes, edges)
+  for axes in grid[1]:
+    maps.zoom(axes, edges)
+  for axes in grid[:, 1:].ravel():
+    axes.tick_params(labelleft=False)
+
+
+def _draw_errors(row, errors: dict, where, edges, units: str) -> None:
+  """Draws both errors, then the window of both, on one symmetric scale."""
+  low, high = style.symmetric(*errors.values())
+  unit = style.unit_label(units).strip(" []")
+  for column, (name, error) in enumerate(errors.items()):
+    whole, window = row[column], row[column + 2]
+    for axes in (whole, window):
+      maps.show(axes, error, where, cmap="RdBu_r", vmin=low, vmax=high)
+    rms = np.sqrt(np.mean(np.square(error)))
+    whole.set_title(f"{name} − truth, RMS {rms:.3g} {unit}".rstrip())
+    window.set_title(f"{name} − truth, window")
+    maps.outline(whole, edges)
+    maps.zoom(window, edges)
+  for axes in row[1:]:
+    axes.tick_params(labelleft=False)

@@ -1,0 +1,140 @@
+"""The look of every figure, its colours, and how it is saved."""
+
+import os
+import pathlib
+import re
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+import numpy as np
+
+DPI = 130
+INK, MUTED, FAINT = "#1b1f24", "#6b7280", "#d8dce2"
+ACCENT = "#c2410c"
+
+_RC = {
+  "axes.axisbelow": True,
+  "axes.edgecolor": MUTED,
+  "axes.labelcolor": INK,
+  "axes.labelsize": 11,
+  "axes.linewidth": 0.8,
+  "axes.titlelocation": "left",
+  "axes.titlesize": 12,
+  "figure.titlesize": 14,
+  "font.family": "DejaVu Sans",
+  "font.size": 10.5,
+  "grid.color": FAINT,
+  "grid.linewidth": 0.7,
+  "legend.fontsize": 10,
+  "legend.frameon": False,
+  "text.color": INK,
+  "xtick.color": MUTED,
+  "xtick.labelcolor": INK,
+  "ytick.color": MUTED,
+  "ytick.labelcolor": INK,
+  "xtick.labelsize": 9.5,
+  "ytick.labelsize": 9.5,
+}
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+# Interpolations are quiet, models loud, the truth black.
+_COLORS = {
+  "truth": INK,
+  "nearest": "#b8bec8",
+  "bilinear": "#a78bba",
+  "bicubic": "#3b82c4",
+  "lanczos": "#7fb2dd",
+  "spectral": "#5aa89a",
+}
+_LOUD = ("#c2410c", "#7c3aed", "#be185d", "#4d7c0f", "#a16207", "#0e7490")
+
+
+def context():
+  """Returns a context in which matplotlib draws in this style."""
+  return matplotlib.rc_context(_RC)
+
+
+def figure(width: float, height: float) -> Figure:
+  """Returns an empty figure of so many inches, laid out by constraints."""
+  drawn = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+  FigureCanvasAgg(drawn)
+  return drawn
+
+
+def colors(names: list[str]) -> dict[str, str]:
+  """Returns the colour of every curve: fixed for known names."""
+  unknown = [name for name in names if name not in _COLORS]
+  loud = {name: _LOUD[i % len(_LOUD)] for i, name in enumerate(unknown)}
+  return {name: _COLORS.get(name, loud.get(name)) for name in names}
+
+
+def unit_label(units: str) -> str:
+  """Returns " [unit]" with typographic exponents, or nothing.
+
+  Both "m s-1" and "m s**-1" become "m s⁻¹".
+  """
+  if not units:
+    return ""
+  raised = re.sub(
+    r"(?<=[A-Za-z])(?:\*\*|\^)?(-?\d+)",
+    lambda match: match[1].translate(_SUPERSCRIPTS),
+    units,
+  )
+  return f" [{raised}]"
+
+
+def squared(units: str) -> str:
+  """Returns " [unit²]", with brackets around a compound unit, or nothing."""
+  unit = unit_label(units)[2:-1]
+  if not unit:
+    return ""
+  return f" [{unit}²]" if unit.isalpha() else f" [({unit})²]"
+
+
+def is_signed(values: np.ndarray) -> bool:
+  """Returns whether both signs matter: neither side is a mere fringe."""
+  low, high = np.percentile(values, (1.0, 99.0))
+  return bool(low < 0.0 < high and min(-low, high) > 0.2 * max(-low, high))
+
+
+def look_of_values(
+  values: np.ndarray, units: str, signed: bool | None = None
+) -> dict[str, Any]:
+  """Returns the colour map and limits that suit a field, for `imshow`.
+
+  Signed fields get a diverging map centred at 0, temperatures a warm
+  sequential one, others a neutral one. Limits leave out the extreme 0.5 %.
+
+  Args:
+    values: any shape.
+    units: of the values.
+    signed: whether the sign matters; None looks at the values.
+  """
+  if is_signed(values) if signed is None else signed:
+    low, high = symmetric(values)
+    return {"cmap": "RdBu_r", "vmin": low, "vmax": high}
+  low, high = (float(v) for v in np.percentile(values, (0.5, 99.5)))
+  if high <= low:
+    low, high = low - 0.5, high + 0.5
+  name = "inferno" if units in ("K", "degC", "°C") else "viridis"
+  return {"cmap": name, "vmin": low, "vmax": high}
+
+
+def symmetric(*values: np.ndarray) -> tuple[float, float]:
+  """Returns limits about 0 that hold 99.5 % of every array."""
+  limit = max(float(np.percentile(np.abs(v), 99.5)) for v in values)
+  limit = limit or 1.0
+  return -limit, limit
+
+
+def save(drawn: Figure, path: str | os.PathLike) -> pathlib.Path:
+  """Writes a figure as PNG, whole or not at all; makes the folder."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(path.name + ".tmp")
+  drawn.savefig(temporary, format="png", dpi=DPI, facecolor="white")
+  os.replace(temporary, path)
+  return path

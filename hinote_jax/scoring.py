@@ -1,0 +1,144 @@
+"""Scores a run: its best weights beside the interpolations, and the report."""
+
+import os
+import pathlib
+import shlex
+import sys
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from hinote_jax import (
+    checkpoint,
+    evaluate,
+    infer,
+    losses,
+    metric_log,
+    models,
+    report,
+)
+from hinote_jax import workdir as workdirs
+
+
+class _InNormalised:
+  """A degradation of physical fields; its noise is of normalised ones."""
+
+  def __init__(self, degradation, normaliser):
+    self._degradation, self._normaliser = degradation, normaliser
+
+  def __str__(self):
+    return str(self._degradation)
+
+  def field(self, values, shape, *, periodic, rng=None):
+    lowres = self._degradation.field(
+        self._normaliser.normalise(values), shape, periodic=periodic, rng=rng
+    )
+    return self._normaliser.denormalise(lowres)
+
+
+def predictors(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+) -> dict[str, infer.Predictor]:
+  """Returns the run's model first, then the interpolations it stands beside."""
+  shared = dict(
+      normaliser=pipeline.normaliser, periodic=pipeline.dataset.periodic
+  )
+  found = {config.model.name: infer.load(workdir)}
+  for name in config.evaluate.against:
+    found[name] = infer.Predictor(models.build(name), {}, **shared)
+  return found
+
+
+def score(
+    config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+) -> pathlib.Path:
+  """Evaluates a run on its held-out fields; returns the path of report.md."""
+  _, meta = checkpoint.load_variables(workdir)
+  split = pipeline.split
+  header = {
+      "split": (
+          f"by time: {len(split.train)} for training, "
+          f"{len(split.validation)} for validation, {len(split.test)} held out"
+      ),
+      "data_range_source": "maximum - minimum of the training part",
+      "command": _command(),
+      "checkpoint": f"step {meta['step']}, best on validation",
+      "versions": workdirs.versions(),
+  }
+  evaluation = evaluate.evaluate(
+      predictors(config, workdir, pipeline),
+      pipeline.dataset,
+      split.test,
+      degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
+      scales=config.evaluate.scales,
+      data_range=pipeline.normaliser.data_range,
+      header=header,
+  )
+  return report.write(
+      workdir,
+      evaluation,
+      curves=metric_log.read(workdir),
+      figures=_prior_figure(config, workdir, pipeline),
+  )
+
+
+def _command() -> str:
+  """Returns the command of this run; the one that prints its numbers again."""
+  return shlex.join(["python", "-m", "hinote_jax.main", *sys.argv[1:]])
+
+
+def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
+  """Draws the loss prior's weights on a validation window, if there is one."""
+  if config.loss.name != "frequency_prior":
+    return {}
+  from hinote_jax.plots import prior
+
+  loss = losses.build(**config.loss)
+  batch = pipeline.validation.fixed(1, scale=config.windows.max_scale)[0]
+  predictor = infer.load(workdir)
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    state, _ = checkpoints.load("best")
+  module = predictor.module.clone(periodic=(False, False))
+  inputs = batch["lowres"], batch["coords"], batch["cell"]
+  pred = jax.jit(module.apply)(predictor.variables, *inputs)
+  variables = {"params": state["params"].get("loss") or {}}
+  arguments = batch["lowres"], batch["coords"]
+  weight = loss.apply(
+      variables, pred, batch["highres"], *arguments, method="weights"
+  )
+  resized = loss.apply(variables, *arguments, method="resized")
+  variable = pipeline.dataset.variables[0]
+  return {
+      "prior": prior.prior(
+          lowres=batch["lowres"][0, ..., 0],
+          highres=batch["highres"][0, ..., 0],
+          resized=np.asarray(resized)[0, ..., 0],
+          weight=np.asarray(weight)[0, ..., 0],
+          name=variable.long_name or variable.name,
+      )
+  }
+
+
+def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
+  """Says in a few lines how a run ended and where to look."""
+  evaluation = report.read(path.parent)
+  model = evaluation.header["models"][0]
+  minutes, seconds = divmod(int(summary["seconds"]), 60)
+  print(
+      f"\ntrained {summary['steps']} steps in {minutes} min {seconds} s; best "
+      f"validation error {summary['best_error']:.3f} of bicubic's, at step "
+      f"{summary['best_step']}"
+  )
+  print(f"held-out mean squared error of {model} over bicubic's:")
+  for scale in evaluation.header["scales"]:
+    parts = []
+    for row in evaluation.select(scale=scale, model=model):
+      (other,) = evaluation.select(
+          scale=scale, model="bicubic", variable=row["variable"]
+      ) or [None]
+      if other is not None:
+        parts.append(f"{row['variable']} {row['mse'] / other['mse']:.3f}")
+    print(f"  x{scale:<4g} {'   '.join(parts)}")
+  print(f"report:  {path}\nfigures: {path.parent / 'figures'}")

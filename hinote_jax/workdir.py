@@ -1,0 +1,114 @@
+"""The folder of a run: its config, its versions, and the refusal to mix runs."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import tempfile
+from typing import Any
+
+import ml_collections
+
+CONFIG = "config.json"
+VERSIONS = "versions.json"
+_PACKAGES = ("hinote_jax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON whole or not at all."""
+  partial = path.with_name(path.name + ".tmp")
+  partial.write_text(json.dumps(value, indent=2) + "\n")
+  os.replace(partial, path)
+
+
+def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Returns a config as what JSON gives back: tuples are lists."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def versions() -> dict[str, str]:
+  """Returns the versions a result depends on."""
+  found = {"python": platform.python_version()}
+  for package in _PACKAGES:
+    try:
+      found[package] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+      found[package] = "not installed"
+  return found
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+  if not isinstance(value, dict):
+    return {prefix: value}
+  flat = {}
+  for key, inner in value.items():
+    flat |= _flat(inner, f"{prefix}.{key}" if prefix else key)
+  return flat
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+  """Returns the fields in which two configs differ, one phrase each."""
+  ours, theirs = _flat(ours), _flat(theirs)
+  missing = "(absent)"
+  return [
+      f"{name}: {theirs.get(name, missing)!r} there, "
+      f"{ours.get(name, missing)!r} now"
+      for name in sorted(ours | theirs)
+      if ours.get(name, missing) != theirs.get(name, missing)
+  ]
+
+
+def prepare(
+    workdir: str | os.PathLike,
+    config: ml_collections.ConfigDict,
+    *,
+    is_leader: bool = True,
+) -> pathlib.Path:
+  """Makes a workdir for a config, or checks that it is that config's.
+
+  Raises:
+    OSError: the folder cannot be written.
+    ValueError: the folder is of a run with another config.
+  """
+  path = pathlib.Path(workdir)
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+      pass
+  except OSError as error:
+    raise OSError(
+        f"cannot write in workdir {str(path)!r} ({error.strerror}): "
+        "choose another with --workdir"
+    ) from error
+  config = plain(config)
+  if (path / CONFIG).exists():
+    changed = differences(config, read_config(path))
+    if changed:
+      raise ValueError(
+          f"workdir {str(path)!r} is of a run with another config "
+          f"({'; '.join(changed)}): choose another workdir or that config"
+      )
+  elif is_leader:
+    write_json(path / CONFIG, config)
+  if is_leader:
+    write_json(path / VERSIONS, versions())
+  return path
+
+
+def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
+  """Returns a run's config.
+
+  Raises:
+    FileNotFoundError: the folder is not of a run.
+    ValueError: its config is damaged.
+  """
+  path = pathlib.Path(workdir) / CONFIG
+  if not path.is_file():
+    raise FileNotFoundError(
+        f"{str(workdir)!r} is not the workdir of a run: it has no {CONFIG}"
+    )
+  try:
+    return json.loads(path.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,41 @@
+"""Sets the stage before jax is imported: eight CPU devices, one cache."""
+
+import os
+from pathlib import Path
+import sys
+
+from absl import flags
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Eight devices let one CPU run what a pod runs. XLA and jax read these once,
+# and worker processes inherit them; what the user has set stays.
+DEVICE_COUNT = "--xla_force_host_platform_device_count"
+if DEVICE_COUNT not in os.environ.get("XLA_FLAGS", ""):
+  os.environ["XLA_FLAGS"] = (
+    f"{os.environ.get('XLA_FLAGS', '')} {DEVICE_COUNT}=8".strip()
+  )
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache/jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+# Nothing else parses absl's flags under pytest; grain and absltest read them.
+flags.FLAGS(sys.argv[:1])
+
+# The same examples on every run, and no deadline: a first call compiles.
+hypothesis.settings.register_profile(
+  "hinote_jax", deadline=None, derandomize=True, max_examples=25
+)
+hypothesis.settings.load_profile("hinote_jax")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+  """Returns the folder of real fields and weights beside the repository."""
+  folder = ROOT.parent / "shared"
+  if not folder.is_dir():
+    pytest.skip(f"real fields and weights are not here: no {folder}")
+  return folder

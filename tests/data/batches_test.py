@@ -1,0 +1,253 @@
+"""Tests of batches, their purity, and prefetching."""
+
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from hinote_jax import degradations, grids
+from hinote_jax.data import batches, normalise
+
+
+def _windows(dataset, text="decimate(cubic, antialias)", **options):
+  indices = (0, 1, 2, 3)
+  normaliser = normalise.Normaliser.fit(dataset.values, indices)
+  options = (
+    dict(window=(8, 10), queries=(6, 9), scale_range=(1.0, 4.0), seed=5)
+    | options
+  )
+  return batches.Windows(
+    dataset, indices, normaliser, degradations.parse(text), **options
+  )
+
+
+def _bytes(batch, i):
+  parts = (batch["lowres"], *batch["coords"], batch["cell"], batch["highres"])
+  return [part[i].tobytes() for part in parts]
+
+
+def test_shapes_and_types(make_dataset):
+  batch = _windows(make_dataset()).batch(0, range(3))
+  assert batch["lowres"].shape == (3, 8, 10, 2)
+  assert batch["coords"].y.shape == (3, 6)
+  assert batch["coords"].x.shape == (3, 9)
+  assert batch["cell"].shape == (3, 2)
+  assert batch["highres"].shape == (3, 6, 9, 2)
+  leaves = (batch["lowres"], *batch["coords"], batch["cell"], batch["highres"])
+  assert all(leaf.dtype == np.float32 for leaf in leaves)
+  assert all(np.all(np.abs(axis) < 1.0) for axis in batch["coords"])
+
+
+@pytest.mark.parametrize("text", ["area", "blur(0.5)|uniform|noise(0.1)"])
+def test_example_depends_on_seed_step_and_row_alone(make_dataset, text):
+  windows = _windows(make_dataset(), text)
+  whole = windows.batch(7, range(8))
+  for rows in ((0, 1, 2, 3), (4, 5, 6, 7), (6, 1), (3,)):
+    part = windows.batch(7, rows)
+    for i, row in enumerate(rows):
+      assert _bytes(part, i) == _bytes(whole, row)
+  again = _windows(make_dataset(), text).batch(7, range(8))
+  assert all(_bytes(again, i) == _bytes(whole, i) for i in range(8))
+
+
+def test_seeds_steps_and_rows_differ(make_dataset):
+  draws = [
+    _windows(make_dataset(), seed=seed).describe(step, range(4))
+    for seed, step in itertools.product((0, 1), (0, 1))
+  ]
+  scales = [draw.scale for part in draws for draw in part]
+  assert len(set(scales)) == 16
+
+
+def test_scales_are_uniform_and_starts_reach_every_place(make_dataset):
+  windows = _windows(make_dataset(), scale_range=(1.0, 4.0))
+  draws = windows.describe(0, range(3000))
+  scales = np.sort([draw.scale for draw in draws])
+  expected = 1.0 + 3.0 * (np.arange(3000) + 0.5) / 3000
+  # Kolmogorov-Smirnov at 3000 draws: 1.63 / sqrt(3000) = 0.03 of the range.
+  assert np.abs(scales - expected).max() < 0.03 * 3.0
+  assert {draw.field for draw in draws} == {0, 1, 2, 3}
+  assert {draw.start[1] for draw in draws} == set(range(72))
+  assert all(0 <= d.start[0] <= 40 - 8 * d.scale for d in draws)
+  assert min(d.start[0] for d in draws) == 0
+  assert max(d.start[0] + 8 * d.scale for d in draws) > 39
+
+
+def test_highres_lies_where_the_coordinates_say(make_dataset):
+  dataset = make_dataset()
+  height, width = dataset.shape
+  rows, columns = np.mgrid[:height, :width].astype(np.float32)
+  dataset.values[:] = np.stack([rows, columns], -1)
+  windows = _windows(dataset)
+  batch = windows.batch(3, range(32))
+  highres = windows.normaliser.denormalise(batch["highres"])
+  for i, draw in enumerate(windows.describe(3, range(32))):
+    extent = np.array([8.0, 10.0]) * draw.scale
+    np.testing.assert_allclose(batch["cell"][i], 2 / extent, rtol=1e-6)
+    centre = (grids.dense(grids.Axes(*(a[i] for a in batch["coords"]))) + 1) / 2
+    position = np.array(draw.start) + centre * extent - 0.5
+    error = highres[i] - position
+    error[..., 1] = (error[..., 1] + width / 2) % width - width / 2
+    np.testing.assert_allclose(error, 0.0, atol=1e-4)
+
+
+def test_linear_field_is_read_alike_by_window_and_queries(make_dataset):
+  dataset = make_dataset(periodic=(False, False), channels=1)
+  rows, columns = np.mgrid[:40, :72].astype(np.float32)
+  dataset.values[:] = (2.0 * rows - columns)[..., None]
+  # Linear interpolation at the coarse centres keeps a plane exactly.
+  windows = _windows(dataset, "decimate(linear)")
+  batch = windows.batch(0, range(8))
+
+  def plane(axes):
+    points = grids.dense(axes)
+    return np.concatenate([np.ones_like(points[..., :1]), points], -1)
+
+  for i in range(8):
+    fit, *_ = np.linalg.lstsq(
+      plane(grids.axes((8, 10))).reshape(-1, 3),
+      batch["lowres"][i].ravel(),
+      rcond=None,
+    )
+    queries = grids.Axes(*(a[i] for a in batch["coords"]))
+    np.testing.assert_allclose(
+      plane(queries) @ fit, batch["highres"][i, ..., 0], atol=1e-4
+    )
+
+
+def test_lowres_is_the_degraded_normalised_field(make_dataset):
+  dataset = make_dataset()
+  windows = _windows(dataset, scale_range=(2.5, 2.5))
+  batch = windows.batch(1, range(8))
+  for i, draw in enumerate(windows.describe(1, range(8))):
+    field = windows.normaliser.normalise(dataset.values[draw.field])
+    expected = windows.degradation.apply_window(
+      field,
+      start=draw.start,
+      scale=(2.5, 2.5),
+      shape=(8, 10),
+      periodic=dataset.periodic,
+    )
+    np.testing.assert_allclose(batch["lowres"][i], expected, atol=1e-5)
+
+
+def test_window_over_the_date_line_equals_the_rolled_field(make_dataset):
+  dataset = make_dataset()
+  windows = _windows(dataset)
+  across = [
+    i
+    for i, draw in enumerate(windows.describe(0, range(64)))
+    if draw.start[1] + 10 * draw.scale > 72
+  ]
+  assert across
+  for row in across:
+    draw = windows.describe(0, [row])[0]
+    shift = 20 - draw.start[1]
+    rolled = np.roll(dataset.values[draw.field], shift, axis=1)
+    batch = windows.batch(0, [row])
+    inside = windows.degradation.apply_window(
+      windows.normaliser.normalise(rolled),
+      start=(draw.start[0], 20),
+      scale=(draw.scale, draw.scale),
+      shape=(8, 10),
+      periodic=(False, False),
+    )
+    np.testing.assert_allclose(batch["lowres"][0], inside, atol=1e-5)
+
+
+def test_fixed_batches_are_always_the_same(make_dataset):
+  windows = _windows(make_dataset())
+  one, *_ = windows.fixed(6)
+  halves = windows.fixed(6, batch_size=3)
+  assert [len(half["lowres"]) for half in halves] == [3, 3]
+  for i in range(6):
+    assert _bytes(one, i) == _bytes(halves[i // 3], i % 3)
+  assert _bytes(one, 0) != _bytes(windows.batch(0, [0]), 0)
+  at_two, *_ = windows.fixed(4, scale=2)
+  np.testing.assert_allclose(at_two["cell"], [[2 / 16, 2 / 20]] * 4)
+
+
+@pytest.mark.parametrize(
+  "options, message",
+  [
+    (
+      dict(window=(11, 10)),
+      "window of 11 coarse cells at scale 4 covers 44 fine cells and the field "
+      "has 40 along y: lower the window to 10 or the largest scale to 3.63",
+    ),
+    (dict(window=(41, 10)), "lower the window to 10$"),
+    (dict(window=(8, 19)), "76 fine cells and the field has 72 along x"),
+    (
+      dict(queries=(6, 12)),
+      "12 queries along x do not fit .* lower the queries to 10 or raise the "
+      "smallest scale to 1.2",
+    ),
+    (dict(scale_range=(0.5, 2.0)), "at least 1 and in order, got 0.5 to 2"),
+    (dict(scale_range=(3.0, 2.0)), "in order, got 3.0 to 2.0"),
+    (dict(seed=-1), "seed must not be negative"),
+  ],
+)
+def test_refuses_sizes_that_do_not_fit(make_dataset, options, message):
+  with pytest.raises(ValueError, match=message):
+    _windows(make_dataset(), **options)
+
+
+def test_refuses_empty_indices_and_uneven_batches(make_dataset):
+  windows = _windows(make_dataset())
+  with pytest.raises(ValueError, match="the indices are empty"):
+    batches.Windows(
+      windows.dataset,
+      (),
+      windows.normaliser,
+      windows.degradation,
+      window=(4, 4),
+      queries=(4, 4),
+      scale_range=(1.0, 2.0),
+      seed=0,
+    )
+  with pytest.raises(ValueError, match="5 examples do not make batches of 2"):
+    windows.fixed(5, batch_size=2)
+  with pytest.raises(ValueError, match="covers 72 fine cells"):
+    windows.fixed(2, scale=9.0)
+  with pytest.raises(ValueError, match="at least one row"):
+    windows.batch(0, [])
+
+
+def _threads():
+  return [t for t in threading.enumerate() if t.name == "prefetch"]
+
+
+def test_prefetch_gives_every_step_in_order():
+  made = batches.prefetch(lambda step: {"step": step}, range(3, 9), depth=2)
+  assert list(made) == [(step, {"step": step}) for step in range(3, 9)]
+  assert not _threads()
+
+
+def test_prefetch_runs_ahead_by_its_depth_only():
+  made = []
+  stream = batches.prefetch(lambda step: made.append(step), itertools.count())
+  next(stream)
+  # One consumed, two waiting, one in the hands of the thread.
+  patience = time.monotonic() + 10.0
+  while len(made) < 4 and time.monotonic() < patience:
+    time.sleep(0.01)
+  time.sleep(0.05)
+  assert len(made) == 4
+  stream.close()
+  assert not _threads()
+
+
+def test_prefetch_raises_the_error_at_its_step():
+  def fail(step):
+    if step == 2:
+      raise ValueError("field 2 is broken")
+    return {}
+
+  seen = []
+  with pytest.raises(ValueError, match="field 2 is broken"):
+    for step, _ in batches.prefetch(fail, itertools.count()):
+      seen.append(step)
+  assert seen == [0, 1]
+  assert not _threads()

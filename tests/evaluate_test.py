@@ -1,0 +1,185 @@
+"""Tests of the evaluation: perfect, broken and known predictors."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+from absl.testing import absltest
+import numpy as np
+
+from hinote_jax import evaluate, resize
+from hinote_jax.metrics import image
+
+
+@dataclasses.dataclass
+class _Mean:
+  """Cell means; a stand-in for a degradation."""
+
+  def field(self, values, shape, *, periodic):
+    del periodic
+    return np.asarray(resize.resize(values[None], shape, method="area"))[0]
+
+  def __str__(self):
+    return "area"
+
+
+def _dataset(times=3):
+  rng = np.random.default_rng(0)
+  values = rng.normal(size=(times, 16, 20, 2)).astype(np.float32)
+  names = [("t2m", "K", "temperature"), ("u10", "m/s", "zonal wind")]
+  return SimpleNamespace(
+    values=values,
+    variables=[
+      SimpleNamespace(name=n, units=u, long_name=t) for n, u, t in names
+    ],
+    times=[f"2020-01-0{i + 1}" for i in range(times)],
+    y=SimpleNamespace(units="degrees_north", values=np.linspace(10.0, 0.0, 16)),
+    x=SimpleNamespace(units="degrees_east", values=np.linspace(0.0, 9.5, 20)),
+    periodic=(False, True),
+    name="noise",
+    citation="nobody",
+  )
+
+
+class _Truth:
+  """A predictor that knows the answers, in the order they are asked."""
+
+  def __init__(self, values, offset=0.0):
+    self.values, self.offset, self.calls = values, offset, 0
+
+  def __call__(self, lowres, *, shape):
+    self.calls += 1
+    answer = self.values[(self.calls - 1) % len(self.values)]
+    assert answer.shape[:2] == shape and lowres.ndim == 3
+    return answer + np.float32(self.offset)
+
+
+def _nearest(lowres, *, shape):
+  return np.asarray(resize.resize(lowres[None], shape, method="nearest"))[0]
+
+
+def _run(predictors, dataset, scales=(2.0,), **kwargs):
+  return evaluate.evaluate(
+    predictors,
+    dataset,
+    range(len(dataset.values)),
+    degradation=_Mean(),
+    scales=scales,
+    data_range=[8.0, 4.0],
+    progress=False,
+    **kwargs,
+  )
+
+
+class EvaluateTest(absltest.TestCase):
+  def test_truth_scores_perfectly(self):
+    dataset = _dataset()
+    result = _run({"oracle": _Truth(dataset.values)}, dataset, (2.0, 3.0))
+    self.assertLen(result.rows, 4)
+    for row in result.rows:
+      self.assertEqual(row["mse"], 0.0)
+      self.assertAlmostEqual(row["ssim"], 1.0, places=12)
+      self.assertEqual(row["psnr"], np.inf)
+      self.assertEqual(row["spectrum_error"], 0.0)
+      self.assertEqual(row["parting_wavenumber"], 0.5)
+
+  def test_offset_predictor_has_known_errors(self):
+    dataset = _dataset()
+    result = _run({"off": _Truth(dataset.values, 0.5)}, dataset)
+    for row, span in zip(result.rows, (8.0, 4.0), strict=True):
+      self.assertAlmostEqual(row["bias"], 0.5, places=6)
+      self.assertAlmostEqual(row["mse"], 0.25, places=6)
+      self.assertAlmostEqual(row["max_error"], 0.5, places=5)
+      expected = 20.0 * np.log10(span / 0.5)
+      self.assertAlmostEqual(row["psnr"], expected, places=4)
+
+  def test_psnr_is_the_mean_over_times(self):
+    dataset = _dataset()
+    result = _run({"nearest": _nearest}, dataset)
+    each = []
+    for values in dataset.values:
+      lowres = _Mean().field(values, (8, 10), periodic=(False, True))
+      pred = _nearest(lowres, shape=(16, 20))
+      each.append(
+        image.psnr(pred[None], values[None], data_range=np.array([8.0, 4.0]))
+      )
+    expected = np.mean(each, axis=0)[0]
+    found = [row["psnr"] for row in result.rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+  def test_fractional_scale_reports_the_actual_one(self):
+    dataset = _dataset()
+    row = _run({"nearest": _nearest}, dataset, (3.0,)).rows[0]
+    self.assertEqual(row["scale"], 3.0)
+    self.assertEqual(row["scale_y"], 16 / 5)
+    self.assertEqual(row["scale_x"], 20 / 7)
+
+  def test_spectra_sum_to_the_variance(self):
+    dataset = _dataset()
+    result = _run({"nearest": _nearest}, dataset)
+    total = np.sum(result.spectra[0]["power"]["truth"], axis=1)
+    variance = np.var(dataset.values.astype(np.float64), axis=(1, 2)).mean(0)
+    np.testing.assert_allclose(total, variance, rtol=1e-10)
+
+  def test_example_is_the_first_field(self):
+    dataset = _dataset()
+    example = _run({"nearest": _nearest}, dataset).examples[0]
+    np.testing.assert_array_equal(example.highres, dataset.values[0])
+    self.assertEqual(example.lowres.shape, (8, 10, 2))
+    self.assertEqual(example.time, "2020-01-01")
+    self.assertIn("nearest", example.predictions)
+
+  def test_nan_names_model_scale_and_time(self):
+    dataset = _dataset()
+
+    def broken(lowres, *, shape):
+      return np.full((*shape, 2), np.nan, np.float32)
+
+    message = r"broken at x2, time 2020-01-01: 640 of 640 values are not finite"
+    with self.assertRaisesRegex(ValueError, message):
+      _run({"nearest": _nearest, "broken": broken}, dataset)
+
+  def test_wrong_shape_names_the_model(self):
+    with self.assertRaisesRegex(ValueError, r"lazy at x2.*\(8, 10, 2\)"):
+      _run({"lazy": lambda lowres, *, shape: lowres}, _dataset())
+
+  def test_nothing_to_evaluate(self):
+    with self.assertRaisesRegex(ValueError, "0 models, 3 times, 1 scales"):
+      _run({}, _dataset())
+
+  def test_data_range_per_variable(self):
+    with self.assertRaisesRegex(ValueError, "data_range needs 2 values"):
+      evaluate.evaluate(
+        {"nearest": _nearest},
+        _dataset(),
+        [0],
+        degradation=_Mean(),
+        scales=[2.0],
+        data_range=[1.0],
+        progress=False,
+      )
+
+  def test_json_round_trip_is_exact(self):
+    dataset = _dataset()
+    predictors = {"nearest": _nearest, "oracle": _Truth(dataset.values)}
+    result = _run(predictors, dataset, header={"split": "test"})
+    text = json.dumps(result.to_dict(), sort_keys=True, allow_nan=False)
+    again = evaluate.Evaluation.from_dict(json.loads(text))
+    self.assertEqual(again.header, result.header)
+    self.assertEqual(again.rows, result.rows)
+    self.assertEqual(again.spectra, result.spectra)
+    self.assertEqual(again.header["split"], "test")
+    self.assertEqual(again.header["degradation"], "area")
+
+  def test_import_leaves_matplotlib_alone(self):
+    code = (
+      "import sys; import hinote_jax.evaluate, hinote_jax.report; "
+      "sys.exit('matplotlib' in sys.modules)"
+    )
+    self.assertEqual(subprocess.call([sys.executable, "-c", code]), 0)
+
+
+if __name__ == "__main__":
+  absltest.main()

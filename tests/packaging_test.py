@@ -1,0 +1,99 @@
+"""What a user meets before any numerics: install, import, notebook, CI."""
+
+import ast
+import configparser
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+import hinote_jax
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_setup() -> configparser.ConfigParser:
+  setup = configparser.ConfigParser()
+  setup.read(ROOT / "setup.cfg")
+  return setup
+
+
+def read_notebook() -> dict:
+  path = ROOT / "notebooks" / "hinote_jax_colab.ipynb"
+  return json.loads(path.read_text(encoding="utf-8"))
+
+
+class ImportTest(absltest.TestCase):
+  def test_import_loads_nothing_heavy(self):
+    heavy = (
+      "jax",
+      "matplotlib",
+      "orbax",
+      "tensorflow",
+      "tensorflow_datasets",
+      "torch",
+      "xarray",
+    )
+    code = (
+      "import sys, hinote_jax\n"
+      f"print(*[name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+      [sys.executable, "-c", code],
+      cwd=ROOT,
+      check=True,
+      capture_output=True,
+      text=True,
+    )
+    self.assertEqual(done.stdout.split(), [])
+
+
+class SetupTest(absltest.TestCase):
+  def test_extras_are_those_documented(self):
+    self.assertEqual(
+      set(read_setup()["options.extras_require"]),
+      {"data", "io", "plots", "tests", "demo", "cuda", "tpu", "all"},
+    )
+
+  def test_console_scripts_name_functions_that_exist(self):
+    scripts = read_setup()["options.entry_points"]["console_scripts"]
+    for line in scripts.split("\n"):
+      if not line:
+        continue
+      module, function = line.split("=")[1].strip().split(":")
+      path = ROOT / f"{module.replace('.', '/')}.py"
+      self.assertTrue(path.is_file(), f"{line}: no file {path}")
+      tree = ast.parse(path.read_text(encoding="utf-8"))
+      names = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
+      self.assertIn(function, names, line)
+
+  def test_citation_names_the_version(self):
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    self.assertIn(f"version: {hinote_jax.__version__}", citation.splitlines())
+
+  def test_every_folder_of_modules_is_a_package(self):
+    # `find:` leaves a folder without __init__.py out of the wheel, silently.
+    for path in (ROOT / "hinote_jax").rglob("*.py"):
+      self.assertTrue((path.parent / "__init__.py").is_file(), str(path))
+
+  def test_ci_runs_what_make_test_runs(self):
+    path = ROOT / ".ci" / "run"
+    self.assertTrue(path.stat().st_mode & 0o100, "not executable")
+    self.assertIn("make test", path.read_text().splitlines())
+
+
+class NotebookTest(absltest.TestCase):
+  def test_notebook_holds_no_outputs(self):
+    for cell in read_notebook()["cells"]:
+      if cell["cell_type"] == "code":
+        self.assertEqual(cell["outputs"], [])
+        self.assertIsNone(cell["execution_count"])
+
+  def test_notebook_code_parses(self):
+    for cell in read_notebook()["cells"]:
+      if cell["cell_type"] == "code":
+        lines = "".join(cell["source"]).split("\n")
+        # Shell commands and magics are IPython's, not Python's.
+        ast.parse("\n".join(x for x in lines if not x.startswith(("!", "%"))))
