@@ -21,36 +21,36 @@ def base() -> ml_collections.ConfigDict:
 
   # Where fields come from; see hinote_jax/data. More fields may be given.
   config.data = ml_collections.ConfigDict(
-      dict(name="era5_sample", variables=("t2m", "u10", "v10")),
+    dict(name="era5_sample", variables=("t2m", "u10", "v10")),
   )
   # Times of each part, in time order, with a gap dropped between them.
   config.split = dict(validation=3, test=5, gap=1)
   config.degradation = "decimate(cubic, antialias)"
   config.windows = dict(
-      window=(32, 32),  # low-resolution cells
-      queries=(48, 48),  # high-resolution cells asked for
-      min_scale=1.5,
-      max_scale=4.0,
+    window=(32, 32),  # low-resolution cells
+    queries=(48, 48),  # high-resolution cells asked for
+    min_scale=1.5,
+    max_scale=4.0,
   )
 
   config.model = ml_collections.ConfigDict()
   config.model.name = "hinote"
   config.loss = ml_collections.ConfigDict(dict(name="frequency_prior"))
   config.optim = dict(
-      learning_rate=1e-3,
-      warmup=100,
-      final=0.01,
-      weight_decay=0.0,
-      clip=1.0,
-      b2=0.99,
+    learning_rate=1e-3,
+    warmup=100,
+    final=0.01,
+    weight_decay=0.0,
+    clip=1.0,
+    b2=0.99,
   )
 
   config.log_every = 20
   config.validate_every = 250  # also when checkpoints are written
   config.validation_examples = 32
   config.evaluate = dict(
-      scales=(2.0, 3.0, 4.0, 6.0, 8.0, 2.5),
-      against=("nearest", "bilinear", "bicubic", "spectral"),
+    scales=(2.0, 3.0, 4.0, 6.0, 8.0, 2.5),
+    against=("nearest", "bilinear", "bicubic", "spectral"),
   )
   return config
 

@@ -61,17 +61,17 @@ def _paper(window, batch_size):
 
 
 RUNS = {
-    "demo": _demo,
-    "smoke": _smoke,
-    "files": _files,
-    "vorticity_re16000": _paper(64, 16),
-    "vorticity_re32000": _paper(32, 16),
-    "kinetic_energy": _paper(32, 32),
-    "temperature": _paper(32, 32),
-    "water_vapor": _paper(32, 32),
-    "baryon_density": _paper(32, 32),
-    "sevir": _paper(32, 32),
-    "mri": _paper(32, 32),
+  "demo": _demo,
+  "smoke": _smoke,
+  "files": _files,
+  "vorticity_re16000": _paper(64, 16),
+  "vorticity_re32000": _paper(32, 16),
+  "kinetic_energy": _paper(32, 32),
+  "temperature": _paper(32, 32),
+  "water_vapor": _paper(32, 32),
+  "baryon_density": _paper(32, 32),
+  "sevir": _paper(32, 32),
+  "mri": _paper(32, 32),
 }
 
 

@@ -47,20 +47,20 @@ class Checkpoints:
     self._ocp = ocp
     self.path = pathlib.Path(workdir).absolute() / DIRECTORY
     best = managers.BestN(
-        get_metric_fn=lambda metrics: metrics[BEST_KEY], reverse=True, n=1
+      get_metric_fn=lambda metrics: metrics[BEST_KEY], reverse=True, n=1
     )
     options = ocp.CheckpointManagerOptions(
-        preservation_policy=managers.AnyPreservationPolicy(
-            [managers.LatestN(keep), best]
-        ),
-        best_fn=lambda metrics: metrics[BEST_KEY],
-        best_mode="min",
-        enable_async_checkpointing=False,
-        cleanup_tmp_directories=True,
-        create=True,
+      preservation_policy=managers.AnyPreservationPolicy(
+        [managers.LatestN(keep), best]
+      ),
+      best_fn=lambda metrics: metrics[BEST_KEY],
+      best_mode="min",
+      enable_async_checkpointing=False,
+      cleanup_tmp_directories=True,
+      create=True,
     )
     self._manager = ocp.CheckpointManager(
-        self.path, options=options, item_names=("state", "meta")
+      self.path, options=options, item_names=("state", "meta")
     )
 
   def __enter__(self):
@@ -75,7 +75,7 @@ class Checkpoints:
     return sorted(self._manager.all_steps())
 
   def save(
-      self, step: int, state: Any, meta: dict, metrics: dict[str, float]
+    self, step: int, state: Any, meta: dict, metrics: dict[str, float]
   ) -> None:
     """Writes a checkpoint; what was there before stays until it is whole.
 
@@ -95,27 +95,27 @@ class Checkpoints:
     before = self.steps
     try:
       self._manager.save(
-          step,
-          args=args.Composite(
-              state=args.StandardSave(state), meta=args.JsonSave(meta)
-          ),
-          metrics=meta["metrics"],
+        step,
+        args=args.Composite(
+          state=args.StandardSave(state), meta=args.JsonSave(meta)
+        ),
+        metrics=meta["metrics"],
       )
     except Exception as error:
       kept = f"step {before[-1]} is still there" if before else "none was there"
       reason = str(error).strip().splitlines()[0][:200]
       raise OSError(
-          f"cannot write the checkpoint of step {step} in {self.path} "
-          f"({reason}); of earlier checkpoints, {kept}"
+        f"cannot write the checkpoint of step {step} in {self.path} "
+        f"({reason}); of earlier checkpoints, {kept}"
       ) from error
 
   def _read(self, step: int, template: Any | None) -> tuple[Any, dict]:
     args = self._ocp.args
     restored = self._manager.restore(
-        step,
-        args=args.Composite(
-            state=args.StandardRestore(template), meta=args.JsonRestore()
-        ),
+      step,
+      args=args.Composite(
+        state=args.StandardRestore(template), meta=args.JsonRestore()
+      ),
     )
     return _host(restored.state), restored.meta
 
@@ -138,8 +138,8 @@ class Checkpoints:
       reasons.append(f"step {step}: its values do not match their digest")
     if reasons:
       raise ValueError(
-          f"no checkpoint in {self.path} can be read ({'; '.join(reasons)}): "
-          "move the folder away to start afresh"
+        f"no checkpoint in {self.path} can be read ({'; '.join(reasons)}): "
+        "move the folder away to start afresh"
       )
     return None
 
@@ -151,8 +151,8 @@ class Checkpoints:
       ValueError: `which` is unknown, or the values are damaged.
     """
     choose = {
-        "best": self._manager.best_step,
-        "latest": self._manager.latest_step,
+      "best": self._manager.best_step,
+      "latest": self._manager.latest_step,
     }
     if which not in choose:
       raise ValueError(f"unknown checkpoint {which!r}; known: best, latest")
@@ -164,7 +164,7 @@ class Checkpoints:
 
 
 def load_variables(
-    workdir: str | os.PathLike, which: str = "best"
+  workdir: str | os.PathLike, which: str = "best"
 ) -> tuple[dict, dict]:
   """Returns a trained model's averaged variables and what belongs with them.
 

@@ -6,7 +6,7 @@ answers in physical units, PSNR is the mean over images of the per-image PSNR,
 the data range is given and named. Cells weigh alike.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 import dataclasses
 from typing import Any
 
@@ -87,11 +87,11 @@ class Evaluation:
 def evaluate(
   predictors: Mapping[str, Callable[..., np.ndarray]],
   dataset: Any,
-  indices: Sequence[int],
+  indices: Iterable[int | np.integer],
   *,
   degradation: Any,
-  scales: Sequence[float],
-  data_range: Sequence[float],
+  scales: Iterable[float | int],
+  data_range: Iterable[float | int | np.floating],
   header: Mapping[str, Any] | None = None,
   progress: bool = True,
 ) -> Evaluation:
@@ -114,13 +114,13 @@ def evaluate(
     ValueError: nothing to evaluate, or a prediction with the wrong shape or
       with values that are not finite; names model, scale and time.
   """
-  indices = [int(i) for i in indices]
-  if not (predictors and indices and len(scales)):
+  indices, scales = [int(i) for i in indices], [float(s) for s in scales]
+  if not (predictors and indices and scales):
     raise ValueError(
       "nothing to evaluate: "
       f"{len(predictors)} models, {len(indices)} times, {len(scales)} scales"
     )
-  span = np.asarray(data_range, np.float64)
+  span = np.asarray(list(data_range), np.float64)
   count = len(dataset.variables)
   if span.shape != (count,):
     raise ValueError(f"data_range needs {count} values, got {data_range}")
@@ -235,7 +235,7 @@ def _header(predictors, dataset, indices, degradation, scales, span):
     "times": [str(dataset.times[i]) for i in indices],
     "degradation": str(degradation),
     "data_range": dict(zip(names, span.tolist(), strict=True)),
-    "scales": [float(s) for s in scales],
+    "scales": scales,
     "models": list(predictors),
   }
 

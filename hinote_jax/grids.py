@@ -7,11 +7,10 @@ is (y, x), rows first.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 
 class Axes(NamedTuple):
@@ -80,7 +79,7 @@ def _with_batch(values: Array, rank: int, batch: int) -> Array:
     return jnp.broadcast_to(values, (batch, *values.shape))
   if values.ndim != rank + 1 or values.shape[0] not in (1, batch):
     raise ValueError(
-        f"query points of shape {values.shape} do not fit a batch of {batch}"
+      f"query points of shape {values.shape} do not fit a batch of {batch}"
     )
   return jnp.broadcast_to(values, (batch, *values.shape[1:]))
 
@@ -109,14 +108,18 @@ def scaled_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
     ValueError: `scale` is below 1 or not finite.
   """
   if not np.isfinite(scale) or scale < 1:
-    raise ValueError(f"scale must be a finite number of at least 1, got {scale}")
+    raise ValueError(
+      f"scale must be a finite number of at least 1, got {scale}"
+    )
   return tuple(int(np.floor(n * scale + 0.5)) for n in shape)
 
 
 def coarse_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
   """Returns the shape `scale` times coarser, each side rounded, at least 1."""
   if not np.isfinite(scale) or scale < 1:
-    raise ValueError(f"scale must be a finite number of at least 1, got {scale}")
+    raise ValueError(
+      f"scale must be a finite number of at least 1, got {scale}"
+    )
   return tuple(max(1, int(np.floor(n / scale + 0.5))) for n in shape)
 
 
@@ -131,10 +134,10 @@ def scale_of(cell: Array, shape: tuple[int, int]) -> Array:
 
 
 def window(
-    start: float | int,
-    count: int,
-    extent_start: float | int,
-    extent: float | int,
+  start: float | int,
+  count: int,
+  extent_start: float | int,
+  extent: float | int,
 ) -> np.ndarray:
   """Returns coordinates of fine cells relative to a window of the fine grid.
 

@@ -1,6 +1,6 @@
 """The command line: trains and evaluates the run of a config.
 
-    python -m hinote_jax.main --config=configs/hinote.py:demo --workdir=DIR
+python -m hinote_jax.main --config=configs/hinote.py:demo --workdir=DIR
 """
 
 import os
@@ -11,11 +11,11 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file and run, e.g. configs/hinote.py:demo."
+  "config", None, "Config file and run, e.g. configs/hinote.py:demo."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _MODE = flags.DEFINE_enum(
-    "mode", "train", ["train", "evaluate"], "Train and evaluate, or evaluate."
+  "mode", "train", ["train", "evaluate"], "Train and evaluate, or evaluate."
 )
 flags.mark_flags_as_required(["config", "workdir"])
 
@@ -35,9 +35,7 @@ def main(_):
 
   from hinote_jax import train
 
-  if not flags.FLAGS["verbosity"].using_default_value:
-    logging.set_verbosity(flags.FLAGS.verbosity)
-  else:
+  if not flags.FLAGS["verbosity"].present:
     logging.set_verbosity(logging.WARNING)  # Orbax tells a lot at INFO
   _start_distributed(jax)
   if jax.process_index() == 0:

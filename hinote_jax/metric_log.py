@@ -40,12 +40,12 @@ class MetricLog:
   """Writes a run's metrics; use as a context manager."""
 
   def __init__(
-      self,
-      workdir: str | os.PathLike,
-      *,
-      first_step: int,
-      steps: int,
-      is_leader: bool = True,
+    self,
+    workdir: str | os.PathLike,
+    *,
+    first_step: int,
+    steps: int,
+    is_leader: bool = True,
   ):
     """Opens the files, rewound to `first_step`.
 
@@ -65,13 +65,13 @@ class MetricLog:
         self._files[name] = (workdir / name).open("a")
       self._board = _open_board(workdir / "tensorboard", first_step)
     self._bar = tqdm.tqdm(
-        total=steps,
-        initial=first_step,
-        desc="training",
-        unit="step",
-        disable=not is_leader,
-        dynamic_ncols=True,
-        mininterval=0.5,
+      total=steps,
+      initial=first_step,
+      desc="training",
+      unit="step",
+      disable=not is_leader,
+      dynamic_ncols=True,
+      mininterval=0.5,
     )
 
   def __enter__(self):

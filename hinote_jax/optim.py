@@ -6,7 +6,7 @@ import optax
 
 
 def schedule(
-    *, learning_rate: float, steps: int, warmup: int, final: float
+  *, learning_rate: float, steps: int, warmup: int, final: float
 ) -> optax.Schedule:
   """Returns linear warm-up from 0, then a cosine to `final` of the peak.
 
@@ -18,11 +18,11 @@ def schedule(
   """
   warmup = min(warmup, max(steps - 1, 0))
   return optax.warmup_cosine_decay_schedule(
-      init_value=learning_rate / (warmup + 1),
-      peak_value=learning_rate,
-      warmup_steps=warmup,
-      decay_steps=max(steps, warmup + 1),
-      end_value=learning_rate * final,
+    init_value=learning_rate / (warmup + 1),
+    peak_value=learning_rate,
+    warmup_steps=warmup,
+    decay_steps=max(steps, warmup + 1),
+    end_value=learning_rate * final,
   )
 
 
@@ -32,14 +32,14 @@ def _is_kernel(params):
 
 
 def build(
-    *,
-    learning_rate: float,
-    steps: int,
-    warmup: int = 100,
-    final: float = 0.01,
-    weight_decay: float = 0.0,
-    clip: float = 1.0,
-    b2: float = 0.99,
+  *,
+  learning_rate: float,
+  steps: int,
+  warmup: int = 100,
+  final: float = 0.01,
+  weight_decay: float = 0.0,
+  clip: float = 1.0,
+  b2: float = 0.99,
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
   """Returns the optimiser and its learning rate as a function of the step.
 
@@ -53,11 +53,11 @@ def build(
     b2: Adam's second decay.
   """
   rate = schedule(
-      learning_rate=learning_rate, steps=steps, warmup=warmup, final=final
+    learning_rate=learning_rate, steps=steps, warmup=warmup, final=final
   )
   transform = optax.chain(
-      optax.clip_by_global_norm(clip),
-      optax.adamw(rate, b2=b2, weight_decay=weight_decay, mask=_is_kernel),
+    optax.clip_by_global_norm(clip),
+    optax.adamw(rate, b2=b2, weight_decay=weight_decay, mask=_is_kernel),
   )
   return transform, rate
 

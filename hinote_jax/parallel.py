@@ -6,8 +6,9 @@ axis. A step is step(state, batch, axis_name) and reduces over the axis it is
 given; in "jit" mode it gets none, because the batch is whole.
 """
 
+from collections.abc import Callable
 import functools
-from typing import Any, Callable
+from typing import Any
 
 import jax
 from jax.sharding import Mesh, NamedSharding
@@ -47,28 +48,28 @@ def parallelize(step: Callable, mode: str = "pmap", devices=None) -> Callable:
   _check(mode)
   if mode == "pmap":
     return jax.pmap(
-        functools.partial(step, axis_name=AXIS),
-        axis_name=AXIS,
-        in_axes=(None, 0),
-        out_axes=(None, None),
-        donate_argnums=(0,),
-        devices=devices,
+      functools.partial(step, axis_name=AXIS),
+      axis_name=AXIS,
+      in_axes=(None, 0),
+      out_axes=(None, None),
+      donate_argnums=(0,),
+      devices=devices,
     )
   mesh, whole, split = _shardings(devices)
   if mode == "shard_map":
     # With its varying-axes check, shard_map would sum the gradients itself.
     step = jax.shard_map(
-        functools.partial(step, axis_name=AXIS),
-        mesh=mesh,
-        in_specs=(P(), P(AXIS)),
-        out_specs=(P(), P()),
-        check_vma=False,
+      functools.partial(step, axis_name=AXIS),
+      mesh=mesh,
+      in_specs=(P(), P(AXIS)),
+      out_specs=(P(), P()),
+      check_vma=False,
     )
   return jax.jit(
-      step,
-      in_shardings=(whole, split),
-      out_shardings=(whole, whole),
-      donate_argnums=(0,),
+    step,
+    in_shardings=(whole, split),
+    out_shardings=(whole, whole),
+    donate_argnums=(0,),
   )
 
 
@@ -79,10 +80,8 @@ def put_state(state: Any, mode: str = "pmap", devices=None) -> Any:
     devices = devices or jax.local_devices()
   whole = _shardings(devices)[1]
   return jax.tree.map(
-      lambda leaf: jax.make_array_from_process_local_data(
-          whole, np.array(leaf)
-      ),
-      state,
+    lambda leaf: jax.make_array_from_process_local_data(whole, np.array(leaf)),
+    state,
   )
 
 
@@ -102,17 +101,17 @@ def put_batch(batch: Any, mode: str = "pmap", devices=None) -> Any:
   rows = jax.tree.leaves(batch)[0].shape[0]
   if rows % count:
     raise ValueError(
-        f"a batch of {rows} does not divide among {count} devices; "
-        f"use a multiple of {count}"
+      f"a batch of {rows} does not divide among {count} devices; "
+      f"use a multiple of {count}"
     )
   if mode == "pmap":
     return jax.tree.map(
-        lambda leaf: leaf.reshape(count, rows // count, *leaf.shape[1:]),
-        batch,
+      lambda leaf: leaf.reshape(count, rows // count, *leaf.shape[1:]),
+      batch,
     )
   split = _shardings(devices)[2]
   return jax.tree.map(
-      lambda leaf: jax.make_array_from_process_local_data(split, leaf), batch
+    lambda leaf: jax.make_array_from_process_local_data(split, leaf), batch
   )
 
 
@@ -125,7 +124,7 @@ def process_rows(batch_size: int) -> range:
   count, index = jax.process_count(), jax.process_index()
   if batch_size % count:
     raise ValueError(
-        f"a batch of {batch_size} does not divide among {count} processes"
+      f"a batch of {batch_size} does not divide among {count} processes"
     )
   size = batch_size // count
   return range(index * size, (index + 1) * size)

@@ -9,15 +9,15 @@ NumPy positions give NumPy weights (constants, the data pipeline); traced
 positions give traced weights, hence windows anywhere in one compilation.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax import grids
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 BOUNDARIES = ("edge", "mirror", "wrap")
 
@@ -73,11 +73,11 @@ def _kaiser_sinc(radius: int, beta: float):
 
 
 KERNELS: dict[str, Kernel] = {
-    "linear": Kernel(1.0, _linear),
-    "cubic": Kernel(2.0, _cubic(-0.5)),
-    "cubic_torch": Kernel(2.0, _cubic(-0.75)),
-    "lanczos": Kernel(3.0, _lanczos(3)),
-    "sinc": Kernel(6.0, _kaiser_sinc(6, 5.0)),
+  "linear": Kernel(1.0, _linear),
+  "cubic": Kernel(2.0, _cubic(-0.5)),
+  "cubic_torch": Kernel(2.0, _cubic(-0.75)),
+  "lanczos": Kernel(3.0, _lanczos(3)),
+  "sinc": Kernel(6.0, _kaiser_sinc(6, 5.0)),
 }
 METHODS = ("nearest", "area", *KERNELS)
 
@@ -90,9 +90,7 @@ def centers(n: float | int, count: int) -> np.ndarray:
   return (np.arange(count) + 0.5) * (n / count) - 0.5
 
 
-def taps(
-    u: Array, *, method: str, stretch: float = 1.0
-) -> tuple[Array, Array]:
+def taps(u: Array, *, method: str, stretch: float = 1.0) -> tuple[Array, Array]:
   """Returns which cells a method reads at each position, and their weights.
 
   Args:
@@ -149,12 +147,12 @@ def fold(index: Array, n: int, boundary: str) -> Array:
 
 
 def weights(
-    u: Array,
-    n: int,
-    *,
-    method: str,
-    stretch: float = 1.0,
-    boundary: str = "edge",
+  u: Array,
+  n: int,
+  *,
+  method: str,
+  stretch: float = 1.0,
+  boundary: str = "edge",
 ) -> Array:
   """Returns the matrix that reads an axis of n cells at positions u, [.. n].
 
@@ -172,12 +170,12 @@ def weights(
 
 
 def matrix(
-    n: int,
-    count: int,
-    *,
-    method: str,
-    antialias: bool = True,
-    boundary: str = "edge",
+  n: int,
+  count: int,
+  *,
+  method: str,
+  antialias: bool = True,
+  boundary: str = "edge",
 ) -> np.ndarray:
   """Returns the [count n] matrix that resizes one axis, cell-centre aligned.
 
@@ -192,7 +190,7 @@ def matrix(
   if not antialias and method != "area":
     stretch = 1.0
   return weights(
-      centers(n, count), n, method=method, stretch=stretch, boundary=boundary
+    centers(n, count), n, method=method, stretch=stretch, boundary=boundary
   )
 
 
@@ -216,27 +214,27 @@ def apply(x: Array, along_y: Array, along_x: Array) -> jax.Array:
 
 
 def resize(
-    x: Array,
-    shape: tuple[int, int],
-    *,
-    method: str,
-    antialias: bool = True,
-    boundary: tuple[str, str] = ("edge", "edge"),
+  x: Array,
+  shape: tuple[int, int],
+  *,
+  method: str,
+  antialias: bool = True,
+  boundary: tuple[str, str] = ("edge", "edge"),
 ) -> jax.Array:
   """Resizes a field to another grid over the same extent, [b H W c]."""
   y, x_ = (
-      matrix(n, m, method=method, antialias=antialias, boundary=rule)
-      for n, m, rule in zip(x.shape[1:3], shape, boundary, strict=True)
+    matrix(n, m, method=method, antialias=antialias, boundary=rule)
+    for n, m, rule in zip(x.shape[1:3], shape, boundary, strict=True)
   )
   return apply(x, y, x_)
 
 
 def sample(
-    x: Array,
-    coords: grids.Coords,
-    *,
-    method: str,
-    boundary: tuple[str, str] = ("edge", "edge"),
+  x: Array,
+  coords: grids.Coords,
+  *,
+  method: str,
+  boundary: tuple[str, str] = ("edge", "edge"),
 ) -> jax.Array:
   """Interpolates a field at query points.
 
@@ -253,8 +251,8 @@ def sample(
   coords = grids.batched(coords, b)
   if isinstance(coords, grids.Axes):
     y, x_ = (
-        weights(grids.to_index(c, n), n, method=method, boundary=rule)
-        for c, n, rule in zip(coords, (h, w), boundary, strict=True)
+      weights(grids.to_index(c, n), n, method=method, boundary=rule)
+      for c, n, rule in zip(coords, (h, w), boundary, strict=True)
     )
     return apply(x, y, x_)
   iy, wy = taps(grids.to_index(coords[..., 0], h), method=method)
@@ -267,5 +265,5 @@ def sample(
 
 
 def boundaries(periodic: tuple[bool, bool], wall: str) -> tuple[str, str]:
-  """Returns the boundary rule of each axis: "wrap" where periodic, or `wall`."""
+  """Returns the rule of each axis: "wrap" where periodic, else `wall`."""
   return tuple("wrap" if p else wall for p in periodic)

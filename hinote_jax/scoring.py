@@ -11,13 +11,13 @@ import ml_collections
 import numpy as np
 
 from hinote_jax import (
-    checkpoint,
-    evaluate,
-    infer,
-    losses,
-    metric_log,
-    models,
-    report,
+  checkpoint,
+  evaluate,
+  infer,
+  losses,
+  metric_log,
+  models,
+  report,
 )
 from hinote_jax import workdir as workdirs
 
@@ -33,17 +33,17 @@ class _InNormalised:
 
   def field(self, values, shape, *, periodic, rng=None):
     lowres = self._degradation.field(
-        self._normaliser.normalise(values), shape, periodic=periodic, rng=rng
+      self._normaliser.normalise(values), shape, periodic=periodic, rng=rng
     )
     return self._normaliser.denormalise(lowres)
 
 
 def predictors(
-    config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
 ) -> dict[str, infer.Predictor]:
   """Returns the run's model first, then the interpolations it stands beside."""
   shared = dict(
-      normaliser=pipeline.normaliser, periodic=pipeline.dataset.periodic
+    normaliser=pipeline.normaliser, periodic=pipeline.dataset.periodic
   )
   found = {config.model.name: infer.load(workdir)}
   for name in config.evaluate.against:
@@ -52,35 +52,35 @@ def predictors(
 
 
 def score(
-    config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
 ) -> pathlib.Path:
   """Evaluates a run on its held-out fields; returns the path of report.md."""
   _, meta = checkpoint.load_variables(workdir)
   split = pipeline.split
   header = {
-      "split": (
-          f"by time: {len(split.train)} for training, "
-          f"{len(split.validation)} for validation, {len(split.test)} held out"
-      ),
-      "data_range_source": "maximum - minimum of the training part",
-      "command": _command(),
-      "checkpoint": f"step {meta['step']}, best on validation",
-      "versions": workdirs.versions(),
+    "split": (
+      f"by time: {len(split.train)} for training, "
+      f"{len(split.validation)} for validation, {len(split.test)} held out"
+    ),
+    "data_range_source": "maximum - minimum of the training part",
+    "command": _command(),
+    "checkpoint": f"step {meta['step']}, best on validation",
+    "versions": workdirs.versions(),
   }
   evaluation = evaluate.evaluate(
-      predictors(config, workdir, pipeline),
-      pipeline.dataset,
-      split.test,
-      degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
-      scales=config.evaluate.scales,
-      data_range=pipeline.normaliser.data_range,
-      header=header,
+    predictors(config, workdir, pipeline),
+    pipeline.dataset,
+    split.test,
+    degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
+    scales=config.evaluate.scales,
+    data_range=pipeline.normaliser.data_range,
+    header=header,
   )
   return report.write(
-      workdir,
-      evaluation,
-      curves=metric_log.read(workdir),
-      figures=_prior_figure(config, workdir, pipeline),
+    workdir,
+    evaluation,
+    curves=metric_log.read(workdir),
+    figures=_prior_figure(config, workdir, pipeline),
   )
 
 
@@ -106,18 +106,18 @@ def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
   variables = {"params": state["params"].get("loss") or {}}
   arguments = batch["lowres"], batch["coords"]
   weight = loss.apply(
-      variables, pred, batch["highres"], *arguments, method="weights"
+    variables, pred, batch["highres"], *arguments, method="weights"
   )
   resized = loss.apply(variables, *arguments, method="resized")
   variable = pipeline.dataset.variables[0]
   return {
-      "prior": prior.prior(
-          lowres=batch["lowres"][0, ..., 0],
-          highres=batch["highres"][0, ..., 0],
-          resized=np.asarray(resized)[0, ..., 0],
-          weight=np.asarray(weight)[0, ..., 0],
-          name=variable.long_name or variable.name,
-      )
+    "prior": prior.prior(
+      lowres=batch["lowres"][0, ..., 0],
+      highres=batch["highres"][0, ..., 0],
+      resized=np.asarray(resized)[0, ..., 0],
+      weight=np.asarray(weight)[0, ..., 0],
+      name=variable.long_name or variable.name,
+    )
   }
 
 
@@ -127,16 +127,16 @@ def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
   model = evaluation.header["models"][0]
   minutes, seconds = divmod(int(summary["seconds"]), 60)
   print(
-      f"\ntrained {summary['steps']} steps in {minutes} min {seconds} s; best "
-      f"validation error {summary['best_error']:.3f} of bicubic's, at step "
-      f"{summary['best_step']}"
+    f"\ntrained {summary['steps']} steps in {minutes} min {seconds} s; best "
+    f"validation error {summary['best_error']:.3f} of bicubic's, at step "
+    f"{summary['best_step']}"
   )
   print(f"held-out mean squared error of {model} over bicubic's:")
   for scale in evaluation.header["scales"]:
     parts = []
     for row in evaluation.select(scale=scale, model=model):
       (other,) = evaluation.select(
-          scale=scale, model="bicubic", variable=row["variable"]
+        scale=scale, model="bicubic", variable=row["variable"]
       ) or [None]
       if other is not None:
         parts.append(f"{row['variable']} {row['mse'] / other['mse']:.3f}")

@@ -16,9 +16,7 @@ import numpy as np
 
 from hinote_jax import grids
 from hinote_jax import resize as resizing
-
-Array = jax.Array | np.ndarray
-Periodic = tuple[bool, bool]
+from hinote_jax.typing import Array, Periodic
 
 
 def dirichlet(t: Array, n: int, band: int) -> Array:
@@ -71,7 +69,7 @@ def matrix(n: int, count: int, *, periodic: bool) -> np.ndarray:
 
 
 def sample(
-    x: Array, coords: grids.Coords, *, periodic: Periodic = (False, False)
+  x: Array, coords: grids.Coords, *, periodic: Periodic = (False, False)
 ) -> jax.Array:
   """Evaluates a field's trigonometric polynomial at query points.
 
@@ -90,16 +88,16 @@ def sample(
   coords = grids.batched(coords, b)
   if isinstance(coords, grids.Axes):
     y, x_ = (
-        weights(grids.to_index(c, n), n, periodic=p, count=n)
-        for c, n, p in zip(coords, (h, w), periodic, strict=True)
+      weights(grids.to_index(c, n), n, periodic=p, count=n)
+      for c, n, p in zip(coords, (h, w), periodic, strict=True)
     )
     return resizing.apply(x, y, x_)
   along_y, along_x = (
-      weights(grids.to_index(coords[..., i], n), n, periodic=p, count=n)
-      for i, (n, p) in enumerate(zip((h, w), periodic, strict=True))
+    weights(grids.to_index(coords[..., i], n), n, periodic=p, count=n)
+    for i, (n, p) in enumerate(zip((h, w), periodic, strict=True))
   )
   return jnp.einsum(
-      "bHWh,bhwc,bHWw->bHWc", along_y, x, along_x, precision="highest"
+    "bHWh,bhwc,bHWw->bHWc", along_y, x, along_x, precision="highest"
   )
 
 
@@ -120,11 +118,11 @@ def forward(x: Array, *, periodic: Periodic) -> jax.Array:
 
 
 def inverse(
-    spectrum: Array,
-    shape: tuple[int, int],
-    new_shape: tuple[int, int],
-    *,
-    periodic: Periodic,
+  spectrum: Array,
+  shape: tuple[int, int],
+  new_shape: tuple[int, int],
+  *,
+  periodic: Periodic,
 ) -> jax.Array:
   """Returns the field of a half spectrum on another grid, [b H W c] float32.
 
@@ -139,8 +137,7 @@ def inverse(
   """
   factor = [1 if closed else 2 for closed in periodic]
   (h, w), (height, width) = (
-      [n * f for n, f in zip(s, factor, strict=True)]
-      for s in (shape, new_shape)
+    [n * f for n, f in zip(s, factor, strict=True)] for s in (shape, new_shape)
   )
   spectrum = _pad_half_axis(spectrum, w, width)
   spectrum = _pad_full_axis(spectrum, h, height)
@@ -188,7 +185,7 @@ def _pad_full_axis(spectrum: Array, n: int, count: int) -> jax.Array:
 
 
 def resize(
-    x: Array, shape: tuple[int, int], *, periodic: Periodic = (True, True)
+  x: Array, shape: tuple[int, int], *, periodic: Periodic = (True, True)
 ) -> jax.Array:
   """Resizes a field by its spectrum, [b h w c] -> [b H W c].
 
@@ -199,7 +196,7 @@ def resize(
 
 
 def low_pass(
-    x: Array, shape: tuple[int, int], *, periodic: Periodic = (False, False)
+  x: Array, shape: tuple[int, int], *, periodic: Periodic = (False, False)
 ) -> jax.Array:
   """Resamples by a Kaiser-windowed sinc cut at the coarser grid's Nyquist.
 

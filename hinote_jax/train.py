@@ -12,18 +12,20 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from hinote_jax import checkpoint
+from hinote_jax import (
+  checkpoint,
+  degradations,
+  losses,
+  metric_log,
+  models,
+  optim,
+  parallel,
+  scoring,
+  train_step,
+)
 from hinote_jax import data as datasets
 from hinote_jax import (
-    degradations,
-    losses,
-    metric_log,
-    models,
-    optim,
-    parallel,
-    scoring,
-    train_step,
-    workdir as workdirs,
+  workdir as workdirs,
 )
 from hinote_jax.data import batches, normalise, splits
 
@@ -45,39 +47,37 @@ class Pipeline(NamedTuple):
   def meta(self) -> dict[str, Any]:
     """Returns what belongs with the weights in a checkpoint."""
     return {
-        "normaliser": self.normaliser.to_dict(),
-        "variables": [v.name for v in self.dataset.variables],
-        "periodic": list(self.dataset.periodic),
-        "fingerprint": self.dataset.fingerprint,
+      "normaliser": self.normaliser.to_dict(),
+      "variables": [v.name for v in self.dataset.variables],
+      "periodic": list(self.dataset.periodic),
+      "fingerprint": self.dataset.fingerprint,
     }
 
 
 def make_pipeline(
-    config: ml_collections.ConfigDict, workdir: pathlib.Path
+  config: ml_collections.ConfigDict, workdir: pathlib.Path
 ) -> Pipeline:
   """Returns the data of a run; the split is stored in its workdir."""
   dataset = datasets.load(**config.data)
-  split = splits.load_or_make(
-      workdir / "split.json", dataset, **config.split
-  )
+  split = splits.load_or_make(workdir / "split.json", dataset, **config.split)
   normaliser = normalise.Normaliser.fit(
-      dataset.values,
-      split.train,
-      names=[v.name for v in dataset.variables],
+    dataset.values,
+    split.train,
+    names=[v.name for v in dataset.variables],
   )
   degradation = degradations.parse(config.degradation)
   train, validation = (
-      batches.Windows(
-          dataset,
-          indices,
-          normaliser,
-          degradation,
-          seed=config.seed,
-          window=config.windows.window,
-          queries=config.windows.queries,
-          scale_range=(config.windows.min_scale, config.windows.max_scale),
-      )
-      for indices in (split.train, split.validation)
+    batches.Windows(
+      dataset,
+      indices,
+      normaliser,
+      degradation,
+      seed=config.seed,
+      window=config.windows.window,
+      queries=config.windows.queries,
+      scale_range=(config.windows.min_scale, config.windows.max_scale),
+    )
+    for indices in (split.train, split.validation)
   )
   return Pipeline(dataset, split, normaliser, degradation, train, validation)
 
@@ -96,14 +96,14 @@ def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
   """
   (batch,) = windows.fixed(examples)
   bicubic = models.build("bicubic").apply(
-      {}, batch["lowres"], batch["coords"], batch["cell"]
+    {}, batch["lowres"], batch["coords"], batch["cell"]
   )
   missed = jnp.square(batch["highres"] - bicubic)
   return np.sqrt(np.mean(missed, axis=(0, 1, 2))).tolist()
 
 
 def model_arguments(
-    config: ml_collections.ConfigDict, dataset: Any, units: list[float]
+  config: ml_collections.ConfigDict, dataset: Any, units: list[float]
 ) -> dict[str, Any]:
   """Returns what `models.build` needs: one channel a variable of the data.
 
@@ -137,41 +137,41 @@ class Validator:
     """
     mse = self._mean(self._module, params)
     return {
-        checkpoint.BEST_KEY: float(np.mean(mse / self._bicubic)),
-        "validation/mse": float(mse.mean()),
-        "validation/bicubic_mse": float(self._bicubic.mean()),
+      checkpoint.BEST_KEY: float(np.mean(mse / self._bicubic)),
+      "validation/mse": float(mse.mean()),
+      "validation/bicubic_mse": float(self._bicubic.mean()),
     }
 
 
 def _window_error(module, params, batch) -> jax.Array:
   """Returns the mean squared error of each channel over a batch, [c]."""
   pred = module.apply(
-      {"params": params}, batch["lowres"], batch["coords"], batch["cell"]
+    {"params": params}, batch["lowres"], batch["coords"], batch["cell"]
   )
   return jnp.mean(jnp.square(pred - batch["highres"]), axis=(0, 1, 2))
 
 
 def _require_finite(
-    step: int, metrics: dict[str, jax.Array], pipeline: Pipeline, rows, saved
+  step: int, metrics: dict[str, jax.Array], pipeline: Pipeline, rows, saved
 ) -> dict[str, float]:
   """Returns a step's metrics as numbers, or says where they went wrong."""
   values = {name: float(value) for name, value in metrics.items()}
   if not all(np.isfinite(v) for v in values.values()):
     drawn = "; ".join(
-        f"field {d.field} ({d.time}) x{d.scale:.3f} at {d.start}"
-        for d in pipeline.train.describe(step - 1, rows)
+      f"field {d.field} ({d.time}) x{d.scale:.3f} at {d.start}"
+      for d in pipeline.train.describe(step - 1, rows)
     )
     last = f"step {saved[-1]}" if saved else "none"
     raise NonFiniteLoss(
-        f"loss {values['loss']:g}, gradient norm {values['grad_norm']:g} at "
-        f"step {step}; batch indices {list(rows)}: {drawn}; last good "
-        f"checkpoint: {last}; try a lower config.optim.learning_rate"
+      f"loss {values['loss']:g}, gradient norm {values['grad_norm']:g} at "
+      f"step {step}; batch indices {list(rows)}: {drawn}; last good "
+      f"checkpoint: {last}; try a lower config.optim.learning_rate"
     )
   return values
 
 
 def train(
-    config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike
 ) -> dict[str, Any]:
   """Trains the run of a config in its workdir, or goes on with it.
 
@@ -202,26 +202,24 @@ def train(
   loss = losses.build(**config.loss)
   transform, rate = optim.build(steps=config.steps, **config.optim)
   state = train_step.init_state(
-      jax.random.key(config.seed),
+    jax.random.key(config.seed),
+    module,
+    loss,
+    transform,
+    pipeline.train.batch(0, [0]),
+  )
+  step_fn = parallel.parallelize(
+    train_step.make_train_step(
       module,
       loss,
       transform,
-      pipeline.train.batch(0, [0]),
+      ema_decay=config.ema_decay,
+      accumulate=config.accumulate,
+      units=units,
+    ),
+    config.parallel,
   )
-  step_fn = parallel.parallelize(
-      train_step.make_train_step(
-          module,
-          loss,
-          transform,
-          ema_decay=config.ema_decay,
-          accumulate=config.accumulate,
-          units=units,
-      ),
-      config.parallel,
-  )
-  validate = Validator(
-      module, pipeline.validation, config.validation_examples
-  )
+  validate = Validator(module, pipeline.validation, config.validation_examples)
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     # Restore.
@@ -235,11 +233,11 @@ def train(
     # Loop.
     def make_batch(step):
       return parallel.put_batch(
-          pipeline.train.batch(step, rows), config.parallel
+        pipeline.train.batch(step, rows), config.parallel
       )
 
     log = metric_log.MetricLog(
-        workdir, first_step=first, steps=config.steps, is_leader=is_leader
+      workdir, first_step=first, steps=config.steps, is_leader=is_leader
     )
     started, waited = time.monotonic(), 0.0
     pending = collections.deque()  # steps under way, checked when they are old
@@ -256,24 +254,24 @@ def train(
         state, metrics = step_fn(state, batch)
         pending.append((done, metrics))
         is_due = (
-            done % config.log_every == 0
-            or done % config.validate_every == 0
-            or done == config.steps
+          done % config.log_every == 0
+          or done % config.validate_every == 0
+          or done == config.steps
         )
         while len(pending) > (0 if is_due else 2):
           values = _require_finite(
-              *pending.popleft(), pipeline, rows, checkpoints.steps
+            *pending.popleft(), pipeline, rows, checkpoints.steps
           )
         if done % config.log_every == 0 or done == config.steps:
           shown["loss"] = f"{values['loss']:.3g}"
           log.write(done, values | {"learning_rate": float(rate(step))})
           elapsed = time.monotonic() - started
           log.write_timing(
-              done,
-              {
-                  "steps_per_second": (done - first) / elapsed,
-                  "fraction_waiting_for_data": waited / elapsed,
-              },
+            done,
+            {
+              "steps_per_second": (done - first) / elapsed,
+              "fraction_waiting_for_data": waited / elapsed,
+            },
           )
         if done % config.validate_every == 0 or done == config.steps:
           scores = validate(parallel.get_state(state.average))
@@ -284,15 +282,15 @@ def train(
         log.advance(**shown)
     _, meta = checkpoints.load("best")
   return {
-      "steps": config.steps,
-      "seconds": time.monotonic() - started,
-      "best_step": meta["step"],
-      "best_error": meta["metrics"][checkpoint.BEST_KEY],
+    "steps": config.steps,
+    "seconds": time.monotonic() - started,
+    "best_step": meta["step"],
+    "best_error": meta["metrics"][checkpoint.BEST_KEY],
   }
 
 
 def train_and_evaluate(
-    config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike
 ) -> None:
   """Trains a run, evaluates its best checkpoint and says how it went."""
   summary = train(config, workdir)
@@ -302,7 +300,7 @@ def train_and_evaluate(
 
 
 def evaluate(
-    config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike
 ) -> pathlib.Path:
   """Evaluates a run's best checkpoint on the held-out fields.
 

@@ -1,7 +1,7 @@
 """The train step: a pure function of (state, batch)."""
 
-from collections.abc import Sequence
-from typing import Any, Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from flax import linen as nn
 from flax import struct
@@ -23,18 +23,18 @@ class TrainState(struct.PyTreeNode):
     opt_state: of the optimiser.
   """
 
-  step: jax.Array
+  step: Any
   params: Any
   average: Any
   opt_state: Any
 
 
 def init_state(
-    key: jax.Array,
-    module: nn.Module,
-    loss: nn.Module,
-    transform: optax.GradientTransformation,
-    batch: dict[str, Any],
+  key: jax.Array,
+  module: nn.Module,
+  loss: nn.Module,
+  transform: optax.GradientTransformation,
+  batch: dict[str, Any],
 ) -> TrainState:
   """Returns a fresh state; `batch` gives the shapes, one example is enough."""
   one = jax.tree.map(lambda leaf: leaf[:1], batch)
@@ -46,12 +46,12 @@ def init_state(
   params = {"model": model, "loss": prior.get("params", {})}
   copy = jax.tree.map(jnp.copy, model)
   return TrainState(
-      jnp.zeros((), jnp.int32), params, copy, transform.init(params)
+    jnp.zeros((), jnp.int32), params, copy, transform.init(params)
   )
 
 
 def make_objective(
-    module: nn.Module, loss: nn.Module, units: Sequence[float] = (1.0,)
+  module: nn.Module, loss: nn.Module, units: Sequence[float] = (1.0,)
 ) -> Callable:
   """Returns objective(params, batch) -> (mean loss, {"mse": ...}).
 
@@ -67,11 +67,11 @@ def make_objective(
     inputs = batch["lowres"], batch["coords"], batch["cell"]
     pred = module.apply({"params": params["model"]}, *inputs)
     each = loss.apply(
-        {"params": params["loss"]},
-        pred / units,
-        batch["highres"] / units,
-        batch["lowres"] / units,
-        batch["coords"],
+      {"params": params["loss"]},
+      pred / units,
+      batch["highres"] / units,
+      batch["lowres"] / units,
+      batch["coords"],
     )
     mse = jnp.mean(jnp.square(pred - batch["highres"]))
     return jnp.mean(each), {"mse": mse}
@@ -84,22 +84,21 @@ def _split(batch, parts: int):
   size = jax.tree.leaves(batch)[0].shape[0]
   if size % parts:
     raise ValueError(
-        f"accumulate={parts} does not divide the {size} examples of a device"
+      f"accumulate={parts} does not divide the {size} examples of a device"
     )
   return [
-      jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch)
-      for i in range(parts)
+    jax.tree.map(lambda leaf, i=i: leaf[i::parts], batch) for i in range(parts)
   ]
 
 
 def make_train_step(
-    module: nn.Module,
-    loss: nn.Module,
-    transform: optax.GradientTransformation,
-    *,
-    ema_decay: float = 0.999,
-    accumulate: int = 1,
-    units: Sequence[float] = (1.0,),
+  module: nn.Module,
+  loss: nn.Module,
+  transform: optax.GradientTransformation,
+  *,
+  ema_decay: float = 0.999,
+  accumulate: int = 1,
+  units: Sequence[float] = (1.0,),
 ) -> Callable:
   """Returns step(state, batch, axis_name=None) -> (state, metrics).
 
@@ -117,7 +116,7 @@ def make_train_step(
   normalised values) and grad_norm before clipping.
   """
   gradient = jax.value_and_grad(
-      make_objective(module, loss, units), has_aux=True
+    make_objective(module, loss, units), has_aux=True
   )
 
   def step(state: TrainState, batch, axis_name: str | None = None):
@@ -131,7 +130,7 @@ def make_train_step(
     updates, opt_state = transform.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     average = optim.ema(
-        state.average, params["model"], decay=ema_decay, step=state.step
+      state.average, params["model"], decay=ema_decay, step=state.step
     )
     metrics = {"loss": value, **parts, "grad_norm": optax.tree.norm(grads)}
     state = TrainState(state.step + 1, params, average, opt_state)

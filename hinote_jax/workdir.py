@@ -1,4 +1,4 @@
-"""The folder of a run: its config, its versions, and the refusal to mix runs."""
+"""The folder of a run: its config, its versions; runs are never mixed."""
 
 import importlib.metadata
 import json
@@ -52,18 +52,18 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
   ours, theirs = _flat(ours), _flat(theirs)
   missing = "(absent)"
   return [
-      f"{name}: {theirs.get(name, missing)!r} there, "
-      f"{ours.get(name, missing)!r} now"
-      for name in sorted(ours | theirs)
-      if ours.get(name, missing) != theirs.get(name, missing)
+    f"{name}: {theirs.get(name, missing)!r} there, "
+    f"{ours.get(name, missing)!r} now"
+    for name in sorted(ours | theirs)
+    if ours.get(name, missing) != theirs.get(name, missing)
   ]
 
 
 def prepare(
-    workdir: str | os.PathLike,
-    config: ml_collections.ConfigDict,
-    *,
-    is_leader: bool = True,
+  workdir: str | os.PathLike,
+  config: ml_collections.ConfigDict,
+  *,
+  is_leader: bool = True,
 ) -> pathlib.Path:
   """Makes a workdir for a config, or checks that it is that config's.
 
@@ -78,16 +78,16 @@ def prepare(
       pass
   except OSError as error:
     raise OSError(
-        f"cannot write in workdir {str(path)!r} ({error.strerror}): "
-        "choose another with --workdir"
+      f"cannot write in workdir {str(path)!r} ({error.strerror}): "
+      "choose another with --workdir"
     ) from error
   config = plain(config)
   if (path / CONFIG).exists():
     changed = differences(config, read_config(path))
     if changed:
       raise ValueError(
-          f"workdir {str(path)!r} is of a run with another config "
-          f"({'; '.join(changed)}): choose another workdir or that config"
+        f"workdir {str(path)!r} is of a run with another config "
+        f"({'; '.join(changed)}): choose another workdir or that config"
       )
   elif is_leader:
     write_json(path / CONFIG, config)
@@ -106,7 +106,7 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
   path = pathlib.Path(workdir) / CONFIG
   if not path.is_file():
     raise FileNotFoundError(
-        f"{str(workdir)!r} is not the workdir of a run: it has no {CONFIG}"
+      f"{str(workdir)!r} is not the workdir of a run: it has no {CONFIG}"
     )
   try:
     return json.loads(path.read_text())

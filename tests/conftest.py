@@ -8,6 +8,8 @@ from absl import flags
 import hypothesis
 import pytest
 
+import tests.typechecker  # noqa: F401, found by name by jaxtyping's hook
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Eight devices let one CPU run what a pod runs. XLA and jax read these once,

@@ -1,7 +1,9 @@
-"""Tests of the evaluation: perfect, broken and known predictors."""
+"""Evaluation and report: perfect, broken and known predictors."""
 
 import dataclasses
 import json
+import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -9,7 +11,7 @@ from types import SimpleNamespace
 from absl.testing import absltest
 import numpy as np
 
-from hinote_jax import evaluate, resize
+from hinote_jax import evaluate, report, resize
 from hinote_jax.metrics import image
 
 
@@ -71,6 +73,10 @@ def _run(predictors, dataset, scales=(2.0,), **kwargs):
     progress=False,
     **kwargs,
   )
+
+
+def _bicubic(lowres, *, shape):
+  return np.asarray(resize.resize(lowres[None], shape, method="cubic"))[0]
 
 
 class EvaluateTest(absltest.TestCase):
@@ -179,6 +185,109 @@ class EvaluateTest(absltest.TestCase):
       "sys.exit('matplotlib' in sys.modules)"
     )
     self.assertEqual(subprocess.call([sys.executable, "-c", code]), 0)
+
+
+class _Close:
+  """A predictor that knows the answers up to a factor."""
+
+  def __init__(self, values, factor):
+    self.values, self.factor, self.calls = values, factor, 0
+
+  def __call__(self, lowres, *, shape):
+    self.calls += 1
+    answer = self.values[(self.calls - 1) % len(self.values)]
+    return answer * np.float32(self.factor)
+
+
+class ReportTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = self.create_tempdir().full_path
+    self.dataset = _dataset()
+
+  def _evaluation(self, factor):
+    predictors = {
+      "net": _Close(self.dataset.values, factor),
+      "nearest": _nearest,
+      "bicubic": _bicubic,
+    }
+    header = {
+      "split": "the last three",
+      "command": "python -m it",
+      "data_range_source": "training part",
+      "versions": {"jax": "1.2"},
+    }
+    return _run(predictors, self.dataset, (2.0, 2.5), header=header)
+
+  def test_json_reads_back_exactly(self):
+    result = self._evaluation(0.9)
+    report.write(self.folder, result, draw=False)
+    again = report.read(self.folder)
+    self.assertEqual(again.header, result.header)
+    self.assertEqual(again.rows, result.rows)
+    self.assertEqual(again.spectra, result.spectra)
+    self.assertCountEqual(os.listdir(self.folder), ["report.json", "report.md"])
+
+  def test_headline_is_the_ratio_to_bicubic(self):
+    result = self._evaluation(0.9)
+    text = report.markdown(result)
+    for scale in (2.0, 2.5):
+      mse = {
+        row["model"]: row["mse"]
+        for row in result.select(scale=scale, variable="u10")
+      }
+      ratio = mse["net"] / mse["bicubic"]
+      line = rf"\| u10 \| x{scale:g} \| .* \| \*\*{ratio:.3f}\*\* \|.* 1.000 \|"
+      self.assertRegex(text, line)
+
+  def test_circumstances_are_named(self):
+    text = report.markdown(self._evaluation(0.9))
+    for part in (
+      "split: the last three",
+      "degradation: `area`",
+      "data range: t2m 8 K, u10 4 m/s (training part)",
+      "python -m it",
+      "versions: jax 1.2",
+      "max error [m/s]",
+      "MSE [K²]",
+      "3 (2020-01-01 to 2020-01-03), 16 x 20 cells",
+    ):
+      self.assertIn(part, text)
+
+  def test_a_model_ahead_everywhere_is_said_to_be(self):
+    text = report.markdown(self._evaluation(1.001))
+    self.assertIn("**net** is at least as good as the best interp", text)
+
+  def test_a_model_behind_is_said_to_be(self):
+    text = report.markdown(self._evaluation(-1.0))
+    self.assertIn("**net** is behind the best interpolation in MSE too", text)
+    self.assertRegex(
+      text, r"\| MSE \[K²\] \| t2m \| x2 \| .* \((nearest|bicubic)"
+    )
+
+  def test_infinite_psnr_is_strict_json(self):
+    result = self._evaluation(1.0)
+    report.write(self.folder, result, draw=False)
+    with open(os.path.join(self.folder, "report.json")) as file:
+      text = file.read()
+    self.assertNotIn("Infinity", text)
+    self.assertEqual(report.read(self.folder).rows[0]["psnr"], np.inf)
+
+  def test_pictures_are_drawn_and_linked(self):
+    records = [{"step": s, "loss": 1.0 / s} for s in (1, 2, 3)]
+    records += [{"step": 2, "validation/mse": 1, "validation/bicubic_mse": 2}]
+    path = report.write(self.folder, self._evaluation(0.9), curves=records)
+    links = re.findall(r"!\[.*\]\((.*)\)", path.read_text())
+    names = [f"panels_{v}_x{s}" for s in ("2", "2.5") for v in ("t2m", "u10")]
+    names += ["spectra_x2", "spectra_x2.5", "training"]
+    self.assertEqual(links, [f"figures/{name}.png" for name in names])
+    for link in links:
+      self.assertTrue(os.path.exists(os.path.join(self.folder, link)))
+
+  def test_header_without_models_or_interpolations(self):
+    result = _run({"nearest": _nearest}, self.dataset)
+    path = report.write(self.folder, result)
+    self.assertIn("no model here to compare", path.read_text())
 
 
 if __name__ == "__main__":

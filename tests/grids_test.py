@@ -165,9 +165,7 @@ def test_window_of_the_whole_grid_is_a_slice(n, data):
   np.testing.assert_allclose(part, whole, atol=1e-7)  # float32
 
 
-@given(
-  st.floats(0.0, 100.0), st.floats(1.0, 100.0), st.integers(0, 100)
-)
+@given(st.floats(0.0, 100.0), st.floats(1.0, 100.0), st.integers(0, 100))
 def test_window_is_affine_in_the_fine_index(extent_start, extent, start):
   got = grids.window(start, 3, extent_start, extent)
   left, right = extent_start, extent_start + extent

@@ -194,7 +194,9 @@ def test_apply_takes_a_matrix_of_each_example():
   x = jax.random.normal(_KEY, (2, 3, 4, 2))
   y, x_ = jax.random.normal(_KEY, (2, 5, 3)), jax.random.normal(_KEY, (2, 6, 4))
   got = resize.apply(x, y, x_)
-  want = np.stack([np.einsum("Hh,hwc,Ww->HWc", y[b], x[b], x_[b]) for b in (0, 1)])
+  want = np.stack(
+    [np.einsum("Hh,hwc,Ww->HWc", y[b], x[b], x_[b]) for b in (0, 1)]
+  )
   np.testing.assert_allclose(got, want, atol=1e-5)  # float32 sums
 
 

@@ -12,10 +12,10 @@ from flax import linen as nn
 from hinote_jax.losses import frequency_prior, pixel
 
 _LOSSES = {
-    "l1": pixel.L1,
-    "l2": pixel.L2,
-    "charbonnier": pixel.Charbonnier,
-    "frequency_prior": frequency_prior.FrequencyPrior,
+  "l1": pixel.L1,
+  "l2": pixel.L2,
+  "charbonnier": pixel.Charbonnier,
+  "frequency_prior": frequency_prior.FrequencyPrior,
 }
 
 

@@ -13,9 +13,10 @@ import chex
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from hinote_jax import grids, resize, spectral
+from hinote_jax.typing import Array
 
 Field = Float[Array, "b H W c"]
 RESIZES = ("spectral", "bicubic")
@@ -60,10 +61,8 @@ class FrequencyPrior(nn.Module):
       raise ValueError(f"unknown resize {self.resize!r}; known: {RESIZES}")
     if self.learned:
       self.log_values = {
-          name: self.param(f"log_{name}", nn.initializers.constant(value), ())
-          for name, value in {
-              k: jnp.log(v) for k, v in INITIAL.items()
-          }.items()
+        name: self.param(f"log_{name}", nn.initializers.constant(value), ())
+        for name, value in {k: jnp.log(v) for k, v in INITIAL.items()}.items()
       }
 
   def value(self, name: str):
@@ -73,7 +72,7 @@ class FrequencyPrior(nn.Module):
     return INITIAL[name]
 
   def resized(
-      self, lowres: Float[Array, "b h w c"], coords: grids.Coords
+    self, lowres: Float[Array, "b h w c"], coords: grids.Coords
   ) -> Field:
     """Returns R(a) at the query points."""
     if self.resize == "spectral":
@@ -82,11 +81,11 @@ class FrequencyPrior(nn.Module):
     return resize.sample(lowres, coords, method="cubic", boundary=rules)
 
   def weights(
-      self,
-      pred: Field,
-      highres: Field,
-      lowres: Float[Array, "b h w c"],
-      coords: grids.Coords,
+    self,
+    pred: Field,
+    highres: Field,
+    lowres: Float[Array, "b h w c"],
+    coords: grids.Coords,
   ) -> Field:
     """Returns w_s w_d at the query points, without gradient to `pred`."""
     weight = jnp.ones_like(highres)

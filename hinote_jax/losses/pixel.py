@@ -3,7 +3,9 @@
 import chex
 from flax import linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from hinote_jax.typing import Array
 
 Field = Float[Array, "b H W c"]
 

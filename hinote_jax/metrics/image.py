@@ -24,7 +24,7 @@ def max_error(pred: Array, target: Array) -> np.ndarray:
 
 
 def psnr(
-  pred: Array, target: Array, *, data_range: float | Array
+  pred: Array, target: Array, *, data_range: float | int | Array
 ) -> np.ndarray:
   """Returns the peak signal-to-noise ratio in dB, [b c].
 
@@ -46,7 +46,7 @@ def psnr(
 
 
 def ssim(
-  pred: Array, target: Array, *, data_range: float | Array
+  pred: Array, target: Array, *, data_range: float | int | Array
 ) -> np.ndarray:
   """Returns the structural similarity, 1 for equal fields, [b c].
 
@@ -80,7 +80,7 @@ def ssim(
   return np.mean(similar / largest, axis=(1, 2))
 
 
-def _data_range(data_range: float | Array) -> np.ndarray:
+def _data_range(data_range: float | int | Array) -> np.ndarray:
   span = np.asarray(data_range, np.float64)
   if not np.all(np.isfinite(span) & (span > 0)):
     raise ValueError(f"data_range must be positive, got {data_range}")

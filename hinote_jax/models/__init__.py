@@ -14,12 +14,12 @@ import importlib
 from flax import linen as nn
 
 _FACTORIES = {
-    "hinote": "hinote:build",
-    "nearest": "interpolation:nearest",
-    "bilinear": "interpolation:bilinear",
-    "bicubic": "interpolation:bicubic",
-    "lanczos": "interpolation:lanczos",
-    "spectral": "interpolation:spectral",
+  "hinote": "hinote:build",
+  "nearest": "interpolation:nearest",
+  "bilinear": "interpolation:bilinear",
+  "bicubic": "interpolation:bicubic",
+  "lanczos": "interpolation:lanczos",
+  "spectral": "interpolation:spectral",
 }
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
 
@@ -39,7 +39,9 @@ def build(name: str, **kwargs) -> nn.Module:
   if name not in _FACTORIES:
     close = difflib.get_close_matches(name, _FACTORIES, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown model {name!r}{hint} Known: {', '.join(names())}")
+    raise ValueError(
+      f"unknown model {name!r}{hint} Known: {', '.join(names())}"
+    )
   module, factory = _FACTORIES[name].split(":")
   module = importlib.import_module(f"hinote_jax.models.{module}")
   return getattr(module, factory)(**kwargs)

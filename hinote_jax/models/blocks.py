@@ -3,12 +3,15 @@
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Float
 
-Periodic = tuple[bool, bool]
+from hinote_jax.typing import Array, Periodic
 
 # Residual branches start small, so that a fresh network is close to its skip.
-small_init = nn.initializers.variance_scaling(0.02, "fan_in", "truncated_normal")
+small_init = nn.initializers.variance_scaling(
+  0.02, "fan_in", "truncated_normal"
+)
 
 
 class Conv(nn.Module):
@@ -25,7 +28,7 @@ class Conv(nn.Module):
   size: int = 3
   periodic: Periodic = (False, False)
   kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
@@ -37,11 +40,11 @@ class Conv(nn.Module):
     zero = [(0, 0) if closed else (halo, halo) for closed in self.periodic]
     x = jnp.pad(x.astype(self.dtype), [(0, 0), *wrap, (0, 0)], mode="wrap")
     x = jax.lax.conv_general_dilated(
-        x,
-        kernel.astype(self.dtype),
-        window_strides=(1, 1),
-        padding=zero,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      x,
+      kernel.astype(self.dtype),
+      window_strides=(1, 1),
+      padding=zero,
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     return x + bias.astype(self.dtype)
 
@@ -50,16 +53,14 @@ class ResidualBlock(nn.Module):
   """Two 3x3 convolutions around a ReLU, added to the input (EDSR, no norm)."""
 
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     width = x.shape[-1]
     options = dict(periodic=self.periodic, dtype=self.dtype)
     y = nn.relu(Conv(width, name="first", **options)(x))
-    return x + Conv(
-        width, kernel_init=small_init, name="second", **options
-    )(y)
+    return x + Conv(width, kernel_init=small_init, name="second", **options)(y)
 
 
 class Trunk(nn.Module):
@@ -74,7 +75,7 @@ class Trunk(nn.Module):
   width: int = 64
   blocks: int = 16
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
@@ -87,7 +88,7 @@ class Trunk(nn.Module):
 
 
 def pixel_shuffle(
-    x: Float[Array, "b h w k"], factor: int
+  x: Float[Array, "b h w k"], factor: int
 ) -> Float[Array, "b H W c"]:
   """Moves factor^2 channel groups into space, [b h w f*f*c] -> [b fh fw c]."""
   b, h, w, k = x.shape

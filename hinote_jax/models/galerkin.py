@@ -9,18 +9,20 @@ and refining the grid refines its quadrature, it does not change what it means.
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Float
 
 from hinote_jax.models import blocks
+from hinote_jax.typing import Array
 
 
 def context(
-    k: Float[Array, "b n g d"], v: Float[Array, "b n g d"]
+  k: Float[Array, "b n g d"], v: Float[Array, "b n g d"]
 ) -> Float[Array, "b g d d"]:
   """Returns c = k^T v / n per head, summed in float32."""
   return (
-      jnp.einsum("bngd,bnge->bgde", k, v, preferred_element_type=jnp.float32)
-      / k.shape[1]
+    jnp.einsum("bngd,bnge->bgde", k, v, preferred_element_type=jnp.float32)
+    / k.shape[1]
   )
 
 
@@ -33,13 +35,13 @@ class GalerkinAttention(nn.Module):
   """
 
   heads: int
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(
-      self,
-      x: Float[Array, "b H W c"],
-      source: Float[Array, "b h w d"] | None = None,
+    self,
+    x: Float[Array, "b H W c"],
+    source: Float[Array, "b h w d"] | None = None,
   ) -> Float[Array, "b H W c"]:
     """Attends from the points of `x` to those of `source`, by default itself.
 
@@ -67,13 +69,13 @@ class GalerkinBlock(nn.Module):
   """Attention and a pointwise MLP: x + MLP(x + attention(x))."""
 
   heads: int
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(
-      self,
-      x: Float[Array, "b H W c"],
-      source: Float[Array, "b h w d"] | None = None,
+    self,
+    x: Float[Array, "b H W c"],
+    source: Float[Array, "b h w d"] | None = None,
   ) -> Float[Array, "b H W c"]:
     c = x.shape[-1]
     attend = GalerkinAttention(self.heads, self.dtype, name="attention")

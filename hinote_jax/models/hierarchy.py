@@ -4,25 +4,24 @@ Works on any grid of any size: the encoder's (`domain="grid"`) or the query
 window's (`domain="queries"`).
 """
 
-from collections.abc import Sequence
-from typing import Callable
+from collections.abc import Callable, Sequence
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Float
 
 from hinote_jax import spectral
 from hinote_jax.models import blocks, galerkin
-
-Periodic = tuple[bool, bool]
+from hinote_jax.typing import Array, Periodic
 
 
 def alias_free(
-    function: Callable,
-    x: Float[Array, "b h w c"],
-    *,
-    periodic: Periodic = (False, False),
+  function: Callable,
+  x: Float[Array, "b h w c"],
+  *,
+  periodic: Periodic = (False, False),
 ) -> Float[Array, "b h w c"]:
   """Applies a pointwise function on a twice finer grid and filters back.
 
@@ -62,7 +61,7 @@ class Hierarchy(nn.Module):
   heads: int = 4
   is_alias_free: bool = True
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   def _activate(self, x):
     if self.is_alias_free:
@@ -73,8 +72,8 @@ class Hierarchy(nn.Module):
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     if not len(self.widths) == len(self.blocks) == len(self.convs):
       raise ValueError(
-          f"widths {tuple(self.widths)}, blocks {tuple(self.blocks)} and "
-          f"convs {tuple(self.convs)} must name the same number of levels"
+        f"widths {tuple(self.widths)}, blocks {tuple(self.blocks)} and "
+        f"convs {tuple(self.convs)} must name the same number of levels"
       )
     options = dict(periodic=self.periodic, dtype=self.dtype)
     finer = []
@@ -82,25 +81,23 @@ class Hierarchy(nn.Module):
       if level > 0:
         finer.append(x)
         x = spectral.low_pass(
-            self._activate(x), coarser(x.shape[1:3]), periodic=self.periodic
+          self._activate(x), coarser(x.shape[1:3]), periodic=self.periodic
         )
         x = nn.Dense(width, dtype=self.dtype, name=f"down_{level}")(x)
       for i in range(self.convs[level]):
         x = blocks.ResidualBlock(name=f"conv_{level}_{i}", **options)(x)
       for i in range(self.blocks[level]):
         x = galerkin.GalerkinBlock(
-            self.heads, self.dtype, name=f"galerkin_{level}_{i}"
+          self.heads, self.dtype, name=f"galerkin_{level}_{i}"
         )(x)
     for level in reversed(range(len(finer))):
       skip = finer[level]
       # The projection commutes with the filter and is cheaper before it.
       x = nn.Dense(
-          skip.shape[-1],
-          kernel_init=blocks.small_init,
-          dtype=self.dtype,
-          name=f"up_{level}",
+        skip.shape[-1],
+        kernel_init=blocks.small_init,
+        dtype=self.dtype,
+        name=f"up_{level}",
       )(self._activate(x))
-      x = skip + spectral.low_pass(
-          x, skip.shape[1:3], periodic=self.periodic
-      )
+      x = skip + spectral.low_pass(x, skip.shape[1:3], periodic=self.periodic)
     return x

@@ -12,12 +12,13 @@ import math
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Float
 
 from hinote_jax import grids, resize, spectral
 from hinote_jax.models import blocks, galerkin, hierarchy, samplers, upsampling
+from hinote_jax.typing import Array, Periodic
 
-Periodic = tuple[bool, bool]
 DOMAINS = ("grid", "queries")
 
 
@@ -34,7 +35,7 @@ class Encoder(nn.Module):
   blocks: int
   upsample: int = 1
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W d"]:
@@ -61,20 +62,20 @@ class Head(nn.Module):
   channels: int
   heads: int = 0
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, feats, coords, rel_cell):
     x = samplers.SampledDense(
-        self.width, self.periodic, self.dtype, name="lift"
+      self.width, self.periodic, self.dtype, name="lift"
     )(feats, coords, rel_cell)
     if self.heads:
       x = galerkin.GalerkinBlock(self.heads, self.dtype, name="galerkin")(
-          x, feats
+        x, feats
       )
     for i in range(1, self.depth):
       x = nn.Dense(self.width, dtype=self.dtype, name=f"hidden_{i}")(
-          jax.nn.gelu(x)
+        jax.nn.gelu(x)
       )
     return _project(self.channels, jax.nn.gelu(x))
 
@@ -82,7 +83,7 @@ class Head(nn.Module):
 def _project(channels: int, x: Float[Array, "b H W c"]):
   """The last pointwise layer, in float32, small but not zero when fresh."""
   return nn.Dense(channels, kernel_init=blocks.small_init, name="project")(
-      x.astype(jnp.float32)
+    x.astype(jnp.float32)
   )
 
 
@@ -94,12 +95,10 @@ class QueryDecoder(nn.Module):
 
   @nn.compact
   def __call__(self, feats, coords, rel_cell):
-    options = dict(
-        periodic=self.hierarchy.periodic, dtype=self.hierarchy.dtype
+    options = dict(periodic=self.hierarchy.periodic, dtype=self.hierarchy.dtype)
+    x = samplers.SampledDense(self.hierarchy.widths[0], name="lift", **options)(
+      feats, coords, rel_cell
     )
-    x = samplers.SampledDense(
-        self.hierarchy.widths[0], name="lift", **options
-    )(feats, coords, rel_cell)
     return _project(self.channels, jax.nn.gelu(self.hierarchy(x)))
 
 
@@ -149,13 +148,13 @@ class Hinote(nn.Module):
   residual_scale: Sequence[float] = ()
   max_scale: float = 4.0
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   def _check(self, lowres):
     if lowres.shape[-1] != self.channels:
       raise ValueError(
-          f"the field has {lowres.shape[-1]} channels, the model was built "
-          f"for {self.channels}"
+        f"the field has {lowres.shape[-1]} channels, the model was built "
+        f"for {self.channels}"
       )
     if self.upsample not in (1, 2, 4):
       raise ValueError(f"upsample must be 1, 2 or 4, got {self.upsample}")
@@ -166,10 +165,10 @@ class Hinote(nn.Module):
 
   @nn.compact
   def __call__(
-      self,
-      lowres: Float[Array, "b h w c"],
-      coords: grids.Coords,
-      cell: Float[Array, "b 2"],
+    self,
+    lowres: Float[Array, "b h w c"],
+    coords: grids.Coords,
+    cell: Float[Array, "b 2"],
   ) -> Float[Array, "b H W c"]:
     """Returns the field at the query points.
 
@@ -185,38 +184,38 @@ class Hinote(nn.Module):
     self._check(lowres)
     options = dict(periodic=self.periodic, dtype=self.dtype)
     feats = Encoder(
-        self.width, self.blocks, self.upsample, name="encoder", **options
+      self.width, self.blocks, self.upsample, name="encoder", **options
     )(self._trunk_input(lowres, cell))
     levels = hierarchy.Hierarchy(
-        self.level_widths,
-        self.level_blocks,
-        self.level_convs,
-        self.heads,
-        self.is_alias_free,
-        name="hierarchy",
-        **options,
+      self.level_widths,
+      self.level_blocks,
+      self.level_convs,
+      self.heads,
+      self.is_alias_free,
+      name="hierarchy",
+      **options,
     )
     rel_cell = samplers.relative_cell(
-        cell, feats.shape[1:3], self.upsample, self.max_scale
+      cell, feats.shape[1:3], self.upsample, self.max_scale
     )
     if self.domain == "queries":
       decode = QueryDecoder(levels, self.channels, name="decoder")
     else:
       feats = levels(feats) if self.level_widths else feats
       decode = Head(
-          self.head_width,
-          self.head_depth,
-          self.channels,
-          self.head_heads,
-          name="head",
-          **options,
+        self.head_width,
+        self.head_depth,
+        self.channels,
+        self.head_heads,
+        name="head",
+        **options,
       )
     residual = decode(feats, coords, rel_cell) * self._unit()
     return residual + resize.sample(
-        lowres,
-        coords,
-        method="cubic",
-        boundary=resize.boundaries(self.periodic, "edge"),
+      lowres,
+      coords,
+      method="cubic",
+      boundary=resize.boundaries(self.periodic, "edge"),
     )
 
   def _unit(self):
@@ -234,15 +233,15 @@ class Hinote(nn.Module):
       scale = grids.scale_of(cell, shape)
       known = jnp.log2(jnp.clip(scale, 1.0, self.max_scale)) - 1.0
       parts.append(
-          jnp.broadcast_to(known[:, None, None], (*lowres.shape[:3], 2))
+        jnp.broadcast_to(known[:, None, None], (*lowres.shape[:3], 2))
       )
     return jnp.concatenate(parts, axis=-1)
 
 
 SIZES = {
-    "S": dict(width=32, blocks=6, head_width=64),
-    "B": dict(width=64, blocks=16, head_width=96),
-    "L": dict(width=96, blocks=24, head_width=128),
+  "S": dict(width=32, blocks=6, head_width=64),
+  "B": dict(width=64, blocks=16, head_width=96),
+  "L": dict(width=96, blocks=24, head_width=128),
 }
 
 
@@ -262,25 +261,25 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
     raise ValueError(f"unknown size {size!r}; known: {', '.join(SIZES)}")
   width = kwargs.get("width", SIZES[size]["width"])
   presets = {
-      "default": dict(
-          level_widths=(width, 2 * width, 2 * width),
-          level_blocks=(0, 1, 1),
-          level_convs=(0, 0, 0),
-          is_alias_free=False,
-      ),
-      "paper": dict(
-          domain="queries",
-          upsample=2,
-          level_widths=(2 * width,) * 3,
-          level_blocks=(1, 1, 1),
-          level_convs=(0, 0, 0),
-          sees_scale=False,
-      ),
-      "pointwise": {},
+    "default": dict(
+      level_widths=(width, 2 * width, 2 * width),
+      level_blocks=(0, 1, 1),
+      level_convs=(0, 0, 0),
+      is_alias_free=False,
+    ),
+    "paper": dict(
+      domain="queries",
+      upsample=2,
+      level_widths=(2 * width,) * 3,
+      level_blocks=(1, 1, 1),
+      level_convs=(0, 0, 0),
+      sees_scale=False,
+    ),
+    "pointwise": {},
   }
   if preset not in presets:
     raise ValueError(f"unknown preset {preset!r}; known: {', '.join(presets)}")
   arguments = {**SIZES[size], **presets[preset], **kwargs}
   return Hinote(
-      **{k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+    **{k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
   )

@@ -11,11 +11,12 @@ from typing import NamedTuple
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Float
 
 from hinote_jax import grids, resize
+from hinote_jax.typing import Array, Periodic
 
-Periodic = tuple[bool, bool]
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (dy, dx) of the four neighbours
 
 
@@ -36,8 +37,10 @@ class Neighbours(NamedTuple):
 def neighbours(coord: jax.Array, n: int, *, is_periodic: bool) -> Neighbours:
   """Finds the two neighbouring cells of each coordinate along one axis."""
   u = grids.to_index(coord, n)
-  first = jnp.floor(u)
-  t = u - first
+  # A query on a centre (odd scales) belongs to the cell it is on, whichever
+  # way float32 rounded: the offsets jump there. u is known to 1e-7 n.
+  first = jnp.floor(u + 2.5e-7 * n)
+  t = jnp.maximum(u - first, 0.0)
   index = first.astype(jnp.int32)[..., None] + jnp.arange(2)
   weight = jnp.stack([1.0 - t, t], axis=-1)
   folded = resize.fold(index, n, "wrap" if is_periodic else "edge")
@@ -52,10 +55,10 @@ def token_width(features: int) -> int:
 
 
 def relative_cell(
-    cell: Float[Array, "b 2"],
-    shape: tuple[int, int],
-    ratio: float,
-    max_scale: float,
+  cell: Float[Array, "b 2"],
+  shape: tuple[int, int],
+  ratio: int,
+  max_scale: float,
 ) -> Float[Array, "b 2"]:
   """Returns the query cell in feature cells times 2, held at `max_scale`.
 
@@ -72,17 +75,17 @@ def relative_cell(
 
 def _sides(coords, shape, periodic):
   return [
-      neighbours(c, n, is_periodic=p)
-      for c, n, p in zip(coords, shape, periodic, strict=True)
+    neighbours(c, n, is_periodic=p)
+    for c, n, p in zip(coords, shape, periodic, strict=True)
   ]
 
 
 def local_ensemble(
-    feats: Float[Array, "b h w c"],
-    coords: grids.Coords,
-    rel_cell: Float[Array, "b 2"],
-    *,
-    periodic: Periodic = (False, False),
+  feats: Float[Array, "b h w c"],
+  coords: grids.Coords,
+  rel_cell: Float[Array, "b 2"],
+  *,
+  periodic: Periodic = (False, False),
 ) -> Float[Array, "b H W k"]:
   """Returns tokens of the query points, [b H W 4(c+2)+2].
 
@@ -98,10 +101,10 @@ def local_ensemble(
     area = y.weight[..., p] * x.weight[..., q]
     offsets += [y.offset[..., p], x.offset[..., q]]
     weighted.append(
-        area[..., None] * feats[batch, y.index[..., p], x.index[..., q]]
+      area[..., None] * feats[batch, y.index[..., p], x.index[..., q]]
     )
   rel_cell = jnp.broadcast_to(
-      rel_cell[:, None, None, :], (*points.shape[:3], 2)
+    rel_cell[:, None, None, :], (*points.shape[:3], 2)
   )
   offsets = jnp.stack(offsets, axis=-1)
   return jnp.concatenate([offsets, *weighted, rel_cell], axis=-1)
@@ -123,14 +126,14 @@ class SampledDense(nn.Module):
 
   width: int
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(
-      self,
-      feats: Float[Array, "b h w c"],
-      coords: grids.Coords,
-      rel_cell: Float[Array, "b 2"],
+    self,
+    feats: Float[Array, "b h w c"],
+    coords: grids.Coords,
+    rel_cell: Float[Array, "b 2"],
   ) -> Float[Array, "b H W d"]:
     b, h, w, c = feats.shape
     shape = (token_width(c), self.width)
@@ -146,14 +149,14 @@ class SampledDense(nn.Module):
     on_feats = kernel[8:-2].reshape(2, 2, c, self.width)
     on_cell = rel_cell @ kernel[-2:] + bias
     projected = jnp.einsum(
-        "bhwc,pqcd->bhwpqd",
-        feats.astype(self.dtype),
-        on_feats.astype(self.dtype),
+      "bhwc,pqcd->bhwpqd",
+      feats.astype(self.dtype),
+      on_feats.astype(self.dtype),
     )
     y, x = _sides(coords, (h, w), self.periodic)
     along_y, along_x = (
-        (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
-        for s, n in ((y, h), (x, w))
+      (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
+      for s, n in ((y, h), (x, w))
     )
     rows = jnp.einsum("bHph,bhwpqd->bHwqd", along_y, projected)
     sampled = jnp.einsum("bWqw,bHwqd->bHWd", along_x, rows)

@@ -3,12 +3,12 @@
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Float
 
 from hinote_jax import spectral
 from hinote_jax.models import blocks
-
-Periodic = tuple[bool, bool]
+from hinote_jax.typing import Array, Periodic
 
 
 class FourierDoubling(nn.Module):
@@ -30,7 +30,7 @@ class FourierDoubling(nn.Module):
     spectrum = spectral.forward(x, periodic=self.periodic)
     spectrum = spectrum @ jax.lax.complex(real, imag)
     return spectral.inverse(
-        spectrum, (h, w), (2 * h, 2 * w), periodic=self.periodic
+      spectrum, (h, w), (2 * h, 2 * w), periodic=self.periodic
     )
 
 
@@ -46,13 +46,13 @@ class HybridDoubling(nn.Module):
   """
 
   periodic: Periodic = (False, False)
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
     c = x.shape[-1]
     local = blocks.Conv(
-        4 * c, periodic=self.periodic, dtype=self.dtype, name="local"
+      4 * c, periodic=self.periodic, dtype=self.dtype, name="local"
     )(x)
     local = blocks.pixel_shuffle(local, 2)
     world = FourierDoubling(c, self.periodic, name="fourier")(x)

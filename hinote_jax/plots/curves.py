@@ -121,7 +121,7 @@ def _validation(axes, records, keys, metric, references) -> None:
       (steps[best], values[best]),
       (0, -20),
       textcoords="offset points",
-      ha="right" if best > 0.8 * len(values) else "center",
+      ha="right" if best >= 0.8 * (len(values) - 1) else "center",
       fontsize=9.5,
       color=palette[name],
     )

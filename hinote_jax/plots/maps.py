@@ -1,8 +1,8 @@
 """Fields as images with their coordinates: the larger y is always up."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
@@ -11,6 +11,8 @@ from matplotlib.patches import Rectangle
 import numpy as np
 
 from hinote_jax.plots import style
+
+Array = jax.Array | np.ndarray
 
 
 class Frame(NamedTuple):
@@ -35,8 +37,8 @@ class Frame(NamedTuple):
 
 def frame(
   shape: tuple[int, int],
-  y: np.ndarray | None = None,
-  x: np.ndarray | None = None,
+  y: Array | None = None,
+  x: Array | None = None,
   *,
   is_geographic: bool = False,
 ) -> Frame:
@@ -54,7 +56,7 @@ def frame(
   return Frame((left, right, bottom, top), origin, is_geographic)
 
 
-def _edges(centers: np.ndarray, count: int) -> tuple[float, float]:
+def _edges(centers: Array, count: int) -> tuple[float, float]:
   centers = np.asarray(centers, np.float64)
   if centers.shape != (count,):
     raise ValueError(
@@ -85,10 +87,10 @@ def _ticks(axes: Axes, where: Frame) -> None:
     locator = ticker.MaxNLocator(4, steps=steps) if steps else None
     axis.set_major_locator(locator or ticker.MaxNLocator(4))
     if where.is_geographic:
-      axis.set_major_formatter(_degrees(is_latitude))
+      axis.set_major_formatter(degrees(is_latitude))
 
 
-def _degrees(is_latitude: bool) -> ticker.FuncFormatter:
+def degrees(is_latitude: bool) -> ticker.FuncFormatter:
   def text(value, position):
     del position
     if not is_latitude:
@@ -106,8 +108,8 @@ def panel_size(aspect: float) -> tuple[float, float]:
   return 2.75 * root, 2.75 / root
 
 
-def colorbar(row: Sequence[Axes], label: str, **kwargs) -> Colorbar:
-  """Adds the colour bar of a row of maps, pointed where it clips values."""
+def colorbar(row: np.ndarray, label: str, **kwargs) -> Colorbar:
+  """Adds the colour bar of some maps, [n], pointed where it clips values."""
   images = [axes.images[0] for axes in row]
   low = min(image.get_array().min() for image in images)
   high = max(image.get_array().max() for image in images)

@@ -1,20 +1,23 @@
 """Input, interpolation, model and truth side by side, and their errors."""
 
+import jax
 from matplotlib.figure import Figure
 import numpy as np
 
 from hinote_jax.plots import maps, style
 
+Array = jax.Array | np.ndarray
+
 
 def panels(
-  lowres: np.ndarray,
-  baseline: np.ndarray,
-  model: np.ndarray,
-  highres: np.ndarray,
+  lowres: Array,
+  baseline: Array,
+  model: Array,
+  highres: Array,
   *,
   names: tuple[str, str] = ("bicubic", "model"),
-  y: np.ndarray | None = None,
-  x: np.ndarray | None = None,
+  y: Array | None = None,
+  x: Array | None = None,
   is_geographic: bool = False,
   units: str = "",
   title: str = "",
@@ -48,6 +51,8 @@ def panels(
     raise ValueError(
       f"fields of shape {baseline.shape}, {model.shape} and {shape}"
     )
+  lowres, highres = np.asarray(lowres), np.asarray(highres)
+  baseline, model = np.asarray(baseline), np.asarray(model)
   where = maps.frame(shape, y, x, is_geographic=is_geographic)
   errors = {
     name: np.asarray(field, np.float64) - highres

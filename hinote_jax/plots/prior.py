@@ -1,22 +1,25 @@
 """Where the frequency-aware loss looks."""
 
+import jax
 from matplotlib.figure import Figure
 import numpy as np
 
 from hinote_jax.plots import maps, style
+
+Array = jax.Array | np.ndarray
 
 # Smaller fields are seen well enough without a window of them.
 _WINDOWED = 64
 
 
 def prior(
-  lowres: np.ndarray,
-  highres: np.ndarray,
-  resized: np.ndarray,
-  weight: np.ndarray,
+  lowres: Array,
+  highres: Array,
+  resized: Array,
+  weight: Array,
   *,
-  y: np.ndarray | None = None,
-  x: np.ndarray | None = None,
+  y: Array | None = None,
+  x: Array | None = None,
   is_geographic: bool = False,
   name: str = "",
   units: str = "",
@@ -38,6 +41,8 @@ def prior(
     units: unit of the fields.
     title: of the figure.
   """
+  lowres, highres = np.asarray(lowres), np.asarray(highres)
+  weight = np.asarray(weight)
   structure = np.abs(np.asarray(highres, np.float64) - resized)
   where = maps.frame(highres.shape, y, x, is_geographic=is_geographic)
   edges = maps.box(where, highres.shape, maps.worst_window(structure))

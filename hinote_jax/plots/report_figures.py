@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from matplotlib.figure import Figure
+import numpy as np
 
 from hinote_jax import models as zoo
 from hinote_jax.evaluate import Evaluation, Example
@@ -77,8 +78,8 @@ def _panels(header: Mapping[str, Any], example: Example) -> dict[str, Figure]:
 def _spectra(header: Mapping[str, Any], entry: Mapping[str, Any]) -> Figure:
   variables = header["variables"]
   return spectra(
-    entry["wavenumber"],
-    entry["power"],
+    np.asarray(entry["wavenumber"]),
+    {name: np.asarray(power) for name, power in entry["power"].items()},
     scale=entry["scale"],
     labels=[v["long_name"] or v["name"] for v in variables],
     units=[v["units"] for v in variables],

@@ -17,7 +17,7 @@ def spectra(
   wavenumber: np.ndarray,
   power: Mapping[str, np.ndarray],
   *,
-  scale: float | None = None,
+  scale: float | int | None = None,
   labels: Sequence[str] = ("",),
   units: Sequence[str] = ("",),
   title: str = "",
@@ -127,7 +127,7 @@ def _inverse(value):
     return 1.0 / np.asarray(value, np.float64)
 
 
-def _mark(axes: Axes, scale: float, *, is_labelled: bool) -> None:
+def _mark(axes: Axes, scale: float | int, *, is_labelled: bool) -> None:
   """Marks the largest wavenumber that the input can hold."""
   limit = NYQUIST / scale
   line = axes.axvline(

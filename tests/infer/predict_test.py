@@ -109,7 +109,9 @@ class PredictorTest(parameterized.TestCase):
     self.assertEqual(found.shape, (10, 12))
     again = bicubic(field[..., None], scale=2)[..., 0]
     np.testing.assert_array_equal(found, again)
-    with self.assertRaisesRegex(ValueError, r"takes 2 channels.*\(5, 6\) has 1"):
+    with self.assertRaisesRegex(
+      ValueError, r"takes 2 channels.*\(5, 6\) has 1"
+    ):
       _predictor()(field, scale=2)
 
   def test_one_compilation_a_shape(self):
@@ -123,7 +125,10 @@ class PredictorTest(parameterized.TestCase):
 
   @parameterized.parameters(
     (dict(), "exactly one of scale and shape, got scale=None, shape=None"),
-    (dict(scale=2.0, shape=(9, 9)), r"exactly one .* scale=2.0, shape=\(9, 9\)"),
+    (
+      dict(scale=2.0, shape=(9, 9)),
+      r"exactly one .* scale=2.0, shape=\(9, 9\)",
+    ),
     (dict(scale=0.5), "at least 1, got 0.5"),
     (dict(scale=float("nan")), "at least 1, got nan"),
     (dict(shape=(4, 12)), r"shape \(4, 12\) is coarser than .*\(5, 6\)"),

@@ -1,0 +1,321 @@
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from hinote_jax import checkpoint, infer, metric_log, train
+from tests import runs
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config(tmp_path):
+  path = runs.write_fields(tmp_path / "fields.npy")
+  return runs.tiny_config(path, tmp_path / "cache")
+
+
+def final_state(workdir):
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    state, meta = checkpoints.load("latest")
+  return state, meta
+
+
+def test_run_leaves_what_the_architecture_promises(config, tmp_path):
+  train.train_and_evaluate(config, tmp_path / "run")
+  found = {p.name for p in (tmp_path / "run").iterdir()}
+  expected = {"config.json", "versions.json", "split.json", "metrics.jsonl"}
+  expected |= {"checkpoints", "report.json", "report.md", "figures"}
+  assert expected <= found
+  lines = metric_log.read(tmp_path / "run")
+  assert [list(line)[0] for line in lines] == ["step"] * len(lines)
+  assert [line["step"] for line in lines if "loss" in line] == [
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+  ]
+  scores = [line for line in lines if checkpoint.BEST_KEY in line]
+  assert [line["step"] for line in scores] == [3, 6]
+  figures = tmp_path / "run" / "figures"
+  assert list(figures.glob("*.png")), "no pictures"
+
+
+def test_loaded_predictor_answers_in_physical_units(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  predictor = infer.load(tmp_path / "run")
+  lowres = np.load(config.data.path)[-1][::2, ::2]
+  fine = predictor(lowres, scale=2.0)
+  assert fine.shape == (40, 48)
+  # A hardly trained model is close to bicubic, so the mean must be there.
+  bicubic = infer.load("bicubic")(lowres, scale=2.0)
+  assert np.abs(fine - bicubic).max() < 0.5 * np.std(lowres)
+
+
+def test_two_runs_write_identical_metrics(config, tmp_path):
+  for name in ("first", "second"):
+    train.train(config, tmp_path / name)
+  first, second = (
+    (tmp_path / name / "metrics.jsonl").read_bytes()
+    for name in ("first", "second")
+  )
+  assert first == second
+  assert b"seconds" not in first
+
+
+def _command(config_path, workdir):
+  return [
+    sys.executable,
+    "-m",
+    "hinote_jax.main",
+    f"--config={config_path}",
+    f"--workdir={workdir}",
+  ]
+
+
+def _config_file(path, config):
+  """Writes a config as a file that the command line can load."""
+  path.write_text(
+    "import ml_collections\n"
+    "def get_config():\n"
+    f"  return ml_collections.ConfigDict({config.to_dict()!r})\n"
+  )
+  return path
+
+
+def test_killed_run_ends_as_if_never_stopped(config, tmp_path):
+  config.steps = 40
+  config.validate_every = 10
+  config.log_every = 5
+  train.train(config, tmp_path / "whole")
+  path = _config_file(tmp_path / "killed.py", config)
+  killed = tmp_path / "killed"
+  process = subprocess.Popen(
+    _command(path, killed), cwd=ROOT, stderr=subprocess.DEVNULL
+  )
+  deadline = time.monotonic() + 120
+  while not list(killed.glob("checkpoints/10/commit_success.txt")):
+    assert process.poll() is None, "the run ended before it could be killed"
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  train.train(config, killed)
+  (state, meta), (expected, expected_meta) = (
+    final_state(tmp_path / name) for name in ("killed", "whole")
+  )
+  assert meta["sha256"] == expected_meta["sha256"]
+  jax.tree.map(np.testing.assert_array_equal, state, expected)
+  whole, resumed = (
+    (tmp_path / name / "metrics.jsonl").read_bytes()
+    for name in ("whole", "killed")
+  )
+  assert whole == resumed
+
+
+def test_finished_run_started_again_trains_no_further(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+  train.train(config, tmp_path / "run")
+  assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_step_is_compiled_once_for_all_scales(config, tmp_path, monkeypatch):
+  traces = []
+  make = train.train_step.make_train_step
+
+  def counted(*args, **kwargs):
+    step = make(*args, **kwargs)
+
+    def traced(*step_args, **step_kwargs):
+      traces.append(1)
+      return step(*step_args, **step_kwargs)
+
+    return traced
+
+  monkeypatch.setattr(train.train_step, "make_train_step", counted)
+  train.train(config, tmp_path / "run")
+  assert len(traces) == 1
+
+
+@pytest.mark.parametrize("mode", ["shard_map", "jit"])
+def test_other_parallel_modes_train_the_same(config, tmp_path, mode):
+  train.train(config, tmp_path / "pmap")
+  config.parallel = mode
+  train.train(config, tmp_path / mode)
+  expected, lines = (
+    [
+      line["loss"]
+      for line in metric_log.read(tmp_path / name)
+      if "loss" in line
+    ]
+    for name in ("pmap", mode)
+  )
+  # Six Adam steps; only the order of float32 sums differs.
+  np.testing.assert_allclose(lines, expected, rtol=2e-4)
+
+
+def test_prior_with_learned_weights_trains_and_is_saved(config, tmp_path):
+  config.loss = dict(name="frequency_prior", learned=True)
+  train.train(config, tmp_path / "run")
+  state, _ = final_state(tmp_path / "run")
+  learned = state["params"]["loss"]
+  assert set(learned) == {
+    f"log_{n}" for n in ("alpha_s", "gamma_s", "alpha_d", "gamma_d")
+  }
+  assert float(learned["log_alpha_d"]) != 0.0
+
+
+# Bad input: one sentence that names it, and nothing lost.
+
+
+def test_divergence_names_step_indices_and_checkpoint(config, tmp_path):
+  train.train(config, tmp_path / "good")
+  config.optim.learning_rate = 1e30
+  config.optim.clip = 1e30
+  config.optim.warmup = 0
+  with pytest.raises(
+    train.NonFiniteLoss,
+    match=r"at step \d+; batch indices \[0, 1, .*7\]: field \d+ .* x\d.*last "
+    r"good checkpoint: (none|step \d+)",
+  ):
+    train.train(config, tmp_path / "bad")
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "validate_every"])
+def test_zero_is_refused_by_name(config, tmp_path, name):
+  config[name] = 0
+  with pytest.raises(
+    ValueError, match=f"config.{name} must be at least 1, got 0"
+  ):
+    train.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_workdir_of_another_config_is_refused_and_kept(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  before = (tmp_path / "run" / "config.json").read_bytes()
+  config.optim.learning_rate = 0.5
+  with pytest.raises(
+    ValueError, match="optim.learning_rate: 0.001 there, 0.5 now"
+  ):
+    train.train(config, tmp_path / "run")
+  assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
+  (tmp_path / "file").write_text("in the way")
+  with pytest.raises(OSError, match="cannot write in workdir .*file"):
+    train.train(config, tmp_path / "file" / "run")
+  assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_field_smaller_than_the_window_is_refused(config, tmp_path):
+  config.windows.window = (64, 64)
+  with pytest.raises(ValueError, match="64 coarse cells"):
+    train.train(config, tmp_path / "run")
+
+
+def test_batch_that_does_not_divide_is_refused(config, tmp_path):
+  config.batch_size = 6
+  with pytest.raises(ValueError, match="batch of 6 .* 8 devices"):
+    train.train(config, tmp_path / "run")
+
+
+def test_nan_in_the_data_is_refused(config, tmp_path):
+  fields = np.load(config.data.path)
+  fields[3, 5, 7] = np.nan
+  np.save(config.data.path, fields)
+  with pytest.raises(ValueError, match="psi"):
+    train.train(config, tmp_path / "run")
+
+
+def test_evaluation_of_an_untrained_workdir_is_refused(config, tmp_path):
+  with pytest.raises(FileNotFoundError, match="no config.json|not the workdir"):
+    train.evaluate(config, tmp_path / "nothing")
+  assert not (tmp_path / "nothing").exists()
+
+
+def test_command_line_says_one_sentence_and_exits_with_2(config, tmp_path):
+  config.data.path = str(tmp_path / "absent.npy")
+  path = _config_file(tmp_path / "bad.py", config)
+  done = subprocess.run(
+    _command(path, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 2
+  assert "absent.npy" in done.stderr
+  assert "Traceback" not in done.stderr
+
+
+_FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from hinote_jax import checkpoint
+state = {"values": np.random.default_rng(0).normal(size=200_000)}
+score = {checkpoint.BEST_KEY: 1.0}
+with checkpoint.Checkpoints(sys.argv[1]) as checkpoints:
+  checkpoints.save(1, state, {}, score)
+  signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+  state["values"] += 1.0
+  checkpoints.save(2, state, {}, score)
+"""
+
+
+def test_full_disk_in_mid_checkpoint_keeps_the_last_one(tmp_path):
+  # A limit on the size of files stands for a disk that runs full.
+  done = subprocess.run(
+    [sys.executable, "-c", _FULL_DISK, str(tmp_path)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    env=os.environ | {"JAX_PLATFORMS": "cpu"},
+  )
+  assert done.returncode != 0
+  assert "cannot write the checkpoint of step 2" in done.stderr
+  assert "step 1 is still there" in done.stderr
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    template = {"values": np.zeros(200_000)}
+    state, meta = checkpoints.restore(template)
+  assert meta["step"] == 1
+  expected = np.random.default_rng(0).normal(size=200_000)
+  np.testing.assert_array_equal(state["values"], expected)
+
+
+def test_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    for step in (1, 2):
+      state = {"values": np.full(50_000, step, np.float32)}
+      state["values"] += np.random.default_rng(step).normal(size=50_000)
+      checkpoints.save(step, state, {}, {checkpoint.BEST_KEY: 1.0})
+  largest = max(
+    (p for p in (tmp_path / "checkpoints" / "2").rglob("*") if p.is_file()),
+    key=lambda p: p.stat().st_size,
+  )
+  content = bytearray(largest.read_bytes())
+  middle = len(content) // 2
+  content[middle : middle + 16] = bytes(
+    b ^ 0xFF for b in content[middle : middle + 16]
+  )
+  largest.write_bytes(content)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    _, meta = checkpoints.restore({"values": np.zeros(50_000, np.float32)})
+  assert meta["step"] == 1
+
+
+def test_metrics_are_rewound_to_the_checkpoint(tmp_path):
+  for first in (0, 2):
+    with metric_log.MetricLog(tmp_path, first_step=first, steps=4) as log:
+      for step in range(first + 1, 5):
+        log.write(step, {"loss": step + first})
+  lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").open()]
+  assert [line["loss"] for line in lines] == [1, 2, 5, 6]
