@@ -1,6 +1,6 @@
 """Prints the table of speed and memory.
 
-    python -m benchmarks.run [--write] [PATTERN]
+    python -m benchmarks.run [--write | --print] [PATTERN]
 
 Each case runs in a fresh process, so that peak memory is its own. The rate of
 a float32 matrix product of side 2048 is measured in the same process; the
@@ -57,7 +57,13 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("pattern", nargs="?", default="")
   parser.add_argument("--write", action="store_true", help="keep the results")
+  parser.add_argument(
+    "--print", action="store_true", dest="only_print", help="the kept results"
+  )
   arguments = parser.parse_args()
+  if arguments.only_print:
+    print(table(json.loads(RESULTS.read_text())["results"]))
+    return
   names = [n for n in case.names() if arguments.pattern in n]
   results = [measure(name) for name in tqdm.tqdm(names)]
   if arguments.write:

@@ -147,7 +147,10 @@ def _score_scale(predictors, dataset, indices, degradation, scale, span, bar):
     highres = np.asarray(dataset.values[index], np.float32)
     shape = highres.shape[:2]
     coarse = grids.coarse_shape(shape, scale)
-    lowres = degradation.field(highres, coarse, periodic=dataset.periodic)
+    rng = np.random.default_rng(index)  # for a degradation that adds noise
+    lowres = degradation.field(
+      highres, coarse, periodic=dataset.periodic, rng=rng
+    )
     lowres = np.asarray(lowres, np.float32)
     predictions = {}
     for name, predict in predictors.items():

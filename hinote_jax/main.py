@@ -21,11 +21,22 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 
 def _start_distributed(jax):
-  """Joins the other processes where the environment tells of several."""
+  """Joins the other processes where the environment tells of several.
+
+  TPU pods, Slurm and Open MPI are found by jax. Elsewhere, set
+  JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+  """
+  environment = os.environ
+  if "JAX_COORDINATOR_ADDRESS" in environment:
+    jax.distributed.initialize(
+      environment["JAX_COORDINATOR_ADDRESS"],
+      int(environment["JAX_NUM_PROCESSES"]),
+      int(environment["JAX_PROCESS_ID"]),
+    )
+    return
   counts = ("SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
-  several = any(int(os.environ.get(name, 1)) > 1 for name in counts)
-  pod = "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
-  if several or pod or "JAX_COORDINATOR_ADDRESS" in os.environ:
+  several = any(int(environment.get(name, 1)) > 1 for name in counts)
+  if several or "," in environment.get("TPU_WORKER_HOSTNAMES", ""):
     jax.distributed.initialize()
 
 

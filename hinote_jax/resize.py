@@ -107,7 +107,8 @@ def taps(u: Array, *, method: str, stretch: float = 1.0) -> tuple[Array, Array]:
     raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
   xp = _namespace(u)
   if method == "nearest":
-    index = xp.floor(u + 0.5).astype(np.int32)[..., None]
+    # Ties go up; float32 coordinates may put one a little below.
+    index = xp.floor(u + 0.5001).astype(np.int32)[..., None]
     return index, xp.ones_like(u)[..., None]
   if method == "area":
     radius, half = 0.5 * stretch + 0.5, 0.5 * stretch

@@ -75,12 +75,16 @@ def score(
     scales=config.evaluate.scales,
     data_range=pipeline.normaliser.data_range,
     header=header,
+    progress=jax.process_index() == 0,
   )
+  figures = _prior_figure(config, workdir, pipeline)
+  if jax.process_index() != 0:
+    return workdir / "report.md"
   return report.write(
     workdir,
     evaluation,
     curves=metric_log.read(workdir),
-    figures=_prior_figure(config, workdir, pipeline),
+    figures=figures,
   )
 
 

@@ -294,8 +294,8 @@ def train_and_evaluate(
 ) -> None:
   """Trains a run, evaluates its best checkpoint and says how it went."""
   summary = train(config, workdir)
+  path = evaluate(config, workdir)  # every process: reading is collective
   if jax.process_index() == 0:
-    path = evaluate(config, workdir)
     scoring.print_summary(summary, path)
 
 
@@ -312,5 +312,6 @@ def evaluate(
     ValueError: the workdir is of another config.
   """
   workdirs.read_config(workdir)
-  workdir = workdirs.prepare(workdir, config)
+  is_leader = jax.process_index() == 0
+  workdir = workdirs.prepare(workdir, config, is_leader=is_leader)
   return scoring.score(config, workdir, make_pipeline(config, workdir))

@@ -19,7 +19,7 @@ from hinote_jax.metrics import image
 class _Mean:
   """Cell means; a stand-in for a degradation."""
 
-  def field(self, values, shape, *, periodic):
+  def field(self, values, shape, *, periodic, rng=None):
     del periodic
     return np.asarray(resize.resize(values[None], shape, method="area"))[0]
 

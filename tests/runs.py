@@ -50,3 +50,15 @@ def tiny_config(
   config.validation_examples = 4
   config.evaluate = dict(scales=(2.0,), against=("bicubic",))
   return config
+
+
+def write_config(
+  path: pathlib.Path, config: ml_collections.ConfigDict
+) -> pathlib.Path:
+  """Writes a config as a file that the command line can load."""
+  path.write_text(
+    "import ml_collections\n"
+    "def get_config():\n"
+    f"  return ml_collections.ConfigDict({config.to_dict()!r})\n"
+  )
+  return path

@@ -82,22 +82,12 @@ def _command(config_path, workdir):
   ]
 
 
-def _config_file(path, config):
-  """Writes a config as a file that the command line can load."""
-  path.write_text(
-    "import ml_collections\n"
-    "def get_config():\n"
-    f"  return ml_collections.ConfigDict({config.to_dict()!r})\n"
-  )
-  return path
-
-
 def test_killed_run_ends_as_if_never_stopped(config, tmp_path):
   config.steps = 40
   config.validate_every = 10
   config.log_every = 5
   train.train(config, tmp_path / "whole")
-  path = _config_file(tmp_path / "killed.py", config)
+  path = runs.write_config(tmp_path / "killed.py", config)
   killed = tmp_path / "killed"
   process = subprocess.Popen(
     _command(path, killed), cwd=ROOT, stderr=subprocess.DEVNULL
@@ -247,7 +237,7 @@ def test_evaluation_of_an_untrained_workdir_is_refused(config, tmp_path):
 
 def test_command_line_says_one_sentence_and_exits_with_2(config, tmp_path):
   config.data.path = str(tmp_path / "absent.npy")
-  path = _config_file(tmp_path / "bad.py", config)
+  path = runs.write_config(tmp_path / "bad.py", config)
   done = subprocess.run(
     _command(path, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True
   )

@@ -125,6 +125,8 @@ class Hinote(nn.Module):
       grid takes away, in units of `residual_scale`.
     residual_scale: typical size of what bicubic interpolation misses, a number
       a channel; the decoder works in this unit. Empty for ones.
+    skip: the interpolation that the decoder's answer is added to, a method of
+      `resize`: "cubic" as in the paper's design, or "sinc", sharper.
     max_scale: the largest trained scale; beyond it the cell is held.
     periodic: which of (y, x) close on themselves.
     dtype: type of the costly products; sums and FFTs are float32 always.
@@ -146,6 +148,7 @@ class Hinote(nn.Module):
   sees_scale: bool = True
   sees_detail: bool = True
   residual_scale: Sequence[float] = ()
+  skip: str = "cubic"
   max_scale: float = 4.0
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
@@ -214,7 +217,7 @@ class Hinote(nn.Module):
     return residual + resize.sample(
       lowres,
       coords,
-      method="cubic",
+      method=self.skip,
       boundary=resize.boundaries(self.periodic, "edge"),
     )
 

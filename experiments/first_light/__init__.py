@@ -1,0 +1,1 @@
+"""First light: the decoders at equal time."""

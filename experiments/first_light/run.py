@@ -1,0 +1,155 @@
+"""First light: three decoders at equal time on the demo's data.
+
+    python -m experiments.first_light.run [--seconds=240] [--seeds=2]
+    python -m experiments.first_light.run --print
+
+Every model trains for the same wall-clock seconds: the time of a step is
+measured first, and sets how many steps its schedule has. Data, batches, loss,
+learning rate and seeds are the same. The table is printed from results.json.
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import time
+
+import jax
+import numpy as np
+
+from configs import hinote
+from hinote_jax import report, scoring, train, workdir
+
+RESULTS = pathlib.Path(__file__).with_name("results.json")
+MODELS = {
+  "hinote (default)": dict(preset="default"),
+  "hinote, preset paper": dict(preset="paper"),
+  "pointwise head alone": dict(preset="pointwise"),
+}
+_PROBE = 40  # steps timed, after as many that warm up
+
+
+def _config(arguments: dict, seed: int, steps: int):
+  config = hinote.get_config("demo")
+  config.model.update(arguments)
+  config.seed = seed
+  config.steps = steps
+  config.validate_every = max(steps // 8, 1)
+  return config
+
+
+def _seconds_a_step(arguments: dict, folder: pathlib.Path) -> float:
+  """Times training itself, data and logging included, compilation not."""
+  config = _config(arguments, 0, 2 * _PROBE)
+  config.validate_every = 2 * _PROBE
+  config.log_every = _PROBE
+  shutil.rmtree(folder, ignore_errors=True)
+  train.train(config, folder)
+  lines = (folder / "timings.jsonl").read_text().splitlines()
+  rates = [json.loads(line) for line in lines]
+  ends = [line["step"] / line["steps_per_second"] for line in rates]
+  return (ends[1] - ends[0]) / _PROBE
+
+
+def _train(name: str, seed: int, seconds: float, root: pathlib.Path) -> dict:
+  arguments = MODELS[name]
+  step = _seconds_a_step(arguments, root / "probe")
+  config = _config(arguments, seed, int(seconds / step))
+  folder = root / f"{name.replace(' ', '_')}_{seed}"
+  shutil.rmtree(folder, ignore_errors=True)
+  summary = train.train(config, folder)
+  train.evaluate(config, folder)
+  evaluation = report.read(folder)
+  variables, _ = scoring.checkpoint.load_variables(folder)
+  return {
+    "model": name,
+    "seed": seed,
+    "steps": config.steps,
+    "seconds": summary["seconds"],
+    "seconds_a_step": step,
+    "parameters": sum(x.size for x in jax.tree.leaves(variables)),
+    "rows": evaluation.rows,
+  }
+
+
+def run(seconds: float, seeds: int, root: pathlib.Path) -> None:
+  """Trains every model with every seed and writes the results."""
+  results = [
+    _train(name, seed, seconds, root)
+    for seed in range(seeds)
+    for name in MODELS
+  ]
+  record = {
+    "seconds": seconds,
+    "seeds": seeds,
+    "date": time.strftime("%Y-%m-%d"),
+    "versions": workdir.versions(),
+    "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+    "results": results,
+  }
+  workdir.write_json(RESULTS, record)
+
+
+def _ratios(result: dict, scale: float) -> dict[str, float]:
+  """Returns the model's MSE as a fraction of bicubic's, by variable."""
+  mse = {
+    (r["model"], r["variable"]): r["mse"]
+    for r in result["rows"]
+    if r["scale"] == scale
+  }
+  names = {variable for _, variable in mse}
+  return {v: mse["hinote", v] / mse["bicubic", v] for v in sorted(names)}
+
+
+def table(record: dict) -> str:
+  """Returns the committed results as Markdown."""
+  first = record["results"][0]
+  scales = sorted({r["scale"] for r in first["rows"]})
+  variables = sorted({r["variable"] for r in first["rows"]})
+  lines = [
+    f"MSE on held-out times as a fraction of bicubic's, mean over "
+    f"{record['seeds']} seeds (smallest to largest over the seeds in "
+    f"brackets where they differ in the third digit), after "
+    f"{record['seconds']:g} s of training each on {record['devices']}.\n",
+    "| model | parameters | steps | ms a step | variable | "
+    + " | ".join(f"x{s:g}" for s in scales)
+    + " |",
+    "|---|---|---|---|---|" + "---|" * len(scales),
+  ]
+  for name in dict.fromkeys(r["model"] for r in record["results"]):
+    same = [r for r in record["results"] if r["model"] == name]
+    steps = " / ".join(str(r["steps"]) for r in same)
+    milliseconds = np.mean([1e3 * r["seconds_a_step"] for r in same])
+    for variable in variables:
+      cells = [
+        _cell([_ratios(r, scale)[variable] for r in same]) for scale in scales
+      ]
+      lines.append(
+        f"| {name} | {same[0]['parameters']:,} | {steps} "
+        f"| {milliseconds:.0f} | {variable} | " + " | ".join(cells) + " |"
+      )
+  return "\n".join(lines)
+
+
+def _cell(values: list[float]) -> str:
+  low, mean, high = min(values), float(np.mean(values)), max(values)
+  if f"{low:.3f}" == f"{high:.3f}":
+    return f"{mean:.3f}"
+  return f"{mean:.3f} ({low:.3f}-{high:.3f})"
+
+
+def main() -> None:
+  """Runs the experiment, or prints the table of its committed results."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--seconds", type=float, default=240.0)
+  parser.add_argument("--seeds", type=int, default=2)
+  parser.add_argument("--root", type=pathlib.Path, default="runs/first_light")
+  parser.add_argument("--print", action="store_true", dest="only_print")
+  arguments = parser.parse_args()
+  if not arguments.only_print:
+    run(arguments.seconds, arguments.seeds, arguments.root)
+  print(table(json.loads(RESULTS.read_text())))
+
+
+if __name__ == "__main__":
+  main()

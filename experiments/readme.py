@@ -1,0 +1,48 @@
+"""Writes the tables of README.md from the committed results.
+
+python -m experiments.readme
+"""
+
+import json
+import pathlib
+import re
+
+from benchmarks import run as benchmark
+from experiments.demo import show
+from experiments.first_light import run as first_light
+from hinote_jax import report
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+def tables() -> dict[str, str]:
+  """Returns the tables of the README by name."""
+  return {
+    "demo": show.table(report.read(show.FOLDER)),
+    "first_light": first_light.table(
+      json.loads(first_light.RESULTS.read_text())
+    ),
+    "benchmark": benchmark.table(
+      json.loads(benchmark.RESULTS.read_text())["results"]
+    ),
+  }
+
+
+def filled(text: str) -> str:
+  """Returns the README with every marked block replaced by its table."""
+  for name, table in tables().items():
+    block = f"<!-- {name} table -->\n{table}\n<!-- end -->"
+    pattern = rf"<!-- {name} table -->\n.*?<!-- end -->"
+    text, count = re.subn(pattern, lambda _, b=block: b, text, flags=re.S)
+    if count != 1:
+      raise ValueError(f"README.md has {count} blocks for the {name} table")
+  return text
+
+
+def main() -> None:
+  """Rewrites README.md."""
+  README.write_text(filled(README.read_text()))
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,339 @@
+"""Tests of the whole model: sizes, invariances, limits, precision, fit."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from hinote_jax import grids, losses, models, resize, train_step
+
+_KEY = jax.random.key(0)
+# Each size from 8 to 40 once per axis; axes are treated apart.
+_SIDES = np.arange(8, 41)
+_SHAPES = list(zip(_SIDES.tolist(), (_SIDES * 7 % 33 + 8).tolist()))
+
+_TINY = dict(
+  width=8,
+  blocks=1,
+  level_widths=(8, 8),
+  level_blocks=(1, 1),
+  level_convs=(0, 0),
+  heads=2,
+)
+_GRID = dict(_TINY, domain="grid", head_width=8, head_depth=2)
+_QUERIES = dict(_TINY, domain="queries", upsample=2)
+_DOMAINS = {"grid": _GRID, "queries": _QUERIES}
+
+
+@functools.cache
+def _model(domain, **kwargs):
+  """Returns a jitted f(lowres, coords, cell) with noisy parameters.
+
+  Fresh parameters make residuals so small that no test would see them.
+  """
+  module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
+  module = module.clone(**kwargs)
+  variables = jax.jit(module.init)(_KEY, *_inputs((8, 8), 2.0))
+  leaves, tree = jax.tree.flatten(variables)
+  keys = jax.random.split(jax.random.key(1), len(leaves))
+  variables = tree.unflatten(
+    leaf + 0.2 * jax.random.normal(key, leaf.shape)
+    for leaf, key in zip(leaves, keys, strict=True)
+  )
+  return functools.partial(jax.jit(module.apply), variables)
+
+
+def _inputs(shape, scale, batch=1, key=_KEY):
+  """Returns (lowres, coords, cell) of the whole fine grid."""
+  lowres = jax.random.normal(key, (batch, *shape, 1))
+  fine = grids.scaled_shape(shape, scale)
+  coords = grids.batched(grids.axes(fine), batch)
+  cell = jnp.tile(grids.cell_size(fine), (batch, 1))
+  return lowres, coords, cell
+
+
+def _residual(model, lowres, coords, cell):
+  cubic = resize.sample(lowres, coords, method="cubic")
+  return np.asarray(model(lowres, coords, cell) - cubic)
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_every_size_works(domain):
+  assert {w for _, w in _SHAPES} == set(_SIDES.tolist())
+  module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
+  variables = jax.eval_shape(module.init, _KEY, *_inputs((8, 8), 2.0))
+  for shape in _SHAPES:
+    inputs = _inputs(shape, 1.7)
+    out = jax.eval_shape(module.apply, variables, *inputs)
+    assert out.shape == (1, *grids.query_shape(inputs[1]), 1)
+    assert out.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("preset", ["default", "paper", "pointwise"])
+@pytest.mark.parametrize("shape", [(13, 8), (17, 23)])
+def test_presets_give_finite_fields_on_primes(preset, shape):
+  module = models.build("hinote", preset=preset, width=8, blocks=1, channels=1)
+  lowres, coords, cell = _inputs(shape, 2.3)
+  out, _ = jax.jit(module.init_with_output)(_KEY, lowres, coords, cell)
+  cubic = resize.sample(lowres, coords, method="cubic")
+  assert np.isfinite(out).all()
+  assert 0.0 < np.std(out - cubic) < 0.25 * np.std(cubic)
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_fresh_model_is_close_to_bicubic(domain):
+  module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
+  inputs = _inputs((12, 10), 3.0)
+  out, _ = jax.jit(module.init_with_output)(_KEY, *inputs)
+  cubic = resize.sample(*inputs[:2], method="cubic")
+  # The last layer's weights have the variance 0.02 / fan-in.
+  assert 0.0 < np.std(out - cubic) < 0.2 * np.std(cubic)
+
+
+def test_grid_answers_do_not_depend_on_other_queries():
+  model = _model("grid")
+  lowres, coords, cell = _inputs((9, 11), 2.5)
+  whole = model(lowres, coords, cell)
+  part = grids.Axes(coords.y[:, 3:9], coords.x[:, 2:5])
+  got = model(lowres, part, cell)
+  np.testing.assert_allclose(got, whole[:, 3:9, 2:5], atol=1e-5)  # float32
+
+
+def test_query_answers_depend_on_other_queries():
+  # The integral is over the query set, and so are the levels.
+  model = _model("queries")
+  lowres, coords, cell = _inputs((9, 11), 2.5)
+  whole = model(lowres, coords, cell)
+  part = grids.Axes(coords.y[:, 3:9], coords.x[:, 2:5])
+  got = model(lowres, part, cell)
+  spread = np.std(_residual(model, lowres, coords, cell))
+  assert np.abs(got - whole[:, 3:9, 2:5]).max() > 0.05 * spread
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_array_of_points_equals_axes(domain):
+  model = _model(domain)
+  lowres, coords, cell = _inputs((9, 11), 2.5, batch=2)
+  on_axes = model(lowres, coords, cell)
+  on_points = model(lowres, grids.dense(coords), cell)
+  np.testing.assert_allclose(on_points, on_axes, atol=5e-5)  # float32
+
+
+def _shuffled(domain):
+  """Returns answers at points and at the same points in another order."""
+  model = _model(domain)
+  lowres, coords, cell = _inputs((9, 11), 2.5)
+  points = grids.dense(coords)
+  count = points.shape[1] * points.shape[2]
+  order = np.random.default_rng(0).permutation(count)
+  moved = points.reshape(1, count, 2)[:, order].reshape(points.shape)
+  want = _residual(model, lowres, points, cell).reshape(count)[order]
+  got = _residual(model, lowres, moved, cell).reshape(count)
+  return got, want
+
+
+def test_grid_answers_follow_a_shuffle_of_the_points():
+  got, want = _shuffled("grid")
+  np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_query_answers_do_not_follow_a_shuffle_of_the_points():
+  # Levels read neighbours: shuffled points are other fields. This is why
+  # training takes windows (the released code trains on shuffled points).
+  got, want = _shuffled("queries")
+  assert np.std(got - want) > 0.05 * np.std(want)
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+@pytest.mark.parametrize("scale", [2, 3])
+def test_roll_of_a_periodic_axis_rolls_the_answer(domain, scale):
+  # By 4 input cells: whole cells of the coarsest grid in the model, the
+  # quarter grid of the trunk's detail. Odd scales have queries on centres.
+  model = _model(domain, periodic=(False, True))
+  lowres, coords, cell = _inputs((6, 16), float(scale))
+  here = model(lowres, coords, cell)
+  moved = model(jnp.roll(lowres, 4, axis=2), coords, cell)
+  want = jnp.roll(here, 4 * scale, axis=2)
+  np.testing.assert_allclose(moved, want, atol=1e-4)  # float32
+
+
+def test_walls_are_felt_where_an_axis_is_not_periodic():
+  lowres, coords, cell = _inputs((6, 16), 2.0)
+  for periodic in (True, False):
+    model = _model("grid", periodic=(False, periodic))
+    here = model(lowres, coords, cell)
+    moved = model(jnp.roll(lowres, 4, axis=2), coords, cell)
+    error = np.abs(moved - jnp.roll(here, 8, axis=2)).max()
+    assert (error < 1e-4) == periodic
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_answer_is_the_same_alone_in_a_batch_and_untraced(domain):
+  # What trains, jitted in a batch, is what evaluates a window alone.
+  model = _model(domain)
+  lowres, coords, cell = _inputs((9, 11), 2.5, batch=3)
+  cell = cell * jnp.asarray([[1.0], [0.8], [1.3]])
+  batch = model(lowres, coords, cell)
+  one = jax.tree.map(lambda leaf: leaf[1:2], (lowres, coords, cell))
+  np.testing.assert_allclose(model(*one), batch[1:2], atol=1e-5)  # float32
+  with jax.disable_jit():
+    np.testing.assert_allclose(model(*one), batch[1:2], atol=1e-5)
+
+
+def test_window_of_a_bigger_field_reads_the_same_features():
+  # Training shows a model a window of a field; away from its edges and for a
+  # local network the window's answer is the field's.
+  model = _model(
+    "grid", level_widths=(), level_blocks=(), level_convs=(), sees_detail=False
+  )
+  lowres, coords, cell = _inputs((32, 32), 3.0)
+  whole = model(lowres, coords, cell)
+  start, count, scale = 8, 16, 3
+  inner = slice(start * scale, (start + count) * scale)
+  axis = jnp.asarray(
+    grids.window(start * scale, count * scale, start * scale, count * scale)
+  )
+  cut = slice(start, start + count)
+  size = jnp.asarray(grids.cell_size((count * scale, count * scale)))
+  part = model(
+    lowres[:, cut, cut], grids.batched(grids.Axes(axis, axis), 1), size[None]
+  )
+  # Four 3x3 convolutions and the sampler reach five cells.
+  keep = slice(6 * scale, -6 * scale)
+  np.testing.assert_allclose(
+    part[:, keep, keep], whole[:, inner, inner][:, keep, keep], atol=1e-4
+  )
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_cell_is_held_beyond_the_largest_scale(domain):
+  model = _model(domain, max_scale=4.0)
+  lowres, coords, cell = _inputs((8, 8), 2.0)
+  answers = {
+    scale: model(lowres, coords, cell * 2.0 / scale)
+    for scale in (3.0, 4.0, 8.0)
+  }
+  np.testing.assert_allclose(answers[8.0], answers[4.0], atol=1e-6)
+  assert np.abs(answers[3.0] - answers[4.0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_bfloat16_is_close_and_returns_float32(domain):
+  inputs = _inputs((9, 11), 2.5)
+  exact = _model(domain)
+  rough = _model(domain, dtype=jnp.bfloat16)(*inputs)
+  assert rough.dtype == jnp.float32
+  spread = np.std(_residual(exact, *inputs))
+  error = np.asarray(rough - exact(*inputs))
+  # A product is rounded to 2^-9 and a dozen follow each other.
+  assert 0.0 < np.std(error) < 0.05 * spread
+
+
+def test_residual_scale_multiplies_the_residual():
+  # Without the detail channel the trunk does not see the unit.
+  inputs = _inputs((9, 11), 2.5)
+  ones = _residual(_model("grid", sees_detail=False), *inputs)
+  small = _model("grid", sees_detail=False, residual_scale=(0.25,))
+  np.testing.assert_allclose(_residual(small, *inputs), 0.25 * ones, atol=1e-5)
+
+
+def test_scale_and_detail_are_seen():
+  inputs = _inputs((8, 8), 2.0)
+  module = models.build("hinote", preset="pointwise", **_GRID)
+  kernels = {}
+  for name in ("sees_scale", "sees_detail"):
+    blind = module.clone(**{name: False})
+    shapes = jax.eval_shape(blind.init, _KEY, *inputs)
+    head = shapes["params"]["encoder"]["trunk"]["head"]["kernel"]
+    kernels[name] = head.shape[2]
+  # One field channel, one of detail, two of scale.
+  assert kernels == {"sees_scale": 2, "sees_detail": 3}
+
+
+def test_constant_field_has_no_detail():
+  # A constant added to the input must not look like detail at a wall.
+  model = _model("grid", sees_detail=True, level_widths=())
+  blind = dict(sees_detail=False)
+  lowres, coords, cell = _inputs((9, 11), 2.0)
+  constant = jnp.full_like(lowres, 3.0)
+  detail = _trunk_input(constant, cell)[..., 1]
+  np.testing.assert_allclose(detail, 0.0, atol=2e-6)
+  assert np.isfinite(model(constant, coords, cell)).all() and blind
+
+
+def _trunk_input(lowres, cell):
+  module = models.build("hinote", preset="pointwise", **_GRID)
+  return module.bind({})._trunk_input(lowres, cell)
+
+
+def _parameters(**kwargs):
+  shapes = jax.eval_shape(
+    models.build("hinote", **kwargs).init, _KEY, *_inputs((8, 8), 2.0)
+  )
+  return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+
+
+@pytest.mark.parametrize("preset", ["default", "paper", "pointwise"])
+def test_sizes_grow_in_parameters(preset):
+  small, base, large = (_parameters(size=s, preset=preset) for s in "SBL")
+  assert 2 * small < base and base < large
+
+
+def test_unknown_names_raise():
+  with pytest.raises(ValueError, match="unknown size 'XL'; known: S, B, L"):
+    models.build("hinote", size="XL")
+  with pytest.raises(ValueError, match="unknown preset 'papers'; known: def"):
+    models.build("hinote", preset="papers")
+
+
+@pytest.mark.parametrize(
+  "kwargs, message",
+  [
+    (dict(channels=3), "the field has 1 channels, the model was built for 3"),
+    (dict(upsample=3), "upsample must be 1, 2 or 4, got 3"),
+    (dict(domain="field"), "unknown domain 'field'"),
+    (dict(domain="queries", level_widths=()), "needs at least one level"),
+  ],
+)
+def test_arguments_that_do_not_fit_raise(kwargs, message):
+  module = models.build("hinote", **kwargs)
+  with pytest.raises(ValueError, match=message):
+    jax.eval_shape(module.init, _KEY, *_inputs((8, 8), 2.0))
+
+
+def _smooth_fields(count, n, key):
+  """Returns random fields of a few low modes, [count n n 1], unit spread."""
+  x = (np.arange(n) + 0.5) / n
+  basis = np.cos(np.pi * np.outer(x, np.arange(8)))
+  weights = np.random.default_rng(key).normal(size=(count, 8, 8))
+  fields = np.einsum("bkl,yk,xl->byx", weights, basis, basis)
+  return (fields / fields.std())[..., None].astype(np.float32)
+
+
+@pytest.mark.parametrize("domain", _DOMAINS)
+def test_overfit_of_four_fields(domain):
+  # The details are unrelated to the input: only memory can fit them.
+  lowres, coords, cell = _inputs((8, 8), 2.0, batch=4)
+  lowres = jnp.asarray(_smooth_fields(4, 8, key=0))
+  batch = dict(lowres=lowres, coords=coords, cell=cell)
+  batch["highres"] = resize.sample(lowres, coords, method="cubic") + 0.3 * (
+    _smooth_fields(4, 16, key=1)
+  )
+  options = dict(_DOMAINS[domain], width=24, heads=4, level_widths=(24, 24))
+  if domain == "grid":
+    options["head_width"] = 32
+  module = models.build("hinote", preset="pointwise", **options)
+  loss = losses.build("l2")
+  steps = 300
+  transform = optax.adam(optax.cosine_decay_schedule(5e-3, steps))
+  state = train_step.init_state(_KEY, module, loss, transform, batch)
+  step = jax.jit(train_step.make_train_step(module, loss, transform))
+  values = []
+  for _ in range(steps):
+    state, metrics = step(state, batch)
+    values.append(metrics["loss"])
+  assert values[0] > 0.05
+  assert values[-1] < values[0] / 20
