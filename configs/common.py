@@ -4,8 +4,6 @@ A config is a published run. It is locked: a field that does not exist is an
 error that names the nearest one that does.
 """
 
-import difflib
-
 import ml_collections
 
 
@@ -53,19 +51,6 @@ def base() -> ml_collections.ConfigDict:
     against=("nearest", "bilinear", "bicubic", "spectral"),
   )
   return config
-
-
-def choose(arg: str, known: dict[str, object]) -> object:
-  """Returns known[arg].
-
-  Raises:
-    ValueError: it is not there; the message says which is nearest.
-  """
-  if arg not in known:
-    close = difflib.get_close_matches(arg, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown run {arg!r}{hint} Known: {', '.join(known)}")
-  return known[arg]
 
 
 def lock(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:

@@ -13,6 +13,7 @@ sevir, mri.
 """
 
 from configs import common
+from hinote_jax import naming
 
 
 def _demo(config):
@@ -83,5 +84,5 @@ def get_config(arg="demo"):
   config.model.dtype = "float32"
   config.model.residual_scale = "auto"  # measured on the training part
   config.model.max_scale = config.windows.get_ref("max_scale")
-  common.choose(arg or "demo", RUNS)(config)
+  naming.look_up("run", arg or "demo", RUNS)(config)
   return common.lock(config)

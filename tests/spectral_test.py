@@ -95,7 +95,7 @@ def test_matrix_removes_every_mode_out_of_band(n, count, periodic, data):
   np.testing.assert_allclose(got, 0.0, atol=1e-12)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
   st.tuples(_SIDE, _SIDE),
   st.tuples(_SIDE, _SIDE),

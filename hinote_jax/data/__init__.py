@@ -7,7 +7,8 @@ Importing this package imports no reader of files.
 from collections.abc import Sequence
 import os
 
-from hinote_jax.data import builder, formats, sources
+from hinote_jax import naming
+from hinote_jax.data import builder, sources
 from hinote_jax.data.fields import Dataset
 
 _SOURCES = {"era5_sample": sources.era5_sample, "files": sources.files}
@@ -34,11 +35,8 @@ def load(
     ValueError: the name is unknown, or the data are not usable.
     OSError: a file is missing, or the cache cannot be written.
   """
-  if name not in _SOURCES:
-    raise ValueError(
-      f"unknown dataset {name!r}; {formats.nearest(name, _SOURCES)}"
-    )
+  source_of = naming.look_up("dataset", name, _SOURCES)
   if name == "files" and path is None:
     raise ValueError("the dataset 'files' needs a path to the files")
-  source = _SOURCES[name](variables=variables, path=path, **options)
+  source = source_of(variables=variables, path=path, **options)
   return builder.cached(source, cache_dir)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
-import difflib
 import importlib
 import pathlib
 import pickle
@@ -11,6 +10,7 @@ import zipfile
 
 import numpy as np
 
+from hinote_jax import naming
 from hinote_jax.data import fields
 
 
@@ -44,7 +44,7 @@ def open_series(path: pathlib.Path, variables: Sequence[str] | None) -> Series:
   """
   if path.suffix not in _OPENERS:
     raise ValueError(
-      f"cannot tell the format of {path}: {nearest(path.suffix, _OPENERS)}"
+      f"cannot tell the format of {path}: {naming.hint(path.suffix, _OPENERS)}"
     )
   return _OPENERS[path.suffix](path, variables)
 
@@ -61,21 +61,13 @@ def choose(
   names = known if variables is None else tuple(variables)
   for name in names:
     if name not in known:
-      raise ValueError(f"{where} has no {name!r}; {nearest(name, known)}")
+      raise ValueError(f"{where} has no {name!r}; {naming.hint(name, known)}")
   if not names or len(set(names)) < len(names):
     raise ValueError(
       f"name each variable of {where} once, got {list(names)}; known: "
       f"{', '.join(known)}"
     )
   return names
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-  """Returns a hint for a name that is not among those known."""
-  known = tuple(known)
-  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-  hint = f"did you mean {near[0]!r}? " if near else ""
-  return f"{hint}known: {', '.join(known)}"
 
 
 def require(module: str, extra: str) -> types.ModuleType:

@@ -5,10 +5,9 @@
 Exactly one stage reduces; blur comes before it, noise after it.
 """
 
-import difflib
 import re
 
-from hinote_jax import resize
+from hinote_jax import naming, resize
 from hinote_jax.degradations import pipeline
 
 _REDUCING = ("decimate", "area", "uniform")
@@ -100,9 +99,5 @@ def _decimate(arguments: list[str], text: str) -> dict:
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...], text: str) -> str:
-  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-  hint = f"did you mean {near[0]!r}? " if near else ""
-  return (
-    f"degradation {text!r}: unknown {what} {name!r}; {hint}known: "
-    f"{', '.join(known)}"
-  )
+  hint = naming.hint(name, known)
+  return f"degradation {text!r}: unknown {what} {name!r}; {hint}"

@@ -5,10 +5,9 @@ the model: `loss.apply(variables, pred, highres, lowres, coords)` gives the
 loss of every element, [b H W c]; the caller takes the mean.
 """
 
-import difflib
-
 from flax import linen as nn
 
+from hinote_jax import naming
 from hinote_jax.losses import frequency_prior, pixel
 
 _LOSSES = {
@@ -25,8 +24,4 @@ def build(name: str, **kwargs) -> nn.Module:
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
   """
-  if name not in _LOSSES:
-    close = difflib.get_close_matches(name, _LOSSES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown loss {name!r}{hint} Known: {', '.join(_LOSSES)}")
-  return _LOSSES[name](**kwargs)
+  return naming.look_up("loss", name, _LOSSES)(**kwargs)

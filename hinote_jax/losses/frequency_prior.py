@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import grids, resize, spectral
+from hinote_jax.losses import pixel
 from hinote_jax.typing import Array
 
 Field = Float[Array, "b H W c"]
@@ -101,5 +102,5 @@ class FrequencyPrior(nn.Module):
 
   def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
     chex.assert_equal_shape([pred, highres])
-    error = jnp.abs(pred - highres)
+    error = pixel.magnitude(pred - highres)
     return self.weights(pred, highres, lowres, coords) * error**self.power

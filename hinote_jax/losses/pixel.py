@@ -10,13 +10,18 @@ from hinote_jax.typing import Array
 Field = Float[Array, "b H W c"]
 
 
+def magnitude(error: Field) -> Field:
+  """Returns |error|, whose gradient is 0 at 0, where jnp.abs gives 1."""
+  return error * jnp.sign(error)
+
+
 class L1(nn.Module):
   """|pred - highres|."""
 
   def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
     del lowres, coords
     chex.assert_equal_shape([pred, highres])
-    return jnp.abs(pred - highres)
+    return magnitude(pred - highres)
 
 
 class L2(nn.Module):

@@ -8,10 +8,11 @@
 Every module has a field `periodic`, (y, x), which `clone` may change.
 """
 
-import difflib
 import importlib
 
 from flax import linen as nn
+
+from hinote_jax import naming
 
 _FACTORIES = {
   "hinote": "hinote:build",
@@ -36,12 +37,6 @@ def build(name: str, **kwargs) -> nn.Module:
     ValueError: the name is unknown; the message says which is nearest.
     TypeError: the model takes no such argument.
   """
-  if name not in _FACTORIES:
-    close = difflib.get_close_matches(name, _FACTORIES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(
-      f"unknown model {name!r}{hint} Known: {', '.join(names())}"
-    )
-  module, factory = _FACTORIES[name].split(":")
+  module, factory = naming.look_up("model", name, _FACTORIES).split(":")
   module = importlib.import_module(f"hinote_jax.models.{module}")
   return getattr(module, factory)(**kwargs)

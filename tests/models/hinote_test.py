@@ -19,7 +19,7 @@ _TINY = dict(
   width=8,
   blocks=1,
   level_widths=(8, 8),
-  level_blocks=(1, 1),
+  level_blocks=(0, 1),
   level_convs=(0, 0),
   heads=2,
 )
@@ -28,27 +28,47 @@ _QUERIES = dict(_TINY, domain="queries", upsample=2)
 _DOMAINS = {"grid": _GRID, "queries": _QUERIES}
 
 
+def _noise(shapes):
+  """Returns parameters of the size of a trained network's.
+
+  Fresh ones make residuals so small that no test would see them; and drawing
+  them by shape spares the compilation of `init`.
+  """
+  random = np.random.default_rng(0)
+
+  def draw(leaf):
+    fan_in = np.prod(leaf.shape[:-1], initial=1.0)
+    values = random.normal(size=leaf.shape) / np.sqrt(fan_in)
+    return jnp.asarray(values, jnp.float32)
+
+  return jax.tree.map(draw, shapes)
+
+
+def _shapes(module, shape=(8, 8)):
+  return jax.eval_shape(module.init, _KEY, *_shape_inputs(shape, 2.0))
+
+
+def _shape_inputs(shape, scale):
+  """Returns the shapes of `_inputs`."""
+  height, width = grids.scaled_shape(shape, scale)
+  sizes = [(1, *shape, 1), (1, height), (1, width), (1, 2)]
+  lowres, y, x, cell = (jax.ShapeDtypeStruct(s, jnp.float32) for s in sizes)
+  return lowres, grids.Axes(y, x), cell
+
+
 @functools.cache
 def _model(domain, **kwargs):
-  """Returns a jitted f(lowres, coords, cell) with noisy parameters.
-
-  Fresh parameters make residuals so small that no test would see them.
-  """
+  """Returns a jitted f(lowres, coords, cell) with noisy parameters."""
   module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
   module = module.clone(**kwargs)
-  variables = jax.jit(module.init)(_KEY, *_inputs((8, 8), 2.0))
-  leaves, tree = jax.tree.flatten(variables)
-  keys = jax.random.split(jax.random.key(1), len(leaves))
-  variables = tree.unflatten(
-    leaf + 0.2 * jax.random.normal(key, leaf.shape)
-    for leaf, key in zip(leaves, keys, strict=True)
-  )
+  variables = _noise(_shapes(module))
   return functools.partial(jax.jit(module.apply), variables)
 
 
-def _inputs(shape, scale, batch=1, key=_KEY):
+def _inputs(shape=(9, 11), scale=2.5, batch=2):
   """Returns (lowres, coords, cell) of the whole fine grid."""
-  lowres = jax.random.normal(key, (batch, *shape, 1))
+  lowres = np.random.default_rng(1).normal(size=(batch, *shape, 1))
+  lowres = jnp.asarray(lowres, jnp.float32)
   fine = grids.scaled_shape(shape, scale)
   coords = grids.batched(grids.axes(fine), batch)
   cell = jnp.tile(grids.cell_size(fine), (batch, 1))
@@ -64,38 +84,30 @@ def _residual(model, lowres, coords, cell):
 def test_every_size_works(domain):
   assert {w for _, w in _SHAPES} == set(_SIDES.tolist())
   module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
-  variables = jax.eval_shape(module.init, _KEY, *_inputs((8, 8), 2.0))
+  variables = _shapes(module)
   for shape in _SHAPES:
-    inputs = _inputs(shape, 1.7)
+    inputs = _shape_inputs(shape, 1.7)
     out = jax.eval_shape(module.apply, variables, *inputs)
     assert out.shape == (1, *grids.query_shape(inputs[1]), 1)
     assert out.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("preset", ["default", "paper", "pointwise"])
-@pytest.mark.parametrize("shape", [(13, 8), (17, 23)])
-def test_presets_give_finite_fields_on_primes(preset, shape):
-  module = models.build("hinote", preset=preset, width=8, blocks=1, channels=1)
-  lowres, coords, cell = _inputs(shape, 2.3)
+@pytest.mark.parametrize(
+  "preset, shape",
+  [("default", (13, 8)), ("paper", (11, 17)), ("pointwise", (23, 13))],
+)
+def test_fresh_model_is_close_to_bicubic_on_primes(preset, shape):
+  module = models.build("hinote", preset=preset, width=8, blocks=1)
+  lowres, coords, cell = _inputs(shape, 2.3, batch=1)
   out, _ = jax.jit(module.init_with_output)(_KEY, lowres, coords, cell)
   cubic = resize.sample(lowres, coords, method="cubic")
-  assert np.isfinite(out).all()
-  assert 0.0 < np.std(out - cubic) < 0.25 * np.std(cubic)
-
-
-@pytest.mark.parametrize("domain", _DOMAINS)
-def test_fresh_model_is_close_to_bicubic(domain):
-  module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
-  inputs = _inputs((12, 10), 3.0)
-  out, _ = jax.jit(module.init_with_output)(_KEY, *inputs)
-  cubic = resize.sample(*inputs[:2], method="cubic")
   # The last layer's weights have the variance 0.02 / fan-in.
-  assert 0.0 < np.std(out - cubic) < 0.2 * np.std(cubic)
+  assert 0.0 < np.std(out - cubic) < 0.25 * np.std(cubic)
 
 
 def test_grid_answers_do_not_depend_on_other_queries():
   model = _model("grid")
-  lowres, coords, cell = _inputs((9, 11), 2.5)
+  lowres, coords, cell = _inputs()
   whole = model(lowres, coords, cell)
   part = grids.Axes(coords.y[:, 3:9], coords.x[:, 2:5])
   got = model(lowres, part, cell)
@@ -105,7 +117,7 @@ def test_grid_answers_do_not_depend_on_other_queries():
 def test_query_answers_depend_on_other_queries():
   # The integral is over the query set, and so are the levels.
   model = _model("queries")
-  lowres, coords, cell = _inputs((9, 11), 2.5)
+  lowres, coords, cell = _inputs()
   whole = model(lowres, coords, cell)
   part = grids.Axes(coords.y[:, 3:9], coords.x[:, 2:5])
   got = model(lowres, part, cell)
@@ -116,7 +128,7 @@ def test_query_answers_depend_on_other_queries():
 @pytest.mark.parametrize("domain", _DOMAINS)
 def test_array_of_points_equals_axes(domain):
   model = _model(domain)
-  lowres, coords, cell = _inputs((9, 11), 2.5, batch=2)
+  lowres, coords, cell = _inputs()
   on_axes = model(lowres, coords, cell)
   on_points = model(lowres, grids.dense(coords), cell)
   np.testing.assert_allclose(on_points, on_axes, atol=5e-5)  # float32
@@ -125,13 +137,13 @@ def test_array_of_points_equals_axes(domain):
 def _shuffled(domain):
   """Returns answers at points and at the same points in another order."""
   model = _model(domain)
-  lowres, coords, cell = _inputs((9, 11), 2.5)
+  lowres, coords, cell = _inputs()
   points = grids.dense(coords)
   count = points.shape[1] * points.shape[2]
   order = np.random.default_rng(0).permutation(count)
-  moved = points.reshape(1, count, 2)[:, order].reshape(points.shape)
-  want = _residual(model, lowres, points, cell).reshape(count)[order]
-  got = _residual(model, lowres, moved, cell).reshape(count)
+  moved = points.reshape(-1, count, 2)[:, order].reshape(points.shape)
+  want = _residual(model, lowres, points, cell).reshape(-1, count)[:, order]
+  got = _residual(model, lowres, moved, cell).reshape(-1, count)
   return got, want
 
 
@@ -147,13 +159,14 @@ def test_query_answers_do_not_follow_a_shuffle_of_the_points():
   assert np.std(got - want) > 0.05 * np.std(want)
 
 
-@pytest.mark.parametrize("domain", _DOMAINS)
-@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize(
+  "domain, scale", [("grid", 2), ("grid", 3), ("queries", 3)]
+)
 def test_roll_of_a_periodic_axis_rolls_the_answer(domain, scale):
   # By 4 input cells: whole cells of the coarsest grid in the model, the
   # quarter grid of the trunk's detail. Odd scales have queries on centres.
   model = _model(domain, periodic=(False, True))
-  lowres, coords, cell = _inputs((6, 16), float(scale))
+  lowres, coords, cell = _inputs((6, 16), scale)
   here = model(lowres, coords, cell)
   moved = model(jnp.roll(lowres, 4, axis=2), coords, cell)
   want = jnp.roll(here, 4 * scale, axis=2)
@@ -161,7 +174,7 @@ def test_roll_of_a_periodic_axis_rolls_the_answer(domain, scale):
 
 
 def test_walls_are_felt_where_an_axis_is_not_periodic():
-  lowres, coords, cell = _inputs((6, 16), 2.0)
+  lowres, coords, cell = _inputs((6, 16), 2)
   for periodic in (True, False):
     model = _model("grid", periodic=(False, periodic))
     here = model(lowres, coords, cell)
@@ -171,16 +184,23 @@ def test_walls_are_felt_where_an_axis_is_not_periodic():
 
 
 @pytest.mark.parametrize("domain", _DOMAINS)
-def test_answer_is_the_same_alone_in_a_batch_and_untraced(domain):
-  # What trains, jitted in a batch, is what evaluates a window alone.
+def test_answer_is_the_same_alone_and_in_a_batch(domain):
+  # What trains in a batch of scales is what evaluates one field alone.
   model = _model(domain)
-  lowres, coords, cell = _inputs((9, 11), 2.5, batch=3)
-  cell = cell * jnp.asarray([[1.0], [0.8], [1.3]])
+  lowres, coords, cell = _inputs()
+  cell = cell * jnp.asarray([[1.0], [0.8]])
   batch = model(lowres, coords, cell)
-  one = jax.tree.map(lambda leaf: leaf[1:2], (lowres, coords, cell))
-  np.testing.assert_allclose(model(*one), batch[1:2], atol=1e-5)  # float32
-  with jax.disable_jit():
-    np.testing.assert_allclose(model(*one), batch[1:2], atol=1e-5)
+  one = jax.tree.map(lambda leaf: leaf[1:], (lowres, coords, cell))
+  np.testing.assert_allclose(model(*one), batch[1:], atol=5e-5)  # float32
+
+
+def test_answer_is_the_same_compiled_and_not():
+  compiled = _model("grid")
+  module, variables = compiled.func.__wrapped__, compiled.args[0]
+  inputs = _inputs()
+  np.testing.assert_allclose(
+    module(variables, *inputs), compiled(*inputs), atol=5e-5
+  )
 
 
 def test_window_of_a_bigger_field_reads_the_same_features():
@@ -189,9 +209,9 @@ def test_window_of_a_bigger_field_reads_the_same_features():
   model = _model(
     "grid", level_widths=(), level_blocks=(), level_convs=(), sees_detail=False
   )
-  lowres, coords, cell = _inputs((32, 32), 3.0)
+  lowres, coords, cell = _inputs((24, 24), 3.0, batch=1)
   whole = model(lowres, coords, cell)
-  start, count, scale = 8, 16, 3
+  start, count, scale = 4, 16, 3
   inner = slice(start * scale, (start + count) * scale)
   axis = jnp.asarray(
     grids.window(start * scale, count * scale, start * scale, count * scale)
@@ -211,9 +231,9 @@ def test_window_of_a_bigger_field_reads_the_same_features():
 @pytest.mark.parametrize("domain", _DOMAINS)
 def test_cell_is_held_beyond_the_largest_scale(domain):
   model = _model(domain, max_scale=4.0)
-  lowres, coords, cell = _inputs((8, 8), 2.0)
+  lowres, coords, cell = _inputs()
   answers = {
-    scale: model(lowres, coords, cell * 2.0 / scale)
+    scale: model(lowres, coords, cell * 2.5 / scale)
     for scale in (3.0, 4.0, 8.0)
   }
   np.testing.assert_allclose(answers[8.0], answers[4.0], atol=1e-6)
@@ -222,7 +242,7 @@ def test_cell_is_held_beyond_the_largest_scale(domain):
 
 @pytest.mark.parametrize("domain", _DOMAINS)
 def test_bfloat16_is_close_and_returns_float32(domain):
-  inputs = _inputs((9, 11), 2.5)
+  inputs = _inputs()
   exact = _model(domain)
   rough = _model(domain, dtype=jnp.bfloat16)(*inputs)
   assert rough.dtype == jnp.float32
@@ -234,45 +254,40 @@ def test_bfloat16_is_close_and_returns_float32(domain):
 
 def test_residual_scale_multiplies_the_residual():
   # Without the detail channel the trunk does not see the unit.
-  inputs = _inputs((9, 11), 2.5)
-  ones = _residual(_model("grid", sees_detail=False), *inputs)
-  small = _model("grid", sees_detail=False, residual_scale=(0.25,))
+  inputs = _inputs()
+  plain = dict(sees_detail=False, level_widths=())
+  ones = _residual(_model("grid", **plain), *inputs)
+  small = _model("grid", **plain, residual_scale=(0.25,))
   np.testing.assert_allclose(_residual(small, *inputs), 0.25 * ones, atol=1e-5)
 
 
 def test_scale_and_detail_are_seen():
-  inputs = _inputs((8, 8), 2.0)
   module = models.build("hinote", preset="pointwise", **_GRID)
   kernels = {}
   for name in ("sees_scale", "sees_detail"):
     blind = module.clone(**{name: False})
-    shapes = jax.eval_shape(blind.init, _KEY, *inputs)
-    head = shapes["params"]["encoder"]["trunk"]["head"]["kernel"]
+    head = _shapes(blind)["params"]["encoder"]["trunk"]["head"]["kernel"]
     kernels[name] = head.shape[2]
   # One field channel, one of detail, two of scale.
   assert kernels == {"sees_scale": 2, "sees_detail": 3}
 
 
-def test_constant_field_has_no_detail():
-  # A constant added to the input must not look like detail at a wall.
-  model = _model("grid", sees_detail=True, level_widths=())
-  blind = dict(sees_detail=False)
-  lowres, coords, cell = _inputs((9, 11), 2.0)
-  constant = jnp.full_like(lowres, 3.0)
-  detail = _trunk_input(constant, cell)[..., 1]
-  np.testing.assert_allclose(detail, 0.0, atol=2e-6)
-  assert np.isfinite(model(constant, coords, cell)).all() and blind
-
-
-def _trunk_input(lowres, cell):
+def test_detail_is_what_a_quarter_grid_does_not_hold():
   module = models.build("hinote", preset="pointwise", **_GRID)
-  return module.bind({})._trunk_input(lowres, cell)
+  lowres, _, cell = _inputs((16, 19), 2.0, batch=1)
+  x = (np.arange(16) + 0.5) / 16
+  slow, fast = (np.cos(np.pi * k * x) for k in (1, 12))
+  fields = jnp.asarray(np.stack([slow + 3.0, fast]), jnp.float32)
+  fields = jnp.broadcast_to(fields[:, :, None, None], (2, 16, 19, 1))
+  trunk_input = module.bind({})._trunk_input(fields, jnp.tile(cell, (2, 1)))
+  detail = trunk_input[..., 1:2]
+  # Also at walls. The ripple of the filter, down and up.
+  np.testing.assert_allclose(detail[0], 0.0, atol=0.02)
+  np.testing.assert_allclose(detail[1], fields[1], atol=0.02)
 
 
 def _parameters(**kwargs):
-  shapes = jax.eval_shape(
-    models.build("hinote", **kwargs).init, _KEY, *_inputs((8, 8), 2.0)
-  )
+  shapes = _shapes(models.build("hinote", **kwargs))
   return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
 
 
@@ -301,7 +316,7 @@ def test_unknown_names_raise():
 def test_arguments_that_do_not_fit_raise(kwargs, message):
   module = models.build("hinote", **kwargs)
   with pytest.raises(ValueError, match=message):
-    jax.eval_shape(module.init, _KEY, *_inputs((8, 8), 2.0))
+    _shapes(module)
 
 
 def _smooth_fields(count, n, key):
@@ -316,7 +331,7 @@ def _smooth_fields(count, n, key):
 @pytest.mark.parametrize("domain", _DOMAINS)
 def test_overfit_of_four_fields(domain):
   # The details are unrelated to the input: only memory can fit them.
-  lowres, coords, cell = _inputs((8, 8), 2.0, batch=4)
+  _, coords, cell = _inputs((8, 8), 2.0, batch=4)
   lowres = jnp.asarray(_smooth_fields(4, 8, key=0))
   batch = dict(lowres=lowres, coords=coords, cell=cell)
   batch["highres"] = resize.sample(lowres, coords, method="cubic") + 0.3 * (

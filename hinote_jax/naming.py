@@ -1,0 +1,31 @@
+"""Names looked up in tables, and what to say of one that is not there."""
+
+from collections.abc import Iterable, Mapping
+import difflib
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+  """Returns what to say of an unknown name: the nearest one, and all."""
+  known = tuple(known)
+  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+  guess = f"did you mean {near[0]!r}? " if near else ""
+  return f"{guess}known: {', '.join(known)}"
+
+
+def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
+  """Returns table[name].
+
+  Args:
+    kind: what the names are names of, for the message.
+    name: wanted.
+    table: what there is.
+
+  Raises:
+    ValueError: the name is not there; the message says which is nearest.
+  """
+  if name not in table:
+    raise ValueError(f"unknown {kind} {name!r}; {hint(name, table)}")
+  return table[name]
