@@ -61,15 +61,10 @@ def _series(values, x, *, periodic, count):
 
 
 def _reference(field, shape, periodic):
-  """Resizes [h w] by `_series` along y, then x; float64."""
-  for axis in (0, 1):
-    field = _series(
-      field,
-      _centers(shape[0]),
-      periodic=periodic[0],
-      count=shape[0],
-    ).T
-    shape, periodic = shape[::-1], periodic[::-1]
+  """Resizes [h w] by `_series` along y, then along x; float64."""
+  for count, closed in zip(shape, periodic, strict=True):
+    x = _centers(count)
+    field = _series(field, x, periodic=closed, count=count).T
   return field
 
 

@@ -13,7 +13,9 @@ from hinote_jax.models import blocks
 _KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize("periodic", itertools.product((False, True), repeat=2))
+@pytest.mark.parametrize(
+  "periodic", list(itertools.product((False, True), repeat=2))
+)
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_conv_equals_scipy_correlation(periodic, size):
   x = np.random.default_rng(0).normal(size=(6, 7))

@@ -53,7 +53,7 @@ def _reference(params, x, source):
     k_g = _layer_norm(params["norm_k"], k[..., own])
     v_g = _layer_norm(params["norm_v"], v[..., own])
     for i in range(b):
-      integral = sum(np.outer(k_, v_) for k_, v_ in zip(k_g[i], v_g[i]))
+      integral = sum(map(np.outer, k_g[i], v_g[i]))
       z[i, ..., own] = q[i, ..., own] @ integral / len(k_g[i])
   return z
 

@@ -13,7 +13,7 @@ from hinote_jax import grids, losses, models, resize, train_step
 _KEY = jax.random.key(0)
 # Each size from 8 to 40 once per axis; axes are treated apart.
 _SIDES = np.arange(8, 41)
-_SHAPES = list(zip(_SIDES.tolist(), (_SIDES * 7 % 33 + 8).tolist()))
+_SHAPES = np.stack([_SIDES, _SIDES * 7 % 33 + 8], axis=-1).tolist()
 
 _TINY = dict(
   width=8,
@@ -85,7 +85,7 @@ def test_every_size_works(domain):
   assert {w for _, w in _SHAPES} == set(_SIDES.tolist())
   module = models.build("hinote", preset="pointwise", **_DOMAINS[domain])
   variables = _shapes(module)
-  for shape in _SHAPES:
+  for shape in map(tuple, _SHAPES):
     inputs = _shape_inputs(shape, 1.7)
     out = jax.eval_shape(module.apply, variables, *inputs)
     assert out.shape == (1, *grids.query_shape(inputs[1]), 1)
@@ -166,7 +166,7 @@ def test_roll_of_a_periodic_axis_rolls_the_answer(domain, scale):
   # By 4 input cells: whole cells of the coarsest grid in the model, the
   # quarter grid of the trunk's detail. Odd scales have queries on centres.
   model = _model(domain, periodic=(False, True))
-  lowres, coords, cell = _inputs((6, 16), scale)
+  lowres, coords, cell = _inputs((6, 24), scale)
   here = model(lowres, coords, cell)
   moved = model(jnp.roll(lowres, 4, axis=2), coords, cell)
   want = jnp.roll(here, 4 * scale, axis=2)
@@ -174,7 +174,7 @@ def test_roll_of_a_periodic_axis_rolls_the_answer(domain, scale):
 
 
 def test_walls_are_felt_where_an_axis_is_not_periodic():
-  lowres, coords, cell = _inputs((6, 16), 2)
+  lowres, coords, cell = _inputs((6, 24), 2)
   for periodic in (True, False):
     model = _model("grid", periodic=(False, periodic))
     here = model(lowres, coords, cell)
@@ -342,7 +342,7 @@ def test_overfit_of_four_fields(domain):
     options["head_width"] = 32
   module = models.build("hinote", preset="pointwise", **options)
   loss = losses.build("l2")
-  steps = 300
+  steps = 150
   transform = optax.adam(optax.cosine_decay_schedule(5e-3, steps))
   state = train_step.init_state(_KEY, module, loss, transform, batch)
   step = jax.jit(train_step.make_train_step(module, loss, transform))
