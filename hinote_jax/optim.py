@@ -8,7 +8,9 @@ import optax
 def schedule(
   *, learning_rate: float, steps: int, warmup: int, final: float
 ) -> optax.Schedule:
-  """Returns linear warm-up from 0, then a cosine to `final` of the peak.
+  """Returns linear warm-up, then a cosine to `final` of the peak.
+
+  The first step has the peak over (warmup + 1), not 0: no step is wasted.
 
   Args:
     learning_rate: the peak.

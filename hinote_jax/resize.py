@@ -204,14 +204,16 @@ def apply(x: Array, along_y: Array, along_x: Array) -> jax.Array:
     along_x: [W w] or [b W w].
 
   Returns:
-    [b H W c] of the type of x, summed in float32 or better.
+    [b H W c] of the type of x; weights and sums are float32 or better.
   """
-  along_y, along_x = (jnp.asarray(m, x.dtype) for m in (along_y, along_x))
+  kind, wide = x.dtype, jnp.promote_types(x.dtype, jnp.float32)
+  x, along_y, along_x = (jnp.asarray(m, wide) for m in (x, along_y, along_x))
   y_spec = "bHh" if along_y.ndim == 3 else "Hh"
   x_spec = "bWw" if along_x.ndim == 3 else "Ww"
   exact = jax.lax.Precision.HIGHEST
   rows = jnp.einsum(f"{y_spec},bhwc->bHwc", along_y, x, precision=exact)
-  return jnp.einsum(f"{x_spec},bHwc->bHWc", along_x, rows, precision=exact)
+  columns = jnp.einsum(f"{x_spec},bHwc->bHWc", along_x, rows, precision=exact)
+  return columns.astype(kind)
 
 
 def resize(
@@ -247,7 +249,12 @@ def sample(
 
   Returns:
     [b H W c].
+
+  Raises:
+    ValueError: the method is "area", which averages cells and reads no points.
   """
+  if method == "area":
+    raise ValueError("'area' averages cells: it cannot be read at points")
   b, h, w, _ = x.shape
   coords = grids.batched(coords, b)
   if isinstance(coords, grids.Axes):

@@ -189,7 +189,9 @@ def resize(
 ) -> jax.Array:
   """Resizes a field by its spectrum, [b h w c] -> [b H W c].
 
-  Exact for band-limited fields: resizing up and back is the identity.
+  Exact for band-limited fields: resizing up and back is the identity, but for
+  the Nyquist mode of an even periodic axis. Finer grids hold it as two modes;
+  coming back, each counts one half, and what was its phase there is lost.
   """
   spectrum = forward(x, periodic=periodic)
   return inverse(spectrum, x.shape[1:3], shape, periodic=periodic)

@@ -65,6 +65,10 @@ def make_objective(
 
   def objective(params, batch):
     inputs = batch["lowres"], batch["coords"], batch["cell"]
+    if units.size not in (1, batch["highres"].shape[-1]):
+      raise ValueError(
+        f"{units.size} units do not fit {batch['highres'].shape[-1]} channels"
+      )
     pred = module.apply({"params": params["model"]}, *inputs)
     each = loss.apply(
       {"params": params["loss"]},

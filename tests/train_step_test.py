@@ -75,7 +75,7 @@ def test_init_state_copies_the_model_and_starts_at_zero():
     jax.tree.leaves(state.params["model"]), average, strict=True
   ):
     assert leaf.unsafe_buffer_pointer() != copy.unsafe_buffer_pointer()
-  assert len(state.params["loss"]) == 4
+  assert len(state.params["loss"]) == 2
 
 
 def test_objective_is_the_mean_of_the_loss_of_the_model():

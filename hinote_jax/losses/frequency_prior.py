@@ -21,7 +21,13 @@ from hinote_jax.typing import Array
 
 Field = Float[Array, "b H W c"]
 RESIZES = ("spectral", "bicubic")
+LEARNED = ("alpha_s", "alpha_d")
 INITIAL = dict(alpha_s=1.0, gamma_s=0.5, alpha_d=1.0, gamma_d=1.0)
+
+
+def _log_initial(key, shape, value):
+  del key  # the same for every seed
+  return jnp.full(shape, jnp.log(value), jnp.float32)
 
 
 def minmax(error: Field, epsilon: float = 1e-6) -> Field:
@@ -44,8 +50,9 @@ class FrequencyPrior(nn.Module):
     dynamic: use the learnable prior w_d.
     resize: how R takes the input to the query points, "spectral" or
       "bicubic".
-    learned: train alpha and gamma (their logarithms). The mean weight of each
-      image is then held at 1, so that learning cannot shrink the loss.
+    learned: train alpha_s and alpha_d (their logarithms). The mean weight of
+      each image is then held at 1, so that learning cannot shrink the loss;
+      the gammas cancel and are not parameters.
     power: exponent of the pixel error; 1 in the paper, 2 for squared error.
     periodic: which of (y, x) of the input window close on themselves.
   """
@@ -62,13 +69,13 @@ class FrequencyPrior(nn.Module):
       raise ValueError(f"unknown resize {self.resize!r}; known: {RESIZES}")
     if self.learned:
       self.log_values = {
-        name: self.param(f"log_{name}", nn.initializers.constant(value), ())
-        for name, value in {k: jnp.log(v) for k, v in INITIAL.items()}.items()
+        name: self.param(f"log_{name}", _log_initial, (), INITIAL[name])
+        for name in LEARNED
       }
 
   def value(self, name: str):
     """Returns alpha_s, gamma_s, alpha_d or gamma_d."""
-    if self.learned:
+    if self.learned and name in LEARNED:
       return jnp.exp(self.log_values[name])
     return INITIAL[name]
 

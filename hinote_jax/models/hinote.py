@@ -128,7 +128,8 @@ class Hinote(nn.Module):
     skip: the interpolation that the decoder's answer is added to, a method of
       `resize`: "cubic" as in the paper's design, or "sinc", sharper.
     max_scale: the largest trained scale; beyond it the cell is held.
-    periodic: which of (y, x) close on themselves.
+    periodic: which of (y, x) close on themselves. With domain "queries" the
+      hierarchy then takes the query window for the whole circle.
     dtype: type of the costly products; sums and FFTs are float32 always.
   """
 
