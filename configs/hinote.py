@@ -17,10 +17,12 @@ from hinote_jax import naming
 
 
 def _demo(config):
-  config.steps = 2000
+  config.steps = 4500
+  config.optim.learning_rate = 4e-3
 
 
 def _smoke(config):
+  config.optim.learning_rate = 4e-3
   config.steps = 60
   config.batch_size = 8
   config.windows.window = (16, 16)

@@ -1,5 +1,6 @@
 """Scores a run: its best weights beside the interpolations, and the report."""
 
+import importlib.util
 import os
 import pathlib
 import shlex
@@ -51,10 +52,10 @@ def predictors(
   return found
 
 
-def score(
+def evaluate_run(
   config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
-) -> pathlib.Path:
-  """Evaluates a run on its held-out fields; returns the path of report.md."""
+) -> evaluate.Evaluation:
+  """Evaluates a run's best weights on its held-out fields."""
   _, meta = checkpoint.load_variables(workdir)
   split = pipeline.split
   header = {
@@ -67,7 +68,7 @@ def score(
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
-  evaluation = evaluate.evaluate(
+  return evaluate.evaluate(
     predictors(config, workdir, pipeline),
     pipeline.dataset,
     split.test,
@@ -77,6 +78,13 @@ def score(
     header=header,
     progress=jax.process_index() == 0,
   )
+
+
+def score(
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+) -> pathlib.Path:
+  """Evaluates a run and writes its report; returns the path of report.md."""
+  evaluation = evaluate_run(config, workdir, pipeline)
   figures = _prior_figure(config, workdir, pipeline)
   if jax.process_index() != 0:
     return workdir / "report.md"
@@ -95,7 +103,8 @@ def _command() -> str:
 
 def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
   """Draws the loss prior's weights on a validation window, if there is one."""
-  if config.loss.name != "frequency_prior":
+  has_matplotlib = importlib.util.find_spec("matplotlib") is not None
+  if config.loss.name != "frequency_prior" or not has_matplotlib:
     return {}
   from hinote_jax.plots import prior
 

@@ -18,6 +18,7 @@ from hinote_jax import (
   losses,
   metric_log,
   models,
+  naming,
   optim,
   parallel,
   scoring,
@@ -86,6 +87,11 @@ def _check(config: ml_collections.ConfigDict) -> None:
   for name in ("steps", "batch_size", "log_every", "validate_every"):
     if config[name] < 1:
       raise ValueError(f"config.{name} must be at least 1, got {config[name]}")
+  for scale in config.evaluate.scales:
+    if not 1.0 <= scale < np.inf:
+      raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
+  for name in config.evaluate.against:
+    naming.look_up("interpolation", name, dict.fromkeys(models.INTERPOLATIONS))
 
 
 def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:

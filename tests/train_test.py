@@ -154,6 +154,43 @@ def test_other_parallel_modes_train_the_same(config, tmp_path, mode):
   np.testing.assert_allclose(lines, expected, rtol=2e-4)
 
 
+@pytest.mark.parametrize(
+  "arguments",
+  [
+    dict(level_widths=(8,), level_blocks=(1,), level_convs=(1,)),
+    dict(
+      level_widths=(8, 12, 4, 4),
+      level_blocks=(0, 1, 2, 1),
+      level_convs=(0,) * 4,
+    ),
+    dict(width=12, preset="default", head_heads=2),
+    dict(preset="paper"),
+    dict(
+      domain="queries",
+      upsample=4,
+      level_widths=(4, 8),
+      level_blocks=(1, 0),
+      level_convs=(0, 1),
+    ),
+    dict(dtype="bfloat16"),
+  ],
+  ids=["one", "four", "wide", "paper", "queries", "bfloat16"],
+)
+def test_every_shape_of_hinote_trains(config, tmp_path, arguments):
+  config.steps = 30
+  config.log_every = 30
+  config.validate_every = 30
+  config.optim.learning_rate = 3e-3
+  config.optim.warmup = 0
+  config.ema_decay = 0.5
+  config.model.update(arguments)
+  train.train(config, tmp_path / "run")
+  state, meta = final_state(tmp_path / "run")
+  assert meta["metrics"][checkpoint.BEST_KEY] < 1.0, "not ahead of bicubic"
+  for leaf in jax.tree.leaves(state["params"]):
+    assert leaf.dtype == np.float32
+
+
 def test_prior_with_learned_weights_trains_and_is_saved(config, tmp_path):
   config.loss = dict(name="frequency_prior", learned=True)
   train.train(config, tmp_path / "run")
@@ -205,6 +242,13 @@ def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
   with pytest.raises(OSError, match="cannot write in workdir .*file"):
     train.train(config, tmp_path / "file" / "run")
   assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_scale_below_one_is_refused_before_training(config, tmp_path):
+  config.evaluate.scales = (2.0, 0.5)
+  with pytest.raises(ValueError, match="evaluate.scales: a scale below 1, 0.5"):
+    train.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
 
 
 def test_field_smaller_than_the_window_is_refused(config, tmp_path):

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from configs import hinote
-from hinote_jax import report, scoring, train, workdir
+from hinote_jax import checkpoint, scoring, train, workdir
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 MODELS = {
@@ -35,6 +35,7 @@ def _config(arguments: dict, seed: int, steps: int):
   config.seed = seed
   config.steps = steps
   config.validate_every = max(steps // 8, 1)
+  config.evaluate.scales = (2.0, 4.0, 8.0)
   return config
 
 
@@ -58,9 +59,10 @@ def _train(name: str, seed: int, seconds: float, root: pathlib.Path) -> dict:
   folder = root / f"{name.replace(' ', '_')}_{seed}"
   shutil.rmtree(folder, ignore_errors=True)
   summary = train.train(config, folder)
-  train.evaluate(config, folder)
-  evaluation = report.read(folder)
-  variables, _ = scoring.checkpoint.load_variables(folder)
+  evaluation = scoring.evaluate_run(
+    config, folder, train.make_pipeline(config, folder)
+  )
+  variables, _ = checkpoint.load_variables(folder)
   return {
     "model": name,
     "seed": seed,

@@ -243,7 +243,7 @@ class Hinote(nn.Module):
 
 
 SIZES = {
-  "S": dict(width=32, blocks=6, head_width=64),
+  "S": dict(width=32, blocks=6, head_width=32),
   "B": dict(width=64, blocks=16, head_width=96),
   "L": dict(width=96, blocks=24, head_width=128),
 }
@@ -267,8 +267,8 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
   presets = {
     "default": dict(
       level_widths=(width, 2 * width, 2 * width),
-      level_blocks=(0, 1, 1),
-      level_convs=(0, 0, 0),
+      level_blocks=(0, 0, 1),
+      level_convs=(0, 1, 1),
       is_alias_free=False,
     ),
     "paper": dict(
