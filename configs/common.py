@@ -1,10 +1,12 @@
 """What every config shares: the fields, their defaults, and how to shrink one.
 
 A config is a published run. It is locked: a field that does not exist is an
-error that names the nearest one that does.
+error that names the nearest one that does. A field that is None stands for the
+default of the part it belongs to.
 """
 
 import ml_collections
+from ml_collections.config_dict import placeholder
 
 
 def base() -> ml_collections.ConfigDict:
@@ -17,9 +19,14 @@ def base() -> ml_collections.ConfigDict:
   config.parallel = "pmap"  # or "shard_map", "jit"
   config.ema_decay = 0.998
 
-  # Where fields come from; see hinote_jax/data. More fields may be given.
-  config.data = ml_collections.ConfigDict(
-    dict(name="era5_sample", variables=("t2m", "u10", "v10")),
+  # Where fields come from; see hinote_jax/data. None is the source's default.
+  config.data = dict(
+    name="era5_sample",
+    variables=("t2m", "u10", "v10"),
+    path=placeholder(str),
+    cache_dir=placeholder(str),
+    periodic=placeholder(tuple),
+    citation=placeholder(str),
   )
   # Times of each part, in time order, with a gap dropped between them.
   config.split = dict(validation=3, test=5, gap=1)
@@ -31,9 +38,17 @@ def base() -> ml_collections.ConfigDict:
     max_scale=4.0,
   )
 
-  config.model = ml_collections.ConfigDict()
-  config.model.name = "hinote"
-  config.loss = ml_collections.ConfigDict(dict(name="frequency_prior"))
+  config.model = dict(name="hinote")
+  # See hinote_jax/losses for what each takes; None is its default.
+  config.loss = dict(
+    name="frequency_prior",
+    static=placeholder(bool),
+    dynamic=placeholder(bool),
+    resize=placeholder(str),
+    learned=placeholder(bool),
+    power=placeholder(float),
+    epsilon=placeholder(float),
+  )
   config.optim = dict(
     learning_rate=1e-3,
     warmup=100,
@@ -50,12 +65,4 @@ def base() -> ml_collections.ConfigDict:
     scales=(2.0, 3.0, 4.0, 6.0, 8.0, 2.5),
     against=("nearest", "bilinear", "bicubic", "spectral"),
   )
-  return config
-
-
-def lock(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-  """Locks a config; data, model and loss still take further arguments."""
-  config.lock()
-  for part in (config.data, config.model, config.loss):
-    part.unlock()
   return config

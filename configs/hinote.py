@@ -4,7 +4,7 @@
 
 demo    ERA5 at 1 degree: 2 m temperature and 10 m wind, minutes on 2 cores
 smoke   the same for a minute, to see that everything works
-files   your own fields: --config.data.path=FILE --config.data.variables=a,b
+files   your own: --config.data.path=FILE --config.data.variables='("a","b")'
 
 The paper's runs, by data set; each wants --config.data.path (npy, npz, NetCDF
 or Zarr of [time, y, x]) and an accelerator: vorticity_re16000,
@@ -12,8 +12,33 @@ vorticity_re32000, kinetic_energy, temperature, water_vapor, baryon_density,
 sevir, mri.
 """
 
+from ml_collections.config_dict import placeholder
+
 from configs import common
 from hinote_jax import naming
+
+
+def _model(config):
+  """Every attribute of the model; None is what size and preset say."""
+  whole = ("width", "blocks", "upsample", "heads")
+  whole += ("head_width", "head_depth", "head_heads")
+  return dict(
+    name="hinote",
+    size="S",
+    preset="default",
+    dtype="float32",
+    residual_scale="auto",  # measured on the training part
+    max_scale=config.windows.get_ref("max_scale"),
+    domain=placeholder(str),
+    skip=placeholder(str),
+    level_widths=placeholder(tuple),
+    level_blocks=placeholder(tuple),
+    level_convs=placeholder(tuple),
+    is_alias_free=placeholder(bool),
+    sees_scale=placeholder(bool),
+    sees_detail=placeholder(bool),
+    **{name: placeholder(int) for name in whole},
+  )
 
 
 def _demo(config):
@@ -37,7 +62,8 @@ def _smoke(config):
 
 
 def _files(config):
-  config.data = dict(name="files", path="", variables=())
+  config.data.name = "files"
+  config.data.variables = ()
   config.split = dict(validation=0.1, test=0.1, gap=1)
   config.steps = 20_000
   config.batch_size = 16
@@ -81,10 +107,6 @@ RUNS = {
 def get_config(arg="demo"):
   """Returns the config of a run, by its name."""
   config = common.base()
-  config.model.size = "S"
-  config.model.preset = "default"
-  config.model.dtype = "float32"
-  config.model.residual_scale = "auto"  # measured on the training part
-  config.model.max_scale = config.windows.get_ref("max_scale")
+  config.model = _model(config)
   naming.look_up("run", arg or "demo", RUNS)(config)
-  return common.lock(config)
+  return config.lock()

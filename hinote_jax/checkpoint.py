@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from hinote_jax import naming
+
 DIRECTORY = "checkpoints"
 BEST_KEY = "validation/error"  # lower is better
 
@@ -22,24 +24,41 @@ def _host(tree: Any) -> Any:
 
 
 def digest(tree: Any) -> str:
-  """Returns the SHA-256 of a tree's values, in the order of its leaves."""
-  total = hashlib.sha256()
+  """Returns the SHA-256 of a tree's values.
+
+  The leaves' own digests are sorted first: a tree read back without a template
+  has dictionaries where dataclasses were, and another order of leaves.
+  """
+  leaves = []
   for leaf in jax.tree.leaves(tree):
     leaf = np.ascontiguousarray(leaf)
-    total.update(f"{leaf.dtype}{leaf.shape}".encode())
-    total.update(leaf.data)
-  return total.hexdigest()
+    own = hashlib.sha256(f"{leaf.dtype}{leaf.shape}".encode())
+    own.update(leaf.data)
+    leaves.append(own.hexdigest())
+  return hashlib.sha256("".join(sorted(leaves)).encode()).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+  return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 class Checkpoints:
   """The checkpoints of one workdir; use as a context manager."""
 
-  def __init__(self, workdir: str | os.PathLike, *, keep: int = 2):
-    """Opens or makes the folder.
+  def __init__(
+    self,
+    workdir: str | os.PathLike,
+    *,
+    keep: int = 2,
+    is_reader: bool = False,
+  ):
+    """Opens the folder, or makes it.
 
     Args:
       workdir: of the run.
       keep: how many of the latest to keep, beside the best.
+      is_reader: change nothing: neither make the folder nor tidy it up, since
+        a run may be writing in it.
     """
     import orbax.checkpoint as ocp  # slow to import, and only needed here
     from orbax.checkpoint import checkpoint_managers as managers
@@ -56,8 +75,9 @@ class Checkpoints:
       best_fn=lambda metrics: metrics[BEST_KEY],
       best_mode="min",
       enable_async_checkpointing=False,
-      cleanup_tmp_directories=True,
-      create=True,
+      cleanup_tmp_directories=not is_reader,
+      create=not is_reader,
+      read_only=is_reader,
     )
     self._manager = ocp.CheckpointManager(
       self.path, options=options, item_names=("state", "meta")
@@ -94,52 +114,63 @@ class Checkpoints:
     meta["metrics"] = {name: float(value) for name, value in metrics.items()}
     before = self.steps
     try:
-      self._manager.save(
+      is_saved = self._manager.save(
         step,
         args=args.Composite(
           state=args.StandardSave(state), meta=args.JsonSave(meta)
         ),
         metrics=meta["metrics"],
       )
+      if not is_saved:
+        raise ValueError("a later step is there already")
     except Exception as error:
       kept = f"step {before[-1]} is still there" if before else "none was there"
-      reason = str(error).strip().splitlines()[0][:200]
       raise OSError(
         f"cannot write the checkpoint of step {step} in {self.path} "
-        f"({reason}); of earlier checkpoints, {kept}"
+        f"({_reason(error)}); of earlier checkpoints, {kept}"
       ) from error
 
   def _read(self, step: int, template: Any | None) -> tuple[Any, dict]:
+    """Reads a checkpoint; raises ValueError where its values are damaged."""
     args = self._ocp.args
-    restored = self._manager.restore(
-      step,
-      args=args.Composite(
-        state=args.StandardRestore(template), meta=args.JsonRestore()
-      ),
-    )
-    return _host(restored.state), restored.meta
+    try:
+      restored = self._manager.restore(
+        step,
+        args=args.Composite(
+          state=args.StandardRestore(template), meta=args.JsonRestore()
+        ),
+      )
+    except Exception as error:  # Orbax raises many kinds for a damaged file
+      raise ValueError(f"step {step}: {_reason(error)}") from error
+    state = _host(restored.state)
+    if digest(state) != restored.meta["sha256"]:
+      raise ValueError(f"step {step}: its values do not match their digest")
+    return state, restored.meta
 
   def restore(self, like: Any) -> tuple[Any, dict] | None:
     """Returns the latest whole checkpoint as (state, meta), or None.
+
+    Damaged ones that are later are removed, so that the run can write them
+    again.
 
     Raises:
       ValueError: checkpoints exist and none of them is whole.
     """
     template = _host(like)
-    reasons = []
+    damaged = {}
     for step in reversed(self.steps):
       try:
-        state, meta = self._read(step, template)
-      except Exception as error:  # a damaged one: an older may be whole
-        reasons.append(f"step {step}: {str(error).splitlines()[0][:120]}")
+        found = self._read(step, template)
+      except ValueError as error:
+        damaged[step] = str(error)
         continue
-      if digest(state) == meta["sha256"]:
-        return state, meta
-      reasons.append(f"step {step}: its values do not match their digest")
-    if reasons:
+      for later in damaged:
+        self._manager.delete(later)
+      return found
+    if damaged:
       raise ValueError(
-        f"no checkpoint in {self.path} can be read ({'; '.join(reasons)}): "
-        "move the folder away to start afresh"
+        f"no checkpoint in {self.path} can be read "
+        f"({'; '.join(damaged.values())}): move the folder away to start afresh"
       )
     return None
 
@@ -154,13 +185,33 @@ class Checkpoints:
       "best": self._manager.best_step,
       "latest": self._manager.latest_step,
     }
-    if which not in choose:
-      raise ValueError(f"unknown checkpoint {which!r}; known: best, latest")
-    step = choose[which]()
+    step = naming.look_up("checkpoint", which, choose)()
     if step is None:
       raise FileNotFoundError(f"there is no checkpoint in {self.path}")
-    state, meta = self._read(step, None)
-    return state, meta
+    try:
+      return self._read(step, None)
+    except ValueError as error:
+      raise ValueError(
+        f"the {which} checkpoint in {self.path} is damaged ({error})"
+      ) from error
+
+
+def load(
+  workdir: str | os.PathLike, which: str = "best"
+) -> tuple[dict, dict] | None:
+  """Returns the state and what belongs with it, or None if nothing was saved.
+
+  Args:
+    workdir: of a run.
+    which: "best" on validation or "latest".
+
+  Raises:
+    ValueError: the checkpoint is damaged.
+  """
+  if not (pathlib.Path(workdir) / DIRECTORY).is_dir():
+    return None
+  with Checkpoints(workdir, is_reader=True) as checkpoints:
+    return checkpoints.load(which) if checkpoints.steps else None
 
 
 def load_variables(
@@ -168,15 +219,12 @@ def load_variables(
 ) -> tuple[dict, dict]:
   """Returns a trained model's averaged variables and what belongs with them.
 
-  Args:
-    workdir: of a run.
-    which: "best" on validation or "latest".
-
   Raises:
     FileNotFoundError: there is no checkpoint.
+    ValueError: it is damaged.
   """
-  if not (pathlib.Path(workdir) / DIRECTORY).is_dir():
+  found = load(workdir, which)
+  if found is None:
     raise FileNotFoundError(f"there is no checkpoint in {workdir}")
-  with Checkpoints(workdir) as checkpoints:
-    state, meta = checkpoints.load(which)
+  state, meta = found
   return {"params": state["average"]}, meta

@@ -15,7 +15,10 @@ import tqdm
 
 from hinote_jax import grids
 from hinote_jax.metrics import running
-from hinote_jax.metrics.running import METRICS
+
+BASELINE = "bicubic"  # what errors are compared with
+# Units of axes that are only counted: their first row is the top one.
+_COUNTED = ("", "cell")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Evaluation:
   Attributes:
     header: what was evaluated and how; JSON values only.
     rows: one dict per scale, model and variable: "scale", "scale_y",
-      "scale_x", "model", "variable" and the `METRICS`.
+      "scale_x", "model", "variable" and the `running.METRICS`.
     spectra: one dict per scale: "scale", "wavenumber" [k] in cycles per fine
       cell, "power" name -> [c k] with the name "truth" for the target.
     examples: one per scale; left out of `to_dict`.
@@ -70,7 +73,7 @@ class Evaluation:
   def from_dict(cls, values: Mapping[str, Any]) -> "Evaluation":
     """Returns what `to_dict` wrote."""
     rows = [
-      {k: float(v) if k in METRICS else v for k, v in row.items()}
+      {k: float(v) if k in running.METRICS else v for k, v in row.items()}
       for row in values["rows"]
     ]
     return cls(dict(values["header"]), rows, list(values["spectra"]))
@@ -176,12 +179,9 @@ def _score_scale(predictors, dataset, indices, degradation, scale, span, bar):
 
 def _grid(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
   """Returns y, x and whether they are degrees; None where only counted."""
-  y, x = (
-    axis.values if axis.units else None for axis in (dataset.y, dataset.x)
-  )
-  is_geographic = all(
-    axis.units.startswith("degree") for axis in (dataset.y, dataset.x)
-  )
+  axes = dataset.y, dataset.x
+  y, x = (None if a.units in _COUNTED else a.values for a in axes)
+  is_geographic = all(a.units.startswith("degree") for a in axes)
   return y, x, is_geographic
 
 
@@ -206,7 +206,7 @@ def _rows(reduced, example: Example, dataset) -> list[dict[str, Any]]:
         "model": name,
         "variable": variable.name,
       }
-      row |= {key: float(scores[key][channel]) for key in METRICS}
+      row |= {key: float(scores[key][channel]) for key in running.METRICS}
       rows.append(row)
   return rows
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import tqdm
 
+from hinote_jax import files
+
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
 
@@ -31,9 +33,7 @@ def _rewind(path: pathlib.Path, step: int) -> None:
   lines = path.read_text().splitlines(keepends=True)
   whole = [line for line in lines if line.endswith("\n")]
   kept = [line for line in whole if json.loads(line)["step"] <= step]
-  partial = path.with_suffix(".tmp")
-  partial.write_text("".join(kept))
-  os.replace(partial, path)
+  files.write_text(path, "".join(kept))
 
 
 class MetricLog:

@@ -15,13 +15,14 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 import numpy as np
 
+from hinote_jax import naming
+
 AXIS = "batch"
 MODES = ("pmap", "shard_map", "jit")
 
 
 def _check(mode: str):
-  if mode not in MODES:
-    raise ValueError(f"unknown parallel mode {mode!r}; known: {MODES}")
+  naming.look_up("parallel mode", mode, dict.fromkeys(MODES))
 
 
 def make_mesh(devices=None) -> Mesh:

@@ -4,7 +4,6 @@ The text compares with the best interpolation and says where a model is behind.
 """
 
 from collections.abc import Mapping, Sequence
-import importlib.util
 import json
 import os
 import pathlib
@@ -12,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import evaluate, files, plots
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import METRICS, Evaluation
-
-_BASELINE = "bicubic"
+from hinote_jax.metrics import running
 
 # metric -> (title with "%" for the unit; +1 where larger is better, -1 where
 # smaller is, 0 where differences say nothing).
@@ -33,23 +31,21 @@ _COLUMNS = {
 
 def write(
   workdir: str | os.PathLike,
-  evaluation: Evaluation,
+  evaluation: evaluate.Evaluation,
   *,
   curves: Sequence[Mapping[str, Any]] = (),
   figures: Mapping[str, Any] | None = None,
-  draw: bool = True,
 ) -> pathlib.Path:
   """Writes report.json, report.md and figures/*.png into a workdir.
 
-  Every file appears whole or not at all.
+  Every file appears whole or not at all. Without matplotlib the report is
+  written without pictures and says so.
 
   Args:
     workdir: folder, made where it is missing.
     evaluation: what `evaluate.evaluate` returned.
     curves: the lines of metrics.jsonl, for the training curves.
     figures: file stem -> further matplotlib figures to save and link.
-    draw: draw the panels and spectra. Without matplotlib the report is written
-      without pictures and says so.
 
   Returns:
     The path of report.md.
@@ -59,33 +55,29 @@ def write(
   text = json.dumps(
     evaluation.to_dict(), indent=1, sort_keys=True, allow_nan=False
   )
-  _write_text(workdir / "report.json", text + "\n")
-  has_matplotlib = importlib.util.find_spec("matplotlib") is not None
+  files.write_text(workdir / "report.json", text + "\n")
   pictures = []
-  if has_matplotlib:
+  if plots.is_available():
     from hinote_jax.plots import report_figures
 
-    drawn = report_figures.of_evaluation(evaluation) if draw else {}
-    if curves:
-      drawn["training"] = report_figures.of_curves(curves)
-    drawn |= figures or {}
+    drawn = report_figures.draw(evaluation, curves) | dict(figures or {})
     pictures = report_figures.save_all(drawn, workdir / "figures")
   body = markdown(evaluation, pictures)
-  if not has_matplotlib:
+  if not plots.is_available():
     body += "\nNo pictures: `pip install hinote_jax[plots]` to have them.\n"
   path = workdir / "report.md"
-  _write_text(path, body)
+  files.write_text(path, body)
   return path
 
 
-def read(workdir: str | os.PathLike) -> Evaluation:
+def read(workdir: str | os.PathLike) -> evaluate.Evaluation:
   """Returns the evaluation in a workdir's report.json, without examples."""
   text = (pathlib.Path(workdir) / "report.json").read_text()
-  return Evaluation.from_dict(json.loads(text))
+  return evaluate.Evaluation.from_dict(json.loads(text))
 
 
 def markdown(
-  evaluation: Evaluation, pictures: Sequence[tuple[str, str]] = ()
+  evaluation: evaluate.Evaluation, pictures: Sequence[tuple[str, str]] = ()
 ) -> str:
   """Returns the report as Markdown.
 
@@ -107,15 +99,22 @@ def markdown(
   return "\n\n".join(parts) + "\n"
 
 
-def _headline(evaluation: Evaluation) -> str:
+def ratio(value: float, base: float) -> float:
+  """Returns value / base of two errors: 1 where both are 0, never a failure."""
+  if base == 0.0:
+    return 1.0 if value == 0.0 else np.inf
+  return value / base
+
+
+def _headline(evaluation: evaluate.Evaluation) -> str:
   """Returns the table of MSE as a ratio to the baseline's."""
   models = evaluation.header["models"]
-  base = _BASELINE if _BASELINE in models else models[0]
+  base = evaluate.BASELINE if evaluate.BASELINE in models else models[0]
   lines = [["variable", "scale", f"MSE of {base}", *models]]
   for variable in evaluation.header["variables"]:
     for scale in evaluation.header["scales"]:
       mse = _scores(evaluation, variable["name"], scale, "mse")
-      ratios = {m: _ratio(mse[m], mse[base]) for m in models}
+      ratios = {m: ratio(mse[m], mse[base]) for m in models}
       best = min(mse.values())
       cells = [_bold(f"{ratios[m]:.3f}", mse[m] == best) for m in models]
       unit = _title("mse", variable["units"])[5:-1]
@@ -129,7 +128,7 @@ def _headline(evaluation: Evaluation) -> str:
   return intro + _table(lines, left=2)
 
 
-def _verdict(evaluation: Evaluation) -> str:
+def _verdict(evaluation: evaluate.Evaluation) -> str:
   """Returns where each model is behind the best interpolation."""
   names = evaluation.header["models"]
   rivals = [m for m in names if m in zoo.INTERPOLATIONS]
@@ -160,7 +159,7 @@ def _verdict(evaluation: Evaluation) -> str:
 def _behind(evaluation, model: str, rivals: list[str]) -> list[list[str]]:
   """Returns a line for each score in which an interpolation is better."""
   found = []
-  for metric in (m for m in METRICS if _COLUMNS[m][1]):
+  for metric in (m for m in running.METRICS if _COLUMNS[m][1]):
     for variable in evaluation.header["variables"]:
       for scale in evaluation.header["scales"]:
         scores = _scores(evaluation, variable["name"], scale, metric)
@@ -221,7 +220,9 @@ def _plain(value: Any) -> str:
 
 
 def _legend() -> str:
-  return "\n".join(f"* `{name}`: {text}" for name, text in METRICS.items())
+  return "\n".join(
+    f"* `{name}`: {text}" for name, text in running.METRICS.items()
+  )
 
 
 def _details(evaluation, variable: Mapping[str, str], scale: float) -> str:
@@ -252,12 +253,6 @@ def _merit(metric: str, value: float) -> float:
   return _COLUMNS[metric][1] * value
 
 
-def _ratio(value: float, base: float) -> float:
-  if base == 0.0:
-    return 1.0 if value == 0.0 else np.inf
-  return value / base
-
-
 def _title(metric: str, units: str) -> str:
   if " " in units and metric == "mse":
     units = f"({units})"
@@ -280,9 +275,3 @@ def _table(lines: Sequence[Sequence[str]], *, left: int) -> str:
   rule = [":--" if i < left else "--:" for i in range(len(lines[0]))]
   rows = [lines[0], rule, *lines[1:]]
   return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def _write_text(path: pathlib.Path, text: str) -> None:
-  temporary = path.with_name(path.name + ".tmp")
-  temporary.write_text(text, encoding="utf-8")
-  os.replace(temporary, path)

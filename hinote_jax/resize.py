@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import grids
+from hinote_jax import grids, naming
 from hinote_jax.typing import Array
 
 BOUNDARIES = ("edge", "mirror", "wrap")
@@ -103,8 +103,7 @@ def taps(u: Array, *, method: str, stretch: float = 1.0) -> tuple[Array, Array]:
     index [.. t], which may lie outside the axis (fold it by `fold`), and
     weight [.. t], which sums to 1 over t.
   """
-  if method not in METHODS:
-    raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+  naming.look_up("method", method, dict.fromkeys(METHODS))
   xp = _namespace(u)
   if method == "nearest":
     # Ties go up; float32 coordinates may put one a little below.
@@ -269,7 +268,8 @@ def sample(
   batch = jnp.arange(b)[:, None, None, None, None]
   values = x[batch, iy[..., :, None], ix[..., None, :]]
   both = wy[..., :, None] * wx[..., None, :]
-  return jnp.einsum("bHWij,bHWijc->bHWc", both, values)
+  exact = jax.lax.Precision.HIGHEST
+  return jnp.einsum("bHWij,bHWijc->bHWc", both, values, precision=exact)
 
 
 def boundaries(periodic: tuple[bool, bool], wall: str) -> tuple[str, str]:

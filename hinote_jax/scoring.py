@@ -1,6 +1,5 @@
 """Scores a run: its best weights beside the interpolations, and the report."""
 
-import importlib.util
 import os
 import pathlib
 import shlex
@@ -18,6 +17,7 @@ from hinote_jax import (
   losses,
   metric_log,
   models,
+  plots,
   report,
 )
 from hinote_jax import workdir as workdirs
@@ -103,16 +103,14 @@ def _command() -> str:
 
 def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
   """Draws the loss prior's weights on a validation window, if there is one."""
-  has_matplotlib = importlib.util.find_spec("matplotlib") is not None
-  if config.loss.name != "frequency_prior" or not has_matplotlib:
+  if config.loss.name != "frequency_prior" or not plots.is_available():
     return {}
   from hinote_jax.plots import prior
 
-  loss = losses.build(**config.loss)
+  loss = losses.build(**workdirs.given(config.loss))
   batch = pipeline.validation.fixed(1, scale=config.windows.max_scale)[0]
   predictor = infer.load(workdir)
-  with checkpoint.Checkpoints(workdir) as checkpoints:
-    state, _ = checkpoints.load("best")
+  state, _ = checkpoint.load(workdir)
   module = predictor.module.clone(periodic=(False, False))
   inputs = batch["lowres"], batch["coords"], batch["cell"]
   pred = jax.jit(module.apply)(predictor.variables, *inputs)
@@ -130,6 +128,7 @@ def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
       resized=np.asarray(resized)[0, ..., 0],
       weight=np.asarray(weight)[0, ..., 0],
       name=variable.long_name or variable.name,
+      units="standard deviations",
     )
   }
 
@@ -140,18 +139,17 @@ def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
   model = evaluation.header["models"][0]
   minutes, seconds = divmod(int(summary["seconds"]), 60)
   print(
-    f"\ntrained {summary['steps']} steps in {minutes} min {seconds} s; best "
-    f"validation error {summary['best_error']:.3f} of bicubic's, at step "
-    f"{summary['best_step']}"
+    f"\ntrained {summary['steps_now']} of {summary['steps']} steps in "
+    f"{minutes} min {seconds} s; best validation error "
+    f"{summary['best_error']:.3f} of bicubic's, at step {summary['best_step']}"
   )
   print(f"held-out mean squared error of {model} over bicubic's:")
   for scale in evaluation.header["scales"]:
     parts = []
     for row in evaluation.select(scale=scale, model=model):
-      (other,) = evaluation.select(
-        scale=scale, model="bicubic", variable=row["variable"]
-      ) or [None]
-      if other is not None:
-        parts.append(f"{row['variable']} {row['mse'] / other['mse']:.3f}")
+      where = dict(scale=scale, variable=row["variable"])
+      for other in evaluation.select(model=evaluate.BASELINE, **where):
+        ratio = report.ratio(row["mse"], other["mse"])
+        parts.append(f"{row['variable']} {ratio:.3f}")
     print(f"  x{scale:<4g} {'   '.join(parts)}")
   print(f"report:  {path}\nfigures: {path.parent / 'figures'}")

@@ -1,20 +1,19 @@
 """Training and evaluation of one run, from its config, in its workdir."""
 
 import collections
+import contextlib
 import os
 import pathlib
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import logging
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from hinote_jax import (
   checkpoint,
-  degradations,
   losses,
   metric_log,
   models,
@@ -23,89 +22,41 @@ from hinote_jax import (
   parallel,
   scoring,
   train_step,
+  validation,
 )
-from hinote_jax import data as datasets
-from hinote_jax import (
-  workdir as workdirs,
-)
-from hinote_jax.data import batches, normalise, splits
+from hinote_jax import pipeline as pipelines
+from hinote_jax import workdir as workdirs
+from hinote_jax.data import batches
 
 
 class NonFiniteLoss(ArithmeticError):
   """The loss or the gradient is no longer a number."""
 
 
-class Pipeline(NamedTuple):
-  """What training reads: the fields, their parts, and the windows of them."""
-
-  dataset: Any
-  split: splits.Split
-  normaliser: normalise.Normaliser
-  degradation: Any
-  train: batches.Windows
-  validation: batches.Windows
-
-  def meta(self) -> dict[str, Any]:
-    """Returns what belongs with the weights in a checkpoint."""
-    return {
-      "normaliser": self.normaliser.to_dict(),
-      "variables": [v.name for v in self.dataset.variables],
-      "periodic": list(self.dataset.periodic),
-      "fingerprint": self.dataset.fingerprint,
-    }
-
-
-def make_pipeline(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path
-) -> Pipeline:
-  """Returns the data of a run; the split is stored in its workdir."""
-  dataset = datasets.load(**config.data)
-  split = splits.load_or_make(workdir / "split.json", dataset, **config.split)
-  normaliser = normalise.Normaliser.fit(
-    dataset.values,
-    split.train,
-    names=[v.name for v in dataset.variables],
-  )
-  degradation = degradations.parse(config.degradation)
-  train, validation = (
-    batches.Windows(
-      dataset,
-      indices,
-      normaliser,
-      degradation,
-      seed=config.seed,
-      window=config.windows.window,
-      queries=config.windows.queries,
-      scale_range=(config.windows.min_scale, config.windows.max_scale),
-    )
-    for indices in (split.train, split.validation)
-  )
-  return Pipeline(dataset, split, normaliser, degradation, train, validation)
+_COUNTS = (
+  "steps",
+  "batch_size",
+  "accumulate",
+  "log_every",
+  "validate_every",
+  "validation_examples",
+)
 
 
 def _check(config: ml_collections.ConfigDict) -> None:
-  for name in ("steps", "batch_size", "log_every", "validate_every"):
-    if config[name] < 1:
-      raise ValueError(f"config.{name} must be at least 1, got {config[name]}")
+  """Refuses what would fail later, before anything is begun."""
+  counts = {name: config[name] for name in _COUNTS}
+  for part in ("validation", "test"):
+    counts[f"split.{part}"] = config.split[part]
+  counts["evaluate.scales"] = len(config.evaluate.scales)
+  for name, count in counts.items():
+    if isinstance(count, int) and count < 1:
+      raise ValueError(f"config.{name} must be at least 1, got {count}")
   for scale in config.evaluate.scales:
     if not 1.0 <= scale < np.inf:
       raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
   for name in config.evaluate.against:
     naming.look_up("interpolation", name, dict.fromkeys(models.INTERPOLATIONS))
-
-
-def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
-  """Returns the RMS of what bicubic interpolation misses, one a variable.
-
-  Over fixed training windows, in normalised units. It is the unit of the loss,
-  so that variables weigh alike, and of the decoder where a model wants it.
-  """
-  (batch,) = windows.fixed(examples)
-  bicubic = models.build("bicubic").apply(
-    {}, batch["lowres"], batch["coords"], batch["cell"]
-  )
-  missed = jnp.square(batch["highres"] - bicubic)
-  return np.sqrt(np.mean(missed, axis=(0, 1, 2))).tolist()
 
 
 def model_arguments(
@@ -115,50 +66,21 @@ def model_arguments(
 
   `residual_scale="auto"` in the config stands for the measured one.
   """
-  arguments = {**config.model.to_dict(), "channels": len(dataset.variables)}
+  arguments = {
+    **workdirs.given(config.model),
+    "channels": len(dataset.variables),
+  }
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = units
   return arguments
 
 
-class Validator:
-  """Scores the averaged weights on the same held-out windows every time."""
-
-  def __init__(self, module, windows: batches.Windows, examples: int):
-    size = min(examples, 8)
-    self._batches = windows.fixed(examples, batch_size=size)
-    self._error = jax.jit(_window_error, static_argnums=0)
-    self._module = module
-    self._bicubic = self._mean(models.build("bicubic"), {})
-
-  def _mean(self, module, params) -> np.ndarray:
-    errors = [self._error(module, params, batch) for batch in self._batches]
-    return np.mean(np.asarray(errors, np.float64), axis=0)
-
-  def __call__(self, params) -> dict[str, float]:
-    """Returns the error as a fraction of bicubic's, and both errors.
-
-    The fraction is taken per variable and then averaged, so that no variable
-    outweighs the others.
-    """
-    mse = self._mean(self._module, params)
-    return {
-      checkpoint.BEST_KEY: float(np.mean(mse / self._bicubic)),
-      "validation/mse": float(mse.mean()),
-      "validation/bicubic_mse": float(self._bicubic.mean()),
-    }
-
-
-def _window_error(module, params, batch) -> jax.Array:
-  """Returns the mean squared error of each channel over a batch, [c]."""
-  pred = module.apply(
-    {"params": params}, batch["lowres"], batch["coords"], batch["cell"]
-  )
-  return jnp.mean(jnp.square(pred - batch["highres"]), axis=(0, 1, 2))
-
-
 def _require_finite(
-  step: int, metrics: dict[str, jax.Array], pipeline: Pipeline, rows, saved
+  step: int,
+  metrics: dict[str, jax.Array],
+  pipeline: pipelines.Pipeline,
+  rows,
+  saved,
 ) -> dict[str, float]:
   """Returns a step's metrics as numbers, or says where they went wrong."""
   values = {name: float(value) for name, value in metrics.items()}
@@ -194,18 +116,18 @@ def train(
   """
   _check(config)
   is_leader = jax.process_index() == 0
-  workdir = workdirs.prepare(workdir, config, is_leader=is_leader)
+  workdir = workdirs.check(workdir, config)
 
   # Data.
-  pipeline = make_pipeline(config, workdir)
+  pipeline = pipelines.make(config, workdir)
   rows = parallel.process_rows(config.batch_size)
   logging.info("data: %s, %s", pipeline.dataset.name, pipeline.split)
 
   # Model, loss, optimiser, state.
-  units = residual_scale(pipeline.train)
+  units = pipelines.residual_scale(pipeline.train)
   arguments = model_arguments(config, pipeline.dataset, units)
   module = models.build(**arguments)
-  loss = losses.build(**config.loss)
+  loss = losses.build(**workdirs.given(config.loss))
   transform, rate = optim.build(steps=config.steps, **config.optim)
   state = train_step.init_state(
     jax.random.key(config.seed),
@@ -214,42 +136,53 @@ def train(
     transform,
     pipeline.train.batch(0, [0]),
   )
-  step_fn = parallel.parallelize(
-    train_step.make_train_step(
-      module,
-      loss,
-      transform,
-      ema_decay=config.ema_decay,
-      accumulate=config.accumulate,
-      units=units,
-    ),
-    config.parallel,
-  )
-  validate = Validator(module, pipeline.validation, config.validation_examples)
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     # Restore.
     restored = checkpoints.restore(state)
     if restored is not None:
-      state = restored[0]
-      logging.info("going on from step %d", int(state.step))
+      # What was measured on the data stays as it was, to the last bit.
+      state, meta = restored
+      units, arguments = meta["units"], meta["model"]
+      module = models.build(**arguments)
     first = int(state.step)
+
+    # Step.
+    step_fn = parallel.parallelize(
+      train_step.make_train_step(
+        module,
+        loss,
+        transform,
+        ema_decay=config.ema_decay,
+        accumulate=config.accumulate,
+        units=units,
+      ),
+      config.parallel,
+    )
+    validate = validation.Validator(
+      module, pipeline.validation, config.validation_examples
+    )
     state = parallel.put_state(state, config.parallel)
 
-    # Loop.
     def make_batch(step):
       return parallel.put_batch(
         pipeline.train.batch(step, rows), config.parallel
       )
 
+    make_batch(first)  # a batch that does not divide is refused here
+    if is_leader:
+      workdirs.claim(workdir, config)
+      pipeline.split.save(workdir / pipelines.SPLIT, pipeline.dataset)
+
+    # Loop.
     log = metric_log.MetricLog(
       workdir, first_step=first, steps=config.steps, is_leader=is_leader
     )
+    stream = batches.prefetch(make_batch, range(first, config.steps))
     started, waited = time.monotonic(), 0.0
     pending = collections.deque()  # steps under way, checked when they are old
     shown = {}
-    with log:
-      stream = batches.prefetch(make_batch, range(first, config.steps))
+    with log, contextlib.closing(stream):
       while True:
         asked = time.monotonic()
         step, batch = next(stream, (None, None))
@@ -283,12 +216,13 @@ def train(
           scores = validate(parallel.get_state(state.average))
           shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
           log.write(done, scores)
-          meta = {"model": arguments, **pipeline.meta()}
+          meta = {"model": arguments, "units": units, **pipeline.meta()}
           checkpoints.save(done, state, meta, scores)
         log.advance(**shown)
     _, meta = checkpoints.load("best")
   return {
     "steps": config.steps,
+    "steps_now": config.steps - first,
     "seconds": time.monotonic() - started,
     "best_step": meta["step"],
     "best_error": meta["metrics"][checkpoint.BEST_KEY],
@@ -315,9 +249,8 @@ def evaluate(
 
   Raises:
     FileNotFoundError: nothing was trained in the workdir.
-    ValueError: the workdir is of another config.
+    ValueError: the workdir is of another config, `evaluate` apart.
   """
   workdirs.read_config(workdir)
-  is_leader = jax.process_index() == 0
-  workdir = workdirs.prepare(workdir, config, is_leader=is_leader)
-  return scoring.score(config, workdir, make_pipeline(config, workdir))
+  workdir = workdirs.check(workdir, config, apart_from="evaluate")
+  return scoring.score(config, workdir, pipelines.make(config, workdir))

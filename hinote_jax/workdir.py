@@ -10,6 +10,8 @@ from typing import Any
 
 import ml_collections
 
+from hinote_jax import files
+
 CONFIG = "config.json"
 VERSIONS = "versions.json"
 _PACKAGES = ("hinote_jax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -17,14 +19,17 @@ _PACKAGES = ("hinote_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON whole or not at all."""
-  partial = path.with_name(path.name + ".tmp")
-  partial.write_text(json.dumps(value, indent=2) + "\n")
-  os.replace(partial, path)
+  files.write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Returns a config as what JSON gives back: tuples are lists."""
   return json.loads(json.dumps(config.to_dict()))
+
+
+def given(part: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Returns a part of a config without the fields left at None."""
+  return {k: v for k, v in part.to_dict().items() if v is not None}
 
 
 def versions() -> dict[str, str]:
@@ -59,13 +64,18 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
   ]
 
 
-def prepare(
+def check(
   workdir: str | os.PathLike,
   config: ml_collections.ConfigDict,
   *,
-  is_leader: bool = True,
+  apart_from: str | None = None,
 ) -> pathlib.Path:
-  """Makes a workdir for a config, or checks that it is that config's.
+  """Makes the folder where it is missing; checks that a run may go in it.
+
+  Args:
+    workdir: the folder.
+    config: of the run.
+    apart_from: a part of the config in which the folder's own may differ.
 
   Raises:
     OSError: the folder cannot be written.
@@ -81,19 +91,23 @@ def prepare(
       f"cannot write in workdir {str(path)!r} ({error.strerror}): "
       "choose another with --workdir"
     ) from error
-  config = plain(config)
   if (path / CONFIG).exists():
-    changed = differences(config, read_config(path))
+    ours, theirs = plain(config), read_config(path)
+    for part in (ours, theirs):
+      part.pop(apart_from, None)
+    changed = differences(ours, theirs)
     if changed:
       raise ValueError(
         f"workdir {str(path)!r} is of a run with another config "
         f"({'; '.join(changed)}): choose another workdir or that config"
       )
-  elif is_leader:
-    write_json(path / CONFIG, config)
-  if is_leader:
-    write_json(path / VERSIONS, versions())
   return path
+
+
+def claim(path: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Writes what the folder is of, once everything else is known to be sound."""
+  write_json(path / CONFIG, plain(config))
+  write_json(path / VERSIONS, versions())
 
 
 def read_config(workdir: str | os.PathLike) -> dict[str, Any]:

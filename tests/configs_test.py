@@ -9,7 +9,7 @@ from hinote_jax import models, workdir
 @pytest.mark.parametrize("run", sorted(hinote.RUNS))
 def test_every_run_builds_its_model_and_fits_its_windows(run):
   config = hinote.get_config(run)
-  arguments = config.model.to_dict() | {"residual_scale": ()}
+  arguments = workdir.given(config.model) | {"residual_scale": ()}
   models.build(**arguments)
   low = config.windows.window[0] * config.windows.min_scale
   assert config.windows.queries[0] <= low

@@ -6,7 +6,6 @@ import sys
 
 from absl import flags
 import hypothesis
-import pytest
 
 import tests.typechecker  # noqa: F401, found by name by jaxtyping's hook
 
@@ -32,12 +31,3 @@ hypothesis.settings.register_profile(
   "hinote_jax", deadline=None, derandomize=True, max_examples=25
 )
 hypothesis.settings.load_profile("hinote_jax")
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-  """Returns the folder of real fields and weights beside the repository."""
-  folder = ROOT.parent / "shared"
-  if not folder.is_dir():
-    pytest.skip(f"real fields and weights are not here: no {folder}")
-  return folder

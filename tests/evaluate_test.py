@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
 
-from hinote_jax import evaluate, report, resize
+from hinote_jax import evaluate, plots, report, resize
 from hinote_jax.metrics import image
+from hinote_jax.plots import maps
 
 
 @dataclasses.dataclass
@@ -137,6 +139,24 @@ class EvaluateTest(absltest.TestCase):
     self.assertEqual(example.time, "2020-01-01")
     self.assertIn("nearest", example.predictions)
 
+  def test_counted_axes_have_the_first_row_on_top(self):
+    dataset = _dataset()
+    dataset.y = SimpleNamespace(units="cell", values=np.arange(16))
+    dataset.x = SimpleNamespace(units="cell", values=np.arange(20))
+    example = _run({"nearest": _nearest}, dataset).examples[0]
+    self.assertIsNone(example.y)
+    self.assertIsNone(example.x)
+    self.assertFalse(example.is_geographic)
+    where = maps.frame((16, 20), example.y, example.x)
+    self.assertEqual(where.origin, "upper")
+
+  def test_coordinates_go_with_the_example(self):
+    dataset = _dataset()
+    example = _run({"nearest": _nearest}, dataset).examples[0]
+    np.testing.assert_array_equal(example.y, dataset.y.values)
+    np.testing.assert_array_equal(example.x, dataset.x.values)
+    self.assertTrue(example.is_geographic)
+
   def test_nan_names_model_scale_and_time(self):
     dataset = _dataset()
 
@@ -221,12 +241,59 @@ class ReportTest(absltest.TestCase):
 
   def test_json_reads_back_exactly(self):
     result = self._evaluation(0.9)
-    report.write(self.folder, result, draw=False)
+    report.write(self.folder, result)
     again = report.read(self.folder)
     self.assertEqual(again.header, result.header)
     self.assertEqual(again.rows, result.rows)
     self.assertEqual(again.spectra, result.spectra)
+    self.assertCountEqual(
+      os.listdir(self.folder), ["report.json", "report.md", "figures"]
+    )
+
+  def test_without_matplotlib_the_report_says_so(self):
+    with mock.patch.object(plots, "is_available", return_value=False):
+      path = report.write(self.folder, self._evaluation(0.9))
+    self.assertIn("pip install hinote_jax[plots]", path.read_text())
     self.assertCountEqual(os.listdir(self.folder), ["report.json", "report.md"])
+
+  def test_an_error_leaves_the_old_report(self):
+    path = report.write(self.folder, self._evaluation(0.9))
+    before = path.read_bytes()
+    with mock.patch.object(os, "replace", side_effect=OSError("disk")):
+      with self.assertRaisesRegex(OSError, "disk"):
+        report.write(self.folder, self._evaluation(0.5))
+    self.assertEqual(path.read_bytes(), before)
+    self.assertCountEqual(
+      os.listdir(self.folder), ["report.json", "report.md", "figures"]
+    )
+
+  def test_command_is_printed_where_there_is_one(self):
+    result = self._evaluation(0.9)
+    self.assertIn(
+      "To reproduce:\n\n```\npython -m it\n```", report.markdown(result)
+    )
+    for command in ("", None):
+      result.header["command"] = command
+      self.assertNotIn("To reproduce", report.markdown(result))
+    del result.header["command"]
+    self.assertNotIn("To reproduce", report.markdown(result))
+
+  def test_ratio_to_an_error_of_zero(self):
+    self.assertEqual(report.ratio(1.0, 2.0), 0.5)
+    self.assertEqual(report.ratio(0.0, 0.0), 1.0)
+    self.assertEqual(report.ratio(1.0, 0.0), np.inf)
+    # NumPy scalars would divide by zero with no more than a warning.
+    self.assertEqual(report.ratio(np.float64(0.0), np.float64(0.0)), 1.0)
+
+  def test_a_perfect_bicubic_is_reported_and_drawn(self):
+    # Fields of one value: no variance, no power, no error.
+    self.dataset.values[:] = 4.0
+    predictors = {
+      "net": _Close(self.dataset.values, 1.5),
+      "bicubic": _Close(self.dataset.values, 1.0),
+    }
+    path = report.write(self.folder, _run(predictors, self.dataset))
+    self.assertRegex(path.read_text(), r"\| 0 K² \| inf \| \*\*1.000\*\* \|")
 
   def test_headline_is_the_ratio_to_bicubic(self):
     result = self._evaluation(0.9)
@@ -267,7 +334,7 @@ class ReportTest(absltest.TestCase):
 
   def test_infinite_psnr_is_strict_json(self):
     result = self._evaluation(1.0)
-    report.write(self.folder, result, draw=False)
+    report.write(self.folder, result)
     with open(os.path.join(self.folder, "report.json")) as file:
       text = file.read()
     self.assertNotIn("Infinity", text)
@@ -275,7 +342,7 @@ class ReportTest(absltest.TestCase):
 
   def test_pictures_are_drawn_and_linked(self):
     records = [{"step": s, "loss": 1.0 / s} for s in (1, 2, 3)]
-    records += [{"step": 2, "validation/mse": 1, "validation/bicubic_mse": 2}]
+    records += [{"step": 2, "validation/error": 0.5}]
     path = report.write(self.folder, self._evaluation(0.9), curves=records)
     links = re.findall(r"!\[.*\]\((.*)\)", path.read_text())
     names = [f"panels_{v}_x{s}" for s in ("2", "2.5") for v in ("t2m", "u10")]

@@ -140,7 +140,9 @@ def test_unknown_mode_raises():
     lambda: parallel.put_state({}, "vmap"),
     lambda: parallel.put_batch({}, "vmap"),
   ):
-    with pytest.raises(ValueError, match="unknown parallel mode 'vmap'; known"):
+    with pytest.raises(
+      ValueError, match="unknown parallel mode 'vmap'; did you mean 'pmap'"
+    ):
       call()
 
 

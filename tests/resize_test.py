@@ -205,7 +205,9 @@ def test_boundaries_wrap_periodic_axes():
 
 
 def test_unknown_names_raise():
-  with pytest.raises(ValueError, match="unknown method 'cubik'; known: near"):
+  with pytest.raises(
+    ValueError, match="unknown method 'cubik'; did you mean 'cubic'"
+  ):
     resize.matrix(4, 8, method="cubik")
   with pytest.raises(ValueError, match="unknown boundary 'zero'; known"):
     resize.matrix(4, 8, method="linear", boundary="zero")

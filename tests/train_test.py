@@ -10,7 +10,15 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import checkpoint, infer, metric_log, train
+from hinote_jax import (
+  checkpoint,
+  grids,
+  infer,
+  metric_log,
+  pipeline,
+  report,
+  train,
+)
 from tests import runs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -59,6 +67,28 @@ def test_loaded_predictor_answers_in_physical_units(config, tmp_path):
   # A hardly trained model is close to bicubic, so the mean must be there.
   bicubic = infer.load("bicubic")(lowres, scale=2.0)
   assert np.abs(fine - bicubic).max() < 0.5 * np.std(lowres)
+
+
+def test_training_and_prediction_see_the_same_operator(config, tmp_path):
+  config.model.preset = "default"
+  train.train(config, tmp_path / "run")
+  predictor = infer.load(tmp_path / "run")
+  windows = pipeline.make(config, tmp_path / "run").validation
+  (batch,) = windows.fixed(3, scale=2.0)  # 8 cells, 16 fine, 8 of them asked
+  inputs = batch["lowres"], batch["coords"], batch["cell"]
+  trained = predictor.module.apply(predictor.variables, *inputs)
+  lowres = predictor.normaliser.denormalise(batch["lowres"])
+  whole = predictor.normaliser.normalise(predictor(lowres, scale=2.0))
+  centers = grids.axes((16, 16))
+  for i in range(3):
+    y, x = (
+      int(np.argmin(np.abs(axis - asked[i, 0])))
+      for axis, asked in zip(centers, batch["coords"], strict=True)
+    )
+    # Values near 280 lose 1e-5 of a deviation in float32 units and back.
+    np.testing.assert_allclose(
+      whole[i, y : y + 8, x : x + 8], trained[i], atol=3e-4
+    )
 
 
 def test_two_runs_write_identical_metrics(config, tmp_path):
@@ -216,7 +246,9 @@ def test_divergence_names_step_indices_and_checkpoint(config, tmp_path):
     train.train(config, tmp_path / "bad")
 
 
-@pytest.mark.parametrize("name", ["steps", "batch_size", "validate_every"])
+@pytest.mark.parametrize(
+  "name", ["steps", "batch_size", "accumulate", "validation_examples"]
+)
 def test_zero_is_refused_by_name(config, tmp_path, name):
   config[name] = 0
   with pytest.raises(
@@ -255,6 +287,17 @@ def test_field_smaller_than_the_window_is_refused(config, tmp_path):
   config.windows.window = (64, 64)
   with pytest.raises(ValueError, match="64 coarse cells"):
     train.train(config, tmp_path / "run")
+  # Nothing was begun: with the mistake mended, the workdir serves.
+  config.windows.window = (8, 8)
+  config.split.test = 3
+  train.train(config, tmp_path / "run")
+
+
+def test_evaluation_may_ask_for_other_scales(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  config.evaluate.scales = (3.0,)
+  path = train.evaluate(config, tmp_path / "run")
+  assert {row["scale"] for row in report.read(path.parent).rows} == {3.0}
 
 
 def test_batch_that_does_not_divide_is_refused(config, tmp_path):
@@ -275,6 +318,25 @@ def test_evaluation_of_an_untrained_workdir_is_refused(config, tmp_path):
   with pytest.raises(FileNotFoundError, match="no config.json|not the workdir"):
     train.evaluate(config, tmp_path / "nothing")
   assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+  "argument, reason",
+  [
+    ("--config=configs/hinote.py:demoo", "did you mean 'demo'"),
+    ("--config.batchsize=4", "did you mean 'batch_size'"),
+    ("--config.model.head_widht=4", "did you mean 'head_width'"),
+    ("--config=configs/absent.py", "no config file 'configs/absent.py'"),
+  ],
+)
+def test_misspelt_flag_names_the_right_one(tmp_path, argument, reason):
+  command = _command("configs/hinote.py:smoke", tmp_path / "run")
+  done = subprocess.run(
+    [*command, argument], cwd=ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 2
+  assert reason in done.stderr
+  assert "Traceback" not in done.stderr
 
 
 def test_command_line_says_one_sentence_and_exits_with_2(config, tmp_path):
@@ -339,9 +401,22 @@ def test_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
     b ^ 0xFF for b in content[middle : middle + 16]
   )
   largest.write_bytes(content)
+  with pytest.raises(ValueError, match="latest checkpoint in .* is damaged"):
+    checkpoint.load(tmp_path, "latest")
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
     _, meta = checkpoints.restore({"values": np.zeros(50_000, np.float32)})
-  assert meta["step"] == 1
+    assert meta["step"] == 1
+    # The run can write the damaged step again.
+    checkpoints.save(2, state, {}, {checkpoint.BEST_KEY: 1.0})
+  assert checkpoint.load(tmp_path, "latest")[1]["step"] == 2
+
+
+def test_reader_changes_nothing_in_the_folder(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  partial = tmp_path / "run" / "checkpoints" / "9.orbax-checkpoint-tmp"
+  partial.mkdir()  # as of a run that is writing now
+  infer.load(tmp_path / "run")
+  assert partial.is_dir()
 
 
 def test_metrics_are_rewound_to_the_checkpoint(tmp_path):

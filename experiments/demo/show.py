@@ -43,7 +43,7 @@ def table(evaluation: evaluate.Evaluation) -> str:
       }
       best = max(others, key=ssim.get)
       ratios = " | ".join(
-        f"{value / mse['bicubic']:.3f}" for value in mse.values()
+        f"{report.ratio(value, mse['bicubic']):.3f}" for value in mse.values()
       )
       lines.append(
         f"| {variable['name']} | x{scale:g} "

@@ -1,6 +1,7 @@
 """First light: three decoders at equal time on the demo's data.
 
-    python -m experiments.first_light.run [--seconds=240] [--seeds=2]
+    python -m experiments.first_light.run [--seconds=180] [--seeds=2]
+    python -m experiments.first_light.run --only="plain pointwise head"
     python -m experiments.first_light.run --print
 
 Every model trains for the same wall-clock seconds: the time of a step is
@@ -18,13 +19,16 @@ import jax
 import numpy as np
 
 from configs import hinote
-from hinote_jax import checkpoint, scoring, train, workdir
+from hinote_jax import checkpoint, pipeline, scoring, train, workdir
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 MODELS = {
   "hinote (default)": dict(preset="default"),
+  "default without its operator": dict(
+    level_widths=(), level_blocks=(), level_convs=()
+  ),
   "hinote, preset paper": dict(preset="paper"),
-  "pointwise head alone": dict(preset="pointwise"),
+  "plain pointwise head": dict(preset="pointwise"),
 }
 _PROBE = 40  # steps timed, after as many that warm up
 
@@ -60,7 +64,7 @@ def _train(name: str, seed: int, seconds: float, root: pathlib.Path) -> dict:
   shutil.rmtree(folder, ignore_errors=True)
   summary = train.train(config, folder)
   evaluation = scoring.evaluate_run(
-    config, folder, train.make_pipeline(config, folder)
+    config, folder, pipeline.make(config, folder)
   )
   variables, _ = checkpoint.load_variables(folder)
   return {
@@ -74,13 +78,22 @@ def _train(name: str, seed: int, seconds: float, root: pathlib.Path) -> dict:
   }
 
 
-def run(seconds: float, seeds: int, root: pathlib.Path) -> None:
-  """Trains every model with every seed and writes the results."""
-  results = [
+def run(
+  seconds: float, seeds: int, root: pathlib.Path, only: str | None
+) -> None:
+  """Trains every model with every seed and writes the results.
+
+  With `only`, one model, its results put beside the others that are kept.
+  """
+  wanted = [only] if only else list(MODELS)
+  kept = json.loads(RESULTS.read_text())["results"] if only else []
+  results = [r for r in kept if r["model"] not in wanted]
+  results += [
     _train(name, seed, seconds, root)
     for seed in range(seeds)
-    for name in MODELS
+    for name in wanted
   ]
+  results.sort(key=lambda r: (list(MODELS).index(r["model"]), r["seed"]))
   record = {
     "seconds": seconds,
     "seeds": seeds,
@@ -143,13 +156,14 @@ def _cell(values: list[float]) -> str:
 def main() -> None:
   """Runs the experiment, or prints the table of its committed results."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--seconds", type=float, default=240.0)
+  parser.add_argument("--seconds", type=float, default=180.0)
   parser.add_argument("--seeds", type=int, default=2)
   parser.add_argument("--root", type=pathlib.Path, default="runs/first_light")
+  parser.add_argument("--only", choices=MODELS)
   parser.add_argument("--print", action="store_true", dest="only_print")
   arguments = parser.parse_args()
   if not arguments.only_print:
-    run(arguments.seconds, arguments.seeds, arguments.root)
+    run(arguments.seconds, arguments.seeds, arguments.root, arguments.only)
   print(table(json.loads(RESULTS.read_text())))
 
 

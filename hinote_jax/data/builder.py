@@ -17,6 +17,7 @@ import shutil
 
 import numpy as np
 
+from hinote_jax import files
 from hinote_jax.data import fields, formats
 
 _SPLIT = "series"
@@ -36,14 +37,14 @@ def cached(
       cache folder.
 
   Raises:
-    ValueError: a field has NaN or another shape than the first.
+    ValueError: a field cannot be read, has NaN, or has another shape than the
+      first.
     OSError: the cache cannot be written.
   """
   root = pathlib.Path(cache_dir or default_cache_dir()).expanduser()
   folder = root / f"{source.name}-{source.fingerprint[:16]}"
   if not _is_complete(folder, source):
-    _check_writable(folder)
-    with _locked(folder):
+    with _writing(folder), _locked(folder):
       if not _is_complete(folder, source):
         _write(folder, source)
   return fields.Dataset(
@@ -67,20 +68,24 @@ def default_cache_dir() -> pathlib.Path:
   return pathlib.Path(home).expanduser() / "hinote_jax"
 
 
-def _check_writable(folder) -> None:
+@contextlib.contextmanager
+def _writing(folder):
+  """Says of an error of the system which folder it was that was written."""
   try:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lock").touch()
-  except OSError as error:
+    yield
+  # array_record raises RuntimeError where a disk is full.
+  except (OSError, RuntimeError) as error:
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
     raise OSError(
-      f"cannot write the cache at {folder} ({error.strerror}): set "
-      "HINOTE_JAX_CACHE to a folder that can be written"
+      f"cannot write the cache at {folder} ({reason}): set HINOTE_JAX_CACHE to "
+      "a folder that can be written and has room"
     ) from error
 
 
 @contextlib.contextmanager
 def _locked(folder):
   """Holds a lock that the system lets go of when the process ends."""
+  folder.mkdir(parents=True, exist_ok=True)
   with open(folder / "lock", "w") as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
     yield
@@ -97,37 +102,39 @@ def _is_complete(folder, source) -> bool:
 
 
 def _write(folder, source) -> None:
-  (folder / "meta.json").unlink(missing_ok=True)
-  partial = folder / "values.npy.partial"
+  for leftover in (folder / "meta.json", *folder.glob("*.tmp")):
+    leftover.unlink(missing_ok=True)
+  for leftover in folder.glob("tfds/*/incomplete.*"):
+    shutil.rmtree(leftover)
   records = _records(folder, source)
-  values = np.lib.format.open_memmap(
-    partial,
-    mode="w+",
-    dtype=np.float32,
-    shape=(len(source.times), *source.field_shape),
-  )
-  for i in range(len(records)):
-    values[i] = records[i]["values"]
-  values.flush()
-  os.replace(partial, folder / "values.npy")
+  shape = (len(source.times), *source.field_shape)
   meta = {
     "name": source.name,
     "fingerprint": source.fingerprint,
-    "shape": list(values.shape),
+    "shape": list(shape),
     "axes": ["time", source.y.name, source.x.name, "variable"],
     "variables": [[v.name, v.units, v.long_name] for v in source.variables],
     "times": list(source.times),
     "citation": source.citation,
   }
-  partial = folder / "meta.json.partial"
-  partial.write_text(json.dumps(meta, indent=2) + "\n")
-  os.replace(partial, folder / "meta.json")
+  with files.whole(folder / "values.npy") as partial:
+    _write_values(partial, records, shape)
+  files.write_text(folder / "meta.json", json.dumps(meta, indent=2) + "\n")
+
+
+def _write_values(path, records, shape) -> None:
+  # Not through a memory map: a full disk would kill the process.
+  with open(path, "wb") as file:
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for i in range(len(records)):
+      file.write(np.ascontiguousarray(records[i]["values"], "<f4"))
+    file.flush()
+    os.fsync(file.fileno())  # some file systems notice only now
 
 
 def _records(folder, source):
   """Returns the series of a source as a random-access tfds data source."""
-  for leftover in folder.glob("tfds/*/incomplete.*"):
-    shutil.rmtree(leftover)
   tfds = formats.require("tensorflow_datasets", "data")
   formats.require("array_record", "data")
   bars = tfds.core.utils.tqdm_utils

@@ -30,17 +30,40 @@ class Coordinate:
   def __len__(self) -> int:
     return len(self.values)
 
+  def differs_at(self, other: "Coordinate") -> int | None:
+    """Returns the first index of axes as long where they differ, or None.
 
-_LONGITUDE_NAMES = ("longitude", "lon", "long", "nav_lon")
-_LONGITUDE_UNITS = ("degrees_east", "degree_east", "degrees_e", "degree_e")
+    Numbers may differ by 1 % of a step, which float32 in one file does.
+    """
+    here, there = self.values, other.values
+    if here.dtype.kind in "iuf" and there.dtype.kind in "iuf":
+      here, there = here.astype(np.float64), there.astype(np.float64)
+      step = np.abs(np.diff(here)).min(initial=np.inf)
+      tolerance = 0.01 * step if np.isfinite(step) else 1e-6 * np.abs(here)
+      is_same = np.abs(here - there) <= tolerance
+    else:
+      is_same = here == there
+    return None if np.all(is_same) else int(np.argmin(is_same))
+
+
+_LATITUDES = {"latitude", "lat", "nav_lat"}
+_LATITUDES |= {"degrees_north", "degree_north", "degrees_n", "degree_n"}
+_LONGITUDES = {"longitude", "lon", "long", "nav_lon"}
+_LONGITUDES |= {"degrees_east", "degree_east", "degrees_e", "degree_e"}
+
+
+def is_latitude(coordinate: Coordinate) -> bool:
+  """Says whether an axis is latitude by its units or its name."""
+  return not _LATITUDES.isdisjoint(_words(coordinate))
 
 
 def is_longitude(coordinate: Coordinate) -> bool:
   """Says whether an axis is longitude by its units or its name."""
-  return (
-    coordinate.units.lower() in _LONGITUDE_UNITS
-    or coordinate.name.lower() in _LONGITUDE_NAMES
-  )
+  return not _LONGITUDES.isdisjoint(_words(coordinate))
+
+
+def _words(coordinate: Coordinate) -> tuple[str, str]:
+  return coordinate.units.lower(), coordinate.name.lower()
 
 
 def is_cyclic(coordinate: Coordinate) -> bool:
@@ -94,9 +117,16 @@ class Source:
     """Returns field i, [H W c] float32.
 
     Raises:
-      ValueError: the field has another shape, or values that are not finite.
+      ValueError: the field cannot be read, has another shape, or has values
+        that are not finite.
     """
-    values = np.asarray(self.reader(i), np.float32)
+    try:
+      values = np.asarray(self.reader(i), np.float32)
+    except (OSError, RuntimeError) as error:
+      raise ValueError(
+        f"{self.name}: the field at time index {i} ({self.times[i]}) cannot be "
+        f"read ({error})"
+      ) from error
     if values.shape != self.field_shape:
       raise ValueError(
         f"{self.name}: the field at time index {i} has shape {values.shape} "

@@ -11,15 +11,21 @@ import zipfile
 import numpy as np
 
 from hinote_jax import naming
-from hinote_jax.data import fields
+from hinote_jax.data import axes, fields
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Series:
-  """The fields of one file; attributes as in `fields.Source`."""
+  """The fields of one file; attributes as in `fields.Source`.
+
+  Attributes:
+    count: number of fields.
+    times: [t] dates or other values to sort by; None where the file has none.
+  """
 
   variables: tuple[fields.Variable, ...]
-  times: tuple[str, ...]
+  count: int
+  times: np.ndarray | None
   y: fields.Coordinate
   x: fields.Coordinate
   read: Callable[[int], np.ndarray]
@@ -131,11 +137,12 @@ def _open_xarray(path, variables):
       require("netCDF4", "io")
     raise ValueError(f"cannot read {path} ({_line(error)})") from error
   names = choose(variables, map(str, dataset.data_vars), path)
-  arrays = {name: _as_series(path, dataset[name]) for name in names}
+  arrays = {name: axes.ordered(path, dataset[name]) for name in names}
+  for name, array in arrays.items():
+    _check_array(path, repr(name), array, ndim=3)
   _common_shape(path, arrays)
   first = arrays[names[0]]
   time, y, x = first.dims
-  times = first[time].values if time in first.coords else range(first.shape[0])
   return Series(
     variables=tuple(
       fields.Variable(
@@ -145,9 +152,10 @@ def _open_xarray(path, variables):
       )
       for name, a in arrays.items()
     ),
-    times=tuple(_time_label(t) for t in times),
-    y=_coordinate(first, y),
-    x=_coordinate(first, x),
+    count=first.shape[0],
+    times=axes.times(path, first, time),
+    y=axes.coordinate(first, y),
+    x=axes.coordinate(first, x),
     read=lambda i: np.stack([a[i].values for a in arrays.values()], axis=-1),
   )
 
@@ -201,42 +209,12 @@ def _plain_series(names, shape, read):
   t, height, width = shape
   return Series(
     variables=tuple(fields.Variable(name) for name in names),
-    times=tuple(str(i) for i in range(t)),
+    count=t,
+    times=None,
     y=fields.Coordinate("y", "cell", np.arange(height)),
     x=fields.Coordinate("x", "cell", np.arange(width)),
     read=read,
   )
-
-
-def _as_series(path, array):
-  """Brings an xarray variable to (time, y, x); drops other axes of length 1."""
-  extra = [d for d in array.dims[:-2] if array.sizes[d] == 1]
-  array = array.squeeze(extra[1:] if array.ndim - len(extra) < 3 else extra)
-  if array.ndim == 2:
-    array = array.expand_dims("time")
-  if array.ndim != 3:
-    raise ValueError(
-      f"{path}: {array.name!r} has axes {dict(array.sizes)} and time, y, x "
-      "are needed: select one level first"
-    )
-  _check_array(path, repr(array.name), array, ndim=3)
-  time, y, x = array.dims
-  if fields.is_longitude(_coordinate(array, y)):
-    array = array.transpose(time, x, y)
-  return array
-
-
-def _coordinate(array, dim):
-  if dim not in array.coords:
-    return fields.Coordinate(str(dim), "cell", np.arange(array.sizes[dim]))
-  units = str(array[dim].attrs.get("units", ""))
-  return fields.Coordinate(str(dim), units, np.asarray(array[dim].values))
-
-
-def _time_label(time) -> str:
-  if isinstance(time, np.datetime64):
-    return str(np.datetime_as_string(time, unit="s"))
-  return str(time)
 
 
 def _line(error: Exception) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 import dataclasses
 
-import jax
 import numpy as np
 
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 
 @dataclasses.dataclass(frozen=True)

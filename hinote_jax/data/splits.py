@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 
+from hinote_jax import files
 from hinote_jax.data import fields
 
 Size = int | float
@@ -43,9 +44,7 @@ class Split:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Several processes may write the same split at once.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    partial.write_text(json.dumps(_record(self, dataset), indent=2) + "\n")
-    os.replace(partial, path)
+    files.write_text(path, json.dumps(_record(self, dataset), indent=2) + "\n")
 
   @classmethod
   def load(cls, path: str | os.PathLike, dataset: fields.Dataset) -> "Split":
@@ -84,29 +83,30 @@ def by_time(count: int, *, validation: Size, test: Size, gap: int = 1) -> Split:
     gap: times dropped between one block and the next.
 
   Raises:
-    ValueError: nothing remains for training, or a size makes no sense.
+    ValueError: a part is empty, or a size makes no sense.
   """
   sizes = {
     name: _size(name, size, count)
     for name, size in (("validation", validation), ("test", test))
   }
   if gap < 0:
-    raise ValueError(f"gap must not be negative, got {gap}")
+    raise ValueError(f"split.gap must not be negative, got {gap}")
   end, blocks = count, {}
   for name in ("test", "validation"):
     begin = end - sizes[name]
     blocks[name] = tuple(range(max(begin, 0), end))
-    end = begin - gap if sizes[name] else end
+    end = begin - gap
   if end < 1:
     raise ValueError(
       f"{count} times leave nothing for training after "
       f"{sizes['validation']} for validation, {sizes['test']} for test and "
-      f"gaps of {gap}: lower these or give more times"
+      f"gaps of {gap}: lower split.validation, split.test or split.gap, or "
+      "give more times"
     )
   return Split(train=tuple(range(end)), **blocks)
 
 
-def load_or_make(
+def stored_or_new(
   path: str | os.PathLike,
   dataset: fields.Dataset,
   *,
@@ -114,14 +114,22 @@ def load_or_make(
   test: Size,
   gap: int = 1,
 ) -> Split:
-  """Returns the split stored at `path`, or makes and stores it.
+  """Returns the split stored at `path`, or where there is none a new one.
+
+  Writes nothing; `Split.save` does.
+
+  Args:
+    path: where a run keeps its split.
+    dataset: what is split.
+    validation: see `by_time`.
+    test: see `by_time`.
+    gap: see `by_time`.
 
   Raises:
     ValueError: the stored split belongs to other data or another request.
   """
   wanted = by_time(len(dataset), validation=validation, test=test, gap=gap)
   if not pathlib.Path(path).exists():
-    wanted.save(path, dataset)
     return wanted
   stored = Split.load(path, dataset)
   for part, indices in dataclasses.asdict(wanted).items():
@@ -148,11 +156,12 @@ def _record(split: Split | None, dataset: fields.Dataset) -> dict:
 
 
 def _size(name: str, size: Size, count: int) -> int:
-  if size < 0 or (size >= 1 and size != int(size)):
+  if size <= 0 or (size >= 1 and size != int(size)):
     raise ValueError(
-      f"{name} must be a number of times or a fraction below 1, got {size}"
+      f"split.{name} must be a number of times, at least 1, or a fraction "
+      f"above 0 and below 1, got {size}"
     )
-  if 0 < size < 1:
+  if size < 1:
     return max(1, round(size * count))
   return int(size)
 

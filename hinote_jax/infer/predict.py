@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax import grids, models
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array, Periodic
 
 
 class Predictor:
@@ -28,7 +27,7 @@ class Predictor:
     variables: Mapping[str, Any],
     *,
     normaliser: Any = None,
-    periodic: tuple[bool, bool] = (False, False),
+    periodic: Periodic = (False, False),
     names: Sequence[str] = (),
   ):
     """Puts a predictor together from its parts.
@@ -122,7 +121,8 @@ def load(workdir: str | pathlib.Path, which: str = "best") -> Predictor:
     which: the checkpoint, "best" on validation or "latest".
 
   Raises:
-    FileNotFoundError: `workdir` is neither.
+    FileNotFoundError: `workdir` is neither, or has no checkpoint yet.
+    ValueError: its checkpoint is damaged.
   """
   if str(workdir) in models.INTERPOLATIONS:
     return Predictor(models.build(str(workdir)), {})

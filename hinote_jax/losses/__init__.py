@@ -22,6 +22,9 @@ def build(name: str, **kwargs) -> nn.Module:
   """Returns the loss called `name`, made from keyword arguments.
 
   Raises:
-    ValueError: the name is unknown; the message says which is nearest.
+    ValueError: the name, or an argument, is unknown; says which is nearest.
   """
-  return naming.look_up("loss", name, _LOSSES)(**kwargs)
+  loss = naming.look_up("loss", name, _LOSSES)
+  for argument in kwargs:
+    naming.look_up(f"argument of {name}", argument, loss.__dataclass_fields__)
+  return loss(**kwargs)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from hinote_jax import grids, resize, spectral
+from hinote_jax import grids, naming, resize, spectral
 from hinote_jax.losses import pixel
 from hinote_jax.typing import Array
 
@@ -65,8 +65,7 @@ class FrequencyPrior(nn.Module):
   periodic: tuple[bool, bool] = (False, False)
 
   def setup(self):
-    if self.resize not in RESIZES:
-      raise ValueError(f"unknown resize {self.resize!r}; known: {RESIZES}")
+    naming.look_up("resize", self.resize, dict.fromkeys(RESIZES))
     if self.learned:
       self.log_values = {
         name: self.param(f"log_{name}", _log_initial, (), INITIAL[name])

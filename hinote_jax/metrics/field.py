@@ -1,10 +1,9 @@
 """Errors of a field relative to its own size, and its mean error."""
 
 import chex
-import jax
 import numpy as np
 
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 
 def pair(pred: Array, target: Array) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,9 @@
 """Pointwise errors and structural similarity, one per image and channel."""
 
-import jax
 import numpy as np
 
 from hinote_jax.metrics import field
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 _WINDOW, _SIGMA = 11, 1.5
 _K1, _K2 = 0.01, 0.03

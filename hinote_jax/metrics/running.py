@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hinote_jax.metrics import field, image, spectra
+from hinote_jax.typing import Periodic
 
 METRICS = {
   "mse": "mean squared error, unit squared, mean over times",
@@ -31,7 +32,7 @@ def score(
   target: np.ndarray,
   *,
   data_range: np.ndarray,
-  periodic: tuple[bool, bool],
+  periodic: Periodic,
 ) -> Scores:
   """Returns what `reduce` needs to know of one field.
 

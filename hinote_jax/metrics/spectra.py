@@ -5,12 +5,10 @@ grid, 0.5 / s that of an input s times coarser, 1 / wavenumber a wavelength in
 cells.
 """
 
-import jax
 import numpy as np
 
 from hinote_jax.metrics import field as fields
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array, Periodic
 
 NYQUIST = 0.5
 # Of the target's variance. Ring powers below it are float32 rounding noise.
@@ -18,7 +16,7 @@ _FLOOR = 1e-12
 
 
 def radial_spectrum(
-  field: Array, *, periodic: tuple[bool, bool]
+  field: Array, *, periodic: Periodic
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns how much variance a field has at every radial wavenumber.
 
@@ -63,7 +61,7 @@ def radial_spectrum(
 
 
 def spectrum_error(
-  pred: Array, target: Array, *, periodic: tuple[bool, bool]
+  pred: Array, target: Array, *, periodic: Periodic
 ) -> np.ndarray:
   """Returns the log spectral distance of two fields in dB, [b c].
 
@@ -79,7 +77,7 @@ def spectrum_error(
 
 
 def parting_wavenumber(
-  pred: Array, target: Array, *, periodic: tuple[bool, bool]
+  pred: Array, target: Array, *, periodic: Periodic
 ) -> np.ndarray:
   """Returns where a prediction parts from the target, cycles per cell, [b c].
 

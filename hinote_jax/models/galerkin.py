@@ -21,7 +21,13 @@ def context(
 ) -> Float[Array, "b g d d"]:
   """Returns c = k^T v / n per head, summed in float32."""
   return (
-    jnp.einsum("bngd,bnge->bgde", k, v, preferred_element_type=jnp.float32)
+    jnp.einsum(
+      "bngd,bnge->bgde",
+      k,
+      v,
+      precision="highest",
+      preferred_element_type=jnp.float32,
+    )
     / k.shape[1]
   )
 

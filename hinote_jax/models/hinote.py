@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax import grids, resize, spectral
+from hinote_jax import grids, naming, resize, spectral
 from hinote_jax.models import blocks, galerkin, hierarchy, samplers, upsampling
 from hinote_jax.typing import Array, Periodic
 
@@ -162,10 +162,15 @@ class Hinote(nn.Module):
       )
     if self.upsample not in (1, 2, 4):
       raise ValueError(f"upsample must be 1, 2 or 4, got {self.upsample}")
-    if self.domain not in DOMAINS:
-      raise ValueError(f"unknown domain {self.domain!r}; known: {DOMAINS}")
+    naming.look_up("domain", self.domain, dict.fromkeys(DOMAINS))
     if self.domain == "queries" and not self.level_widths:
       raise ValueError("domain 'queries' needs at least one level")
+    top = self.level_widths[0] if self.level_widths else self.width
+    if self.domain == "grid" and top != self.width:
+      raise ValueError(
+        f"level_widths begin with {top} and the encoder's width is "
+        f"{self.width}: with domain 'grid' they must be equal"
+      )
 
   @nn.compact
   def __call__(
@@ -255,15 +260,15 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
   Args:
     size: "S", "B" or "L".
     preset: "default"; "paper", the hierarchy and attention on the query grid;
-      "pointwise", no hierarchy and no attention.
+      "pointwise", the plain pointwise head: no hierarchy, no attention, and
+      a trunk that sees the field alone.
     **kwargs: attributes of `Hinote`.
 
   Raises:
     ValueError: unknown size or preset.
   """
-  if size not in SIZES:
-    raise ValueError(f"unknown size {size!r}; known: {', '.join(SIZES)}")
-  width = kwargs.get("width", SIZES[size]["width"])
+  sizes = naming.look_up("size", size, SIZES)
+  width = kwargs.get("width", sizes["width"])
   presets = {
     "default": dict(
       level_widths=(width, 2 * width, 2 * width),
@@ -279,11 +284,12 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
       level_convs=(0, 0, 0),
       sees_scale=False,
     ),
-    "pointwise": {},
+    "pointwise": dict(sees_scale=False, sees_detail=False),
   }
-  if preset not in presets:
-    raise ValueError(f"unknown preset {preset!r}; known: {', '.join(presets)}")
-  arguments = {**SIZES[size], **presets[preset], **kwargs}
+  chosen = naming.look_up("preset", preset, presets)
+  arguments = {**sizes, **chosen, **kwargs}
+  for name in arguments:
+    naming.look_up("attribute of hinote", name, Hinote.__dataclass_fields__)
   return Hinote(
     **{k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
   )

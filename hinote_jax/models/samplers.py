@@ -6,6 +6,7 @@ of the query's cell (paper, section 3.4; LIIF's local ensemble). Summed, the
 four are bilinear interpolation; kept apart, a decoder can do better.
 """
 
+import functools
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -158,9 +159,10 @@ class SampledDense(nn.Module):
       (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
       for s, n in ((y, h), (x, w))
     )
-    rows = jnp.einsum("bHph,bhwpqd->bHwqd", along_y, projected)
-    sampled = jnp.einsum("bWqw,bHwqd->bHWd", along_x, rows)
-    from_y = jnp.einsum("bHp,pqd->bHd", y.offset, on_offset[:, :, 0])
-    from_x = jnp.einsum("bWq,pqd->bWd", x.offset, on_offset[:, :, 1])
+    exact = functools.partial(jnp.einsum, precision="highest")
+    rows = exact("bHph,bhwpqd->bHwqd", along_y, projected)
+    sampled = exact("bWqw,bHwqd->bHWd", along_x, rows)
+    from_y = exact("bHp,pqd->bHd", y.offset, on_offset[:, :, 0])
+    from_x = exact("bWq,pqd->bWd", x.offset, on_offset[:, :, 1])
     place = (from_y + on_cell[:, None])[:, :, None] + from_x[:, None]
     return sampled + place.astype(self.dtype)

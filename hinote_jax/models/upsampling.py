@@ -28,7 +28,8 @@ class FourierDoubling(nn.Module):
     real = self.param("real", _near_identity, (c, self.features))
     imag = self.param("imag", blocks.small_init, (c, self.features))
     spectrum = spectral.forward(x, periodic=self.periodic)
-    spectrum = spectrum @ jax.lax.complex(real, imag)
+    mixing = jax.lax.complex(real, imag)
+    spectrum = jnp.matmul(spectrum, mixing, precision="highest")
     return spectral.inverse(
       spectrum, (h, w), (2 * h, 2 * w), periodic=self.periodic
     )

@@ -8,26 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
+from hinote_jax import checkpoint
 from hinote_jax.plots import style
 
 Records = Sequence[Mapping[str, Any]]
 
 
-def curves(
-  records: Records,
-  *,
-  metric: str = "validation/mse",
-  references: Mapping[str, float] | None = None,
-  title: str = "",
-) -> Figure:
+def curves(records: Records, *, title: str = "") -> Figure:
   """Draws the training loss and the validation error against the step.
+
+  The error is what checkpoints are chosen on, a fraction of bicubic's; the star
+  marks the chosen one.
 
   Args:
     records: the lines of metrics.jsonl; each has "step" and any of "loss",
-      "learning_rate" and `metric`. A step may come in several lines.
-    metric: the validation error; keys that extend it ("validation/mse/x4") are
-      drawn too.
-    references: name -> a constant error drawn as a line, say bicubic's.
+      "learning_rate" and `checkpoint.BEST_KEY`. A step may come in several
+      lines.
     title: of the figure.
 
   Raises:
@@ -36,17 +32,17 @@ def curves(
   steps, loss = series(records, "loss")
   if not steps.size:
     raise ValueError(f"none of {len(records)} records has a loss")
-  keys = sorted({k for r in records for k in r if k.startswith(metric)})
+  validated, error = series(records, checkpoint.BEST_KEY)
+  count = 2 if validated.size else 1
   with style.context():
-    figure = style.figure(12.0 if keys else 6.4, 4.3)
-    row = figure.subplots(1, 2 if keys else 1, squeeze=False)[0]
+    figure = style.figure(6.0 * count + 0.4, 4.3)
+    row = figure.subplots(1, count, squeeze=False)[0]
     _loss(row[0], steps, loss)
     _learning_rate(row[0], *series(records, "learning_rate"))
-    if keys:
-      _validation(row[1], records, keys, metric, references or {})
+    if validated.size:
+      _validation(row[1], validated, error)
     for axes in row:
       axes.set_xlabel("step")
-      _plain_logarithm(axes)
       axes.set_xlim(0, max(steps.max(), 1))
       axes.grid(True, which="major")
       axes.spines[["top", "right"]].set_visible(False)
@@ -76,7 +72,7 @@ def smooth(values: np.ndarray) -> np.ndarray:
 
 
 def _loss(axes: Axes, steps: np.ndarray, loss: np.ndarray) -> None:
-  axes.set_yscale("log")
+  _plain_logarithm(axes)
   axes.plot(steps, loss, color="#b6c6d8", linewidth=0.9, label="each record")
   axes.plot(
     steps, smooth(loss), color="#1d5fa8", linewidth=2.0, label="running mean"
@@ -106,36 +102,43 @@ def _learning_rate(axes: Axes, steps: np.ndarray, rate: np.ndarray) -> None:
   axes.patch.set_visible(False)
 
 
-def _validation(axes, records, keys, metric, references) -> None:
-  axes.set_yscale("log")
-  names = [key.removeprefix(metric).strip("/") or "model" for key in keys]
-  palette = style.colors(names + list(references))
-  for key, name in zip(keys, names, strict=True):
-    steps, values = series(records, key)
-    best = int(np.argmin(values))
-    look = {"color": palette[name], "clip_on": False, "zorder": 4}
-    axes.plot(steps, values, "o-", markersize=3.5, label=name, **look)
-    axes.plot(steps[best], values[best], "*", markersize=15, **look)
-    axes.annotate(
-      f"best {values[best]:.3g}",
-      (steps[best], values[best]),
-      (0, -20),
-      textcoords="offset points",
-      ha="right" if best >= 0.8 * (len(values) - 1) else "center",
-      fontsize=9.5,
-      color=palette[name],
-    )
-  for name, value in references.items():
-    color = palette[name]
-    axes.axhline(value, color=color, linestyle=(0, (5, 3)), label=name)
+def _validation(axes: Axes, steps: np.ndarray, error: np.ndarray) -> None:
+  """Draws the error beside bicubic's, which is 1; a star marks the lowest."""
+  palette = style.colors(["model", "bicubic"])
+  axes.axhline(
+    1.0, color=palette["bicubic"], linestyle=(0, (5, 3)), label="bicubic"
+  )
+  axes.annotate(
+    "bicubic",
+    (1.0, 1.0),
+    (-3, 4),
+    xycoords=("axes fraction", "data"),
+    textcoords="offset points",
+    ha="right",
+    fontsize=9.5,
+    color=palette["bicubic"],
+  )
+  best = int(np.argmin(error))
+  look = {"color": palette["model"], "clip_on": False, "zorder": 4}
+  axes.plot(steps, error, "o-", markersize=3.5, label="model", **look)
+  axes.plot(steps[best], error[best], "*", markersize=15, **look)
+  axes.annotate(
+    f"best {error[best]:.3f}",
+    (steps[best], error[best]),
+    (0, -20),
+    textcoords="offset points",
+    ha="right" if best >= 0.8 * (len(error) - 1) else "center",
+    fontsize=9.5,
+    color=palette["model"],
+  )
   axes.margins(y=0.15)
-  axes.set_title("error on held-out fields")
-  axes.set_ylabel(metric.replace("/", " "))
-  axes.legend(loc="upper right")
+  axes.set_title("error on validation windows, as a fraction of bicubic's")
+  axes.set_ylabel("MSE / bicubic's, mean over variables")
 
 
 def _plain_logarithm(axes: Axes) -> None:
-  """Labels a logarithmic axis with plain numbers, within a decade too."""
+  """Makes y logarithmic, with plain numbers, within a decade too."""
+  axes.set_yscale("log")
   locator = ticker.LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0))
   axes.yaxis.set_major_locator(locator)
   axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))

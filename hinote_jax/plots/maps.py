@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
@@ -11,8 +10,7 @@ from matplotlib.patches import Rectangle
 import numpy as np
 
 from hinote_jax.plots import style
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 
 class Frame(NamedTuple):
@@ -44,10 +42,14 @@ def frame(
 ) -> Frame:
   """Returns the frame of an H x W field from its cell-centre coordinates.
 
-  Without coordinates cells are counted, the first row on top.
+  Without coordinates cells are counted, the first row on top. Longitudes may
+  jump by 360 degrees from one column to the next.
   """
   height, width = shape
-  left, right = (0.0, float(width)) if x is None else _edges(x, width)
+  left, right = 0.0, float(width)
+  if x is not None:
+    x = np.unwrap(x, period=360.0) if is_geographic else x
+    left, right = _edges(x, width)
   if y is None:
     return Frame((left, right, float(height), 0.0), "upper", False)
   first, last = _edges(y, height)

@@ -1,12 +1,10 @@
 """Input, interpolation, model and truth side by side, and their errors."""
 
-import jax
 from matplotlib.figure import Figure
 import numpy as np
 
 from hinote_jax.plots import maps, style
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 
 def panels(
@@ -52,29 +50,19 @@ def panels(
       f"fields of shape {baseline.shape}, {model.shape} and {shape}"
     )
   lowres, highres = np.asarray(lowres), np.asarray(highres)
-  baseline, model = np.asarray(baseline), np.asarray(model)
+  rebuilt = dict(zip(names, map(np.asarray, (baseline, model)), strict=True))
+  errors = {n: np.asarray(f, np.float64) - highres for n, f in rebuilt.items()}
+  first = f"input, {lowres.shape[0]} × {lowres.shape[1]}"
+  last = f"truth, {shape[0]} × {shape[1]}"
+  fields = {first: lowres, **rebuilt, last: highres}
   where = maps.frame(shape, y, x, is_geographic=is_geographic)
-  errors = {
-    name: np.asarray(field, np.float64) - highres
-    for name, field in zip(names, (baseline, model), strict=True)
-  }
   edges = maps.box(where, shape, zoom or maps.worst_window(errors[names[0]]))
-  fields = {
-    f"input, {lowres.shape[0]} × {lowres.shape[1]}": lowres,
-    names[0]: baseline,
-    names[1]: model,
-    f"truth, {shape[0]} × {shape[1]}": highres,
-  }
   with style.context():
     width, height = maps.panel_size(where.aspect)
     figure = style.figure(4 * width + 1.3, 3 * height + 1.4)
     grid = figure.subplots(3, 4)
-    unit = style.unit_label(units).strip(" []")
     _draw_fields(grid[:2], fields, where, edges, units)
-    for row in grid[:2]:
-      maps.colorbar(row, unit or "value")
     _draw_errors(grid[2], errors, where, edges, units)
-    maps.colorbar(grid[2], "error" + style.unit_label(units))
     if title:
       figure.suptitle(title, x=0.008, ha="left", fontweight="bold")
   return figure
@@ -96,6 +84,8 @@ def _draw_fields(grid, fields: dict, where, edges, units: str) -> None:
     maps.zoom(axes, edges)
   for axes in grid[:, 1:].ravel():
     axes.tick_params(labelleft=False)
+  for row in grid:
+    maps.colorbar(row, style.unit_label(units).strip(" []") or "value")
 
 
 def _draw_errors(row, errors: dict, where, edges, units: str) -> None:
@@ -113,3 +103,4 @@ def _draw_errors(row, errors: dict, where, edges, units: str) -> None:
     maps.zoom(window, edges)
   for axes in row[1:]:
     axes.tick_params(labelleft=False)
+  maps.colorbar(row, "error" + style.unit_label(units))

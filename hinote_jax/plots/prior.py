@@ -1,12 +1,10 @@
 """Where the frequency-aware loss looks."""
 
-import jax
 from matplotlib.figure import Figure
 import numpy as np
 
 from hinote_jax.plots import maps, style
-
-Array = jax.Array | np.ndarray
+from hinote_jax.typing import Array
 
 # Smaller fields are seen well enough without a window of them.
 _WINDOWED = 64
@@ -46,38 +44,46 @@ def prior(
   structure = np.abs(np.asarray(highres, np.float64) - resized)
   where = maps.frame(highres.shape, y, x, is_geographic=is_geographic)
   edges = maps.box(where, highres.shape, maps.worst_window(structure))
-  field = style.look_of_values(highres, units)
-  unit = style.unit_label(units)
-  drawn = (
-    (f"input a, {lowres.shape[0]} × {lowres.shape[1]}", lowres, field),
-    ("target b", highres, field),
-    ("what R(a) cannot hold", structure, _positive(structure, "cividis")),
-    ("weight of the loss", weight, _positive(weight, "magma")),
+  look = style.look_of_values(highres, units)
+  value, missed = _label(name, units), _label("|b − R(a)|", units)
+  dark, warm = _positive(structure, "cividis"), _positive(weight, "magma")
+  columns = (
+    (f"input a, {lowres.shape[0]} × {lowres.shape[1]}", lowres, look, value),
+    ("target b", highres, look, value),
+    ("what R(a) cannot hold", structure, dark, missed),
+    ("weight of the loss", weight, warm, "w"),
   )
-  texts = (name + unit, name + unit, f"|b − R(a)|{unit}", "w")
   with style.context():
     width, height = maps.panel_size(where.aspect)
     rows = 2 if min(highres.shape) >= _WINDOWED else 1
-    figure = style.figure(4 * width + 0.6, rows * height + 1.55)
+    # High enough that widths decide: else the layout may cut the titles off.
+    around = 1.65 if title else 1.3
+    figure = style.figure(4 * width + 0.6, rows * (height + 0.3) + around)
     grid = figure.subplots(rows, 4, squeeze=False)
-    for column, (text, values, look) in enumerate(drawn):
-      for axes in grid[:, column]:
-        maps.show(axes, values, where, **look)
-        axes.tick_params(labelleft=column == 0)
-      grid[0, column].set_title(text)
-      if rows > 1:
-        maps.outline(grid[0, column], edges)
-        maps.zoom(grid[1, column], edges)
-      maps.colorbar(
-        grid[-1:, column],
-        texts[column],
-        location="bottom",
-        pad=0.03,
-        aspect=28,
-      )
+    for axes, column in zip(grid.T, columns, strict=True):
+      _draw(axes, *column, where, edges)
+    for axes in grid[:, 1:].ravel():
+      axes.tick_params(labelleft=False)
     if title:
       figure.suptitle(title, x=0.008, ha="left", fontweight="bold")
   return figure
+
+
+def _draw(column, title: str, values, look: dict, label: str, where, edges):
+  """Draws a field, below it its window if there is room, and the bar."""
+  for axes in column:
+    maps.show(axes, values, where, **look)
+  column[0].set_title(title)
+  for axes in column[1:]:
+    maps.outline(column[0], edges)
+    maps.zoom(axes, edges)
+  bottom = {"location": "bottom", "pad": 0.03, "aspect": 28}
+  maps.colorbar(column[-1:], label, **bottom)
+
+
+def _label(name: str, units: str) -> str:
+  """Returns the name, and its unit below: bars side by side have no room."""
+  return "\n".join(filter(None, (name, style.unit_label(units).strip())))
 
 
 def _positive(values: np.ndarray, cmap: str) -> dict:

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
+from hinote_jax.metrics import spectra as radial
 from hinote_jax.plots import style
 
-NYQUIST = 0.5
 _WAVELENGTHS = (512, 256, 128, 64, 32, 16, 8, 4, 2)
 
 
@@ -40,8 +40,9 @@ def spectra(
   """
   if "truth" not in power:
     raise ValueError(f"no spectrum is called 'truth': {', '.join(power)}")
-  inside = np.asarray(wavenumber) <= NYQUIST * (1.0 + 1e-9)
-  waves = np.asarray(wavenumber)[inside]
+  wavenumber = np.asarray(wavenumber)
+  inside = radial.resolved(wavenumber)
+  waves = wavenumber[inside]
   curves = {name: np.asarray(p)[:, inside] for name, p in power.items()}
   count = len(labels)
   with style.context():
@@ -104,7 +105,7 @@ def _ratios(axes: Axes, waves: np.ndarray, curves: dict) -> None:
 
 def _abscissa(axes: Axes, waves: np.ndarray) -> None:
   axes.set_xscale("log")
-  axes.set_xlim(waves[0], NYQUIST)
+  axes.set_xlim(waves[0], radial.NYQUIST)
   axes.grid(True, which="major")
   axes.spines[["right"]].set_visible(False)
   axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
@@ -129,7 +130,7 @@ def _inverse(value):
 
 def _mark(axes: Axes, scale: float | int, *, is_labelled: bool) -> None:
   """Marks the largest wavenumber that the input can hold."""
-  limit = NYQUIST / scale
+  limit = radial.NYQUIST / scale
   line = axes.axvline(
     limit, color=style.MUTED, linewidth=1.2, linestyle=(0, (5, 3))
   )

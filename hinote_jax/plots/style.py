@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 import numpy as np
 
+from hinote_jax import files
+
 DPI = 130
 INK, MUTED, FAINT = "#1b1f24", "#6b7280", "#d8dce2"
 ACCENT = "#c2410c"
@@ -134,7 +136,6 @@ def save(drawn: Figure, path: str | os.PathLike) -> pathlib.Path:
   """Writes a figure as PNG, whole or not at all; makes the folder."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(path.name + ".tmp")
-  drawn.savefig(temporary, format="png", dpi=DPI, facecolor="white")
-  os.replace(temporary, path)
+  with files.whole(path) as partial:
+    drawn.savefig(partial, format="png", dpi=DPI, facecolor="white")
   return path

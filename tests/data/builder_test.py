@@ -112,7 +112,7 @@ def test_killed_build_is_repaired(source, tmp_path, stage):
   assert not list((tmp_path / "cache").rglob("meta.json"))
   assert _is_source(builder.cached(source, tmp_path / "cache"), source)
   left = [p.name for p in (tmp_path / "cache").rglob("*")]
-  assert not [n for n in left if "incomplete" in n or "partial" in n]
+  assert not [n for n in left if "incomplete" in n or n.endswith(".tmp")]
 
 
 def test_nothing_is_kept_of_bad_fields(tmp_path):
@@ -131,6 +131,45 @@ def test_cache_that_cannot_be_written_says_so(source, tmp_path):
     OSError, match="cannot write the cache .* HINOTE_JAX_CACHE"
   ):
     builder.cached(source, tmp_path / "file" / "cache")
+
+
+@pytest.mark.parametrize("stage", ["records", "values"])
+def test_full_disk_is_an_error_that_a_later_run_mends(tmp_path, stage):
+  values = np.random.default_rng(0).normal(size=(4, 64, 64, 2))
+  np.save(tmp_path / "made.npy", values.astype(np.float32))
+  source = sources.files(tmp_path / "made.npy")
+  if stage == "values":
+    builder.cached(source, tmp_path / "cache")
+    next((tmp_path / "cache").glob("*/values.npy")).unlink()
+  # A limit on the size of a file stands for the end of the disk.
+  code = f"""
+    import resource, signal
+    from hinote_jax.data import builder, sources
+    source = sources.files({str(tmp_path / "made.npy")!r})
+    builder.formats.require("tensorflow_datasets", "data")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+    try:
+      builder.cached(source, {str(tmp_path / "cache")!r})
+    except OSError as error:
+      print(error)
+  """
+  run = subprocess.run(
+    [sys.executable, "-c", textwrap.dedent(code)],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  folder = f"{tmp_path}/cache/made-{source.fingerprint[:16]}"
+  (message,) = run.stdout.splitlines()
+  assert message.startswith(f"cannot write the cache at {folder} (")
+  assert "set HINOTE_JAX_CACHE to a folder" in message
+  assert not list((tmp_path / "cache").rglob("*.tmp"))
+  if stage == "values":
+    source = _broken(source)
+  assert np.array_equal(
+    builder.cached(source, tmp_path / "cache").values, values.astype("f4")
+  )
 
 
 def test_default_cache_follows_the_environment(monkeypatch, tmp_path):
@@ -162,5 +201,30 @@ def test_load_by_name_never_imports_a_framework(source, tmp_path):
 def test_load_refuses_unknown_names():
   with pytest.raises(ValueError, match="'era5'; did you mean 'era5_sample'"):
     data.load("era5")
-  with pytest.raises(ValueError, match="needs a path"):
-    data.load("files")
+
+
+@pytest.mark.parametrize("path", [None, "", ()])
+def test_load_of_files_says_how_to_give_them(path):
+  with pytest.raises(ValueError, match=r"needs a path .*--config.data.path="):
+    data.load("files", variables=(), path=path)
+
+
+@pytest.mark.parametrize(
+  "variables, expected",
+  [
+    ((), ("channel0", "channel1")),
+    (("",), ("channel0", "channel1")),
+    (("u", "v"), ("u", "v")),
+    (("u, v",), ("u", "v")),
+    ("u,v", ("u", "v")),
+  ],
+)
+def test_load_takes_variables_as_flags_give_them(tmp_path, variables, expected):
+  np.save(tmp_path / "made.npy", np.ones((3, 5, 7, 2), np.float32))
+  dataset = data.load(
+    "files",
+    variables=variables,
+    path=str(tmp_path / "made.npy"),
+    cache_dir=tmp_path / "cache",
+  )
+  assert dataset.names == expected

@@ -1,5 +1,7 @@
 """Tests of coordinates and of reading a source."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,18 @@ def test_missing_values_are_counted_and_located():
   source.read(0)
   with pytest.raises(
     ValueError, match=r"'v' has 3 NaN .* index 1 \(tuesday\).* masks"
+  ):
+    source.read(1)
+
+
+@pytest.mark.parametrize("error", [OSError, RuntimeError])
+def test_field_that_cannot_be_read_is_named(error):
+  def fail(i):
+    raise error("HDF error")
+
+  source = dataclasses.replace(_source([]), reader=fail)
+  with pytest.raises(
+    ValueError, match=r"index 1 \(tuesday\) cannot be read \(HDF error\)"
   ):
     source.read(1)
 

@@ -1,6 +1,7 @@
 """Tests of the sources: the ERA5 sample and files of every format."""
 
 import importlib.util
+import os
 import sys
 
 import numpy as np
@@ -143,6 +144,106 @@ def test_fingerprint_follows_content_and_variables_not_place(tmp_path):
   assert digest("x", ("u", "v")) != digest("x", ("v", "u"))
   np.savez(tmp_path / "y" / "a.npz", u=_series(), v=_series() + 1.0)
   assert digest("x", ("u", "v")) != digest("y", ("u", "v"))
+
+
+@pytest.mark.parametrize("is_hashed_whole", [True, False])
+def test_fingerprint_sees_the_middle_of_a_large_file(
+  tmp_path, monkeypatch, is_hashed_whole
+):
+  if not is_hashed_whole:
+    monkeypatch.setattr(sources, "_HASHED_WHOLE", 1 << 20)
+  path = tmp_path / "a.npy"
+  np.save(path, np.zeros((9, 512, 512), np.float32))
+  before, stat = sources.files(path).fingerprint, path.stat()
+  assert sources.files(path).fingerprint == before
+  np.load(path, mmap_mode="r+")[4, 256, 256] = 1.0
+  # Read whole, it needs no clock; else the clock must tell.
+  later = stat.st_mtime_ns + (not is_hashed_whole)
+  os.utime(path, ns=(stat.st_atime_ns, later))
+  assert sources.files(path).fingerprint != before
+
+
+def test_fields_are_in_order_of_their_dates(tmp_path):
+  january, february = _grid(3, first_day=1), _grid(2, first_day=4)
+  january.isel(time=[2, 0, 1]).to_netcdf(tmp_path / "jan.nc", engine="scipy")
+  february.to_netcdf(tmp_path / "feb.nc", engine="scipy")
+  source = sources.files(str(tmp_path / "*.nc"), ("t2m",))
+  assert source.times == tuple(f"2020-01-{d:02d}T00:00:00" for d in range(1, 6))
+  for i, field in enumerate([*_series(3), *_series(2)]):
+    np.testing.assert_array_equal(source.read(i)[..., 0], field)
+
+
+def test_dates_that_overlap_are_refused(tmp_path):
+  _grid(3, first_day=1).to_netcdf(tmp_path / "a.nc", engine="scipy")
+  _grid(3, first_day=3).to_netcdf(tmp_path / "b.nc", engine="scipy")
+  with pytest.raises(
+    ValueError, match=r"a.nc and .*b.nc both have .* 2020-01-03T00:00:00"
+  ):
+    sources.files(str(tmp_path / "*.nc"), ("t2m",))
+
+
+def test_dates_within_a_second_are_apart(tmp_path):
+  grid = _grid(3)
+  start = np.datetime64("2020-01-01", "ns")
+  grid["time"] = start + np.arange(3) * np.timedelta64(250, "ms")
+  grid.to_zarr(tmp_path / "a.zarr", consolidated=False)
+  source = sources.files(tmp_path / "a.zarr", ("t2m",))
+  assert source.times[:2] == (
+    "2020-01-01T00:00:00",
+    "2020-01-01T00:00:00.250000000",
+  )
+
+
+def test_times_without_an_order_are_refused(tmp_path):
+  grid = _grid(2)
+  grid.to_netcdf(tmp_path / "a.nc", engine="scipy")
+  grid.assign_coords(time=[0.5, 1.5]).to_netcdf(
+    tmp_path / "b.nc", engine="scipy"
+  )
+  with pytest.raises(ValueError, match="b.nc are of several kinds"):
+    sources.files(str(tmp_path / "*.nc"), ("t2m",))
+  grid.drop_vars("time").to_netcdf(tmp_path / "b.nc", engine="scipy")
+  with pytest.raises(ValueError, match="b.nc has no times and .*a.nc has"):
+    sources.files(str(tmp_path / "*.nc"), ("t2m",))
+
+
+def test_arrays_without_times_are_counted_in_order_of_names(tmp_path):
+  np.save(tmp_path / "b.npy", _series(2) + 1.0)
+  np.save(tmp_path / "a.npy", _series(2))
+  both = [str(tmp_path / "*.npy"), tmp_path / "a.npy"]
+  source = sources.files(both)
+  assert source.times == ("0", "1", "2", "3")
+  np.testing.assert_array_equal(source.read(2)[..., 0], _series(2)[0] + 1.0)
+
+
+def _in_units(grid, name, units):
+  return grid.assign({name: grid[name].assign_attrs(units=units)})
+
+
+@pytest.mark.parametrize(
+  "change, here, there",
+  [
+    (lambda g: g.sortby("latitude"), "-60.0 at index 0", "60.0"),
+    (lambda g: g.roll(longitude=1, roll_coords=True), "315.0 at index", "0.0"),
+    (lambda g: _in_units(g, "t2m", "degC"), "t2m in 'degC'", "t2m in 'K'"),
+    (lambda g: _in_units(g, "latitude", "rad"), "in 'rad'", "latitude in ''"),
+  ],
+)
+def test_other_grids_or_units_are_refused(tmp_path, change, here, there):
+  _grid(2).to_netcdf(tmp_path / "a.nc", engine="scipy")
+  change(_grid(2, first_day=3)).to_netcdf(tmp_path / "b.nc", engine="scipy")
+  with pytest.raises(ValueError, match=f"b.nc has .*{here}.*a.nc .*{there}"):
+    sources.files(str(tmp_path / "*.nc"), ("t2m",))
+
+
+def test_grid_may_differ_by_rounding(tmp_path):
+  _grid(2).to_netcdf(tmp_path / "a.nc", engine="scipy")
+  rounded = _grid(2, first_day=3).assign_coords(
+    longitude=np.float32(np.arange(0.0, 360.0, 45.0) + 1e-5)
+  )
+  rounded.t2m.attrs["long_name"] = "said otherwise"
+  rounded.to_netcdf(tmp_path / "b.nc", engine="scipy")
+  assert len(sources.files(str(tmp_path / "*.nc"), ("t2m",)).times) == 4
 
 
 def _write_bad(folder):

@@ -2,13 +2,14 @@
 
 import pathlib
 import tempfile
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 from flax import linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import grids, infer, models, resize
+from hinote_jax import checkpoint, grids, infer, models, resize
 
 _TRACES = []
 
@@ -170,6 +171,14 @@ class LoadTest(parameterized.TestCase):
       for path in (folder, pathlib.Path(folder) / "none", "bicubi"):
         with self.assertRaisesRegex(FileNotFoundError, message):
           infer.load(path)
+
+  def test_a_damaged_checkpoint_is_not_used(self):
+    damaged = ValueError("step 30: its values do not match their digest")
+    with tempfile.TemporaryDirectory() as folder:
+      (pathlib.Path(folder) / "config.json").write_text("{}")
+      with mock.patch.object(checkpoint, "load_variables", side_effect=damaged):
+        with self.assertRaisesRegex(ValueError, "do not match their digest"):
+          infer.load(folder)
 
 
 if __name__ == "__main__":

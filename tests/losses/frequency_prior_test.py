@@ -198,5 +198,7 @@ def test_learned_gradients_reach_alpha():
 
 
 def test_unknown_resize_raises():
-  with pytest.raises(ValueError, match="unknown resize 'cubic'; known"):
+  with pytest.raises(
+    ValueError, match="unknown resize 'cubic'; did you mean 'bi"
+  ):
     _apply(_PRED, resize="cubic")

@@ -262,7 +262,7 @@ def test_residual_scale_multiplies_the_residual():
 
 
 def test_scale_and_detail_are_seen():
-  module = models.build("hinote", preset="pointwise", **_GRID)
+  module = models.build("hinote", preset="default", **_GRID)
   kernels = {}
   for name in ("sees_scale", "sees_detail"):
     blind = module.clone(**{name: False})
@@ -273,7 +273,7 @@ def test_scale_and_detail_are_seen():
 
 
 def test_detail_is_what_a_quarter_grid_does_not_hold():
-  module = models.build("hinote", preset="pointwise", **_GRID)
+  module = models.build("hinote", preset="default", **_GRID)
   lowres, _, cell = _inputs((16, 19), 2.0, batch=1)
   x = (np.arange(16) + 0.5) / 16
   slow, fast = (np.cos(np.pi * k * x) for k in (1, 12))
@@ -298,9 +298,9 @@ def test_sizes_grow_in_parameters(preset):
 
 
 def test_unknown_names_raise():
-  with pytest.raises(ValueError, match="unknown size 'XL'; known: S, B, L"):
+  with pytest.raises(ValueError, match="unknown size 'XL'; did you mean 'L'"):
     models.build("hinote", size="XL")
-  with pytest.raises(ValueError, match="unknown preset 'papers'; known: def"):
+  with pytest.raises(ValueError, match="'papers'; did you mean 'paper'"):
     models.build("hinote", preset="papers")
 
 

@@ -52,7 +52,7 @@ def test_build_of_an_unknown_name_says_the_nearest():
 
 
 def test_build_refuses_an_unknown_argument():
-  with pytest.raises(TypeError, match="widht"):
+  with pytest.raises(ValueError, match="'widht'; did you mean 'width'"):
     models.build("hinote", widht=3)
 
 

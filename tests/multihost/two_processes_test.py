@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -32,6 +33,7 @@ def _start(config_path, workdir, devices, rank=0, count=1, port=0):
     }
   command = [sys.executable, "-m", "hinote_jax.main"]
   command += [f"--config={config_path}", f"--workdir={workdir}"]
+  command += ["--distributed"] if count > 1 else []
   return subprocess.Popen(
     command,
     cwd=ROOT,
@@ -48,7 +50,7 @@ def _wait(processes):
     assert process.returncode == 0, output[-3000:]
 
 
-@pytest.mark.parametrize("mode", ["pmap", "jit"])
+@pytest.mark.parametrize("mode", ["pmap", "shard_map", "jit"])
 def test_two_processes_train_as_one(tmp_path, mode):
   path = runs.write_fields(tmp_path / "fields.npy")
   config = runs.tiny_config(path, tmp_path / "cache")
@@ -62,12 +64,19 @@ def test_two_processes_train_as_one(tmp_path, mode):
       for rank in range(2)
     ]
   )
-  one, two = (
-    [x["loss"] for x in metric_log.read(tmp_path / name) if "loss" in x]
-    for name in ("one", "two")
-  )
   # Six Adam steps; only the order of float32 sums differs.
-  np.testing.assert_allclose(two, one, rtol=2e-4)
-  with checkpoint.Checkpoints(tmp_path / "two") as checkpoints:
-    assert checkpoints.steps == [3, 6]
+  for name in ("loss", "grad_norm"):
+    one, two = (
+      [x[name] for x in metric_log.read(tmp_path / run) if name in x]
+      for run in ("one", "two")
+    )
+    np.testing.assert_allclose(two, one, rtol=5e-4)
+  (one, _), (two, _) = (
+    checkpoint.load(tmp_path / run, "latest") for run in ("one", "two")
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5),
+    two["params"],
+    one["params"],
+  )
   assert (tmp_path / "two" / "report.md").exists()

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -10,6 +11,7 @@ import matplotlib
 import numpy as np
 
 from hinote_jax import plots
+from hinote_jax.metrics import spectra as radial
 from hinote_jax.plots import curves, maps, panels, prior, spectra, style
 
 
@@ -47,6 +49,15 @@ class MapsTest(parameterized.TestCase):
   def test_coordinates_must_fit(self):
     with self.assertRaisesRegex(ValueError, r"\(2,\) coordinates .* 3 cells"):
       maps.frame((3, 4), np.arange(2.0))
+
+  @parameterized.parameters(1.0, -1.0)
+  def test_longitudes_may_jump_once_around(self, direction):
+    x = direction * np.concatenate([np.arange(0.0, 180.0), np.arange(-180, 0)])
+    y = np.linspace(90.0, -90.0, 181)
+    where = maps.frame((181, 360), y, x, is_geographic=True)
+    self.assertEqual(where.extent[:2], (-0.5 * direction, 359.5 * direction))
+    metres = maps.frame((181, 360), y, 400.0 * np.arange(360.0))
+    self.assertEqual(metres.extent[:2], (-200.0, 400.0 * 359.5))
 
   @parameterized.parameters("rising", "falling", "none")
   def test_box_frames_the_cells_asked_for(self, order):
@@ -218,6 +229,14 @@ class SpectraTest(absltest.TestCase):
     labels = [a.get_ylabel() for a in self._figure().axes[:2]]
     self.assertEqual(labels, ["power [K²]", "power [(m s⁻¹)²]"])
 
+  def test_the_last_ring_is_that_of_the_metrics(self):
+    # Multiples of a fundamental round: the last may lie a bit above 0.5.
+    waves = np.array([0.25, radial.NYQUIST * (1.0 + 1e-12), 0.7])
+    figure = spectra.spectra(waves, {"truth": np.ones((1, 3))})
+    drawn = figure.axes[0].lines[0].get_xdata()
+    np.testing.assert_array_equal(drawn, waves[radial.resolved(waves)])
+    self.assertLen(drawn, 2)
+
   def test_the_truth_is_needed(self):
     with self.assertRaisesRegex(ValueError, "'truth': bicubic"):
       spectra.spectra(self.waves, {"bicubic": self.power["bicubic"]})
@@ -228,24 +247,35 @@ class CurvesTest(absltest.TestCase):
     super().setUp()
     self.records = [
       {"step": s, "loss": 1.0 / s, "learning_rate": 1e-3} for s in range(1, 41)
-    ] + [{"step": s, "validation/mse": 2.0 / s} for s in (10, 20, 30)]
+    ]
+    for step, error, mse in ((10, 1.2, 0.3), (20, 0.8, 0.2), (30, 0.9, 0.1)):
+      validation = {"validation/error": error, "validation/mse": mse}
+      self.records.append({"step": step, **validation})
 
   def test_curves_are_the_records(self):
-    figure = curves.curves(self.records, references={"bicubic": 0.15})
+    figure = curves.curves(self.records)
     loss = figure.axes[0].lines[0]
     np.testing.assert_allclose(loss.get_ydata(), 1.0 / np.arange(1, 41))
     validation = {line.get_label(): line for line in figure.axes[1].lines}
     np.testing.assert_array_equal(validation["model"].get_xdata(), [10, 20, 30])
-    np.testing.assert_allclose(
-      validation["model"].get_ydata(), [0.2, 0.1, 2 / 30]
+    np.testing.assert_array_equal(
+      validation["model"].get_ydata(), [1.2, 0.8, 0.9]
     )
-    np.testing.assert_array_equal(validation["bicubic"].get_ydata(), 0.15)
+    np.testing.assert_array_equal(validation["bicubic"].get_ydata(), 1.0)
 
-  def test_the_best_is_starred(self):
-    self.records.append({"step": 40, "validation/mse": 0.5})
+  def test_the_checkpoint_that_is_chosen_is_starred(self):
+    # By the error relative to bicubic's: at 30 only the plain one is lowest.
     axes = curves.curves(self.records).axes[1]
     (star,) = [line for line in axes.lines if line.get_marker() == "*"]
-    self.assertEqual(star.get_xdata()[0], 30)
+    self.assertEqual((star.get_xdata()[0], star.get_ydata()[0]), (20, 0.8))
+
+  def test_the_title_says_what_the_error_is_of(self):
+    figure = curves.curves(self.records)
+    self.assertEqual(
+      _titles(figure)[1],
+      "error on validation windows, as a fraction of bicubic's",
+    )
+    self.assertIn("bicubic", [t.get_text() for t in figure.axes[1].texts])
 
   def test_smoothing_keeps_constants_and_power_laws_inside(self):
     np.testing.assert_allclose(curves.smooth(np.full(100, 3.0)), 3.0)
@@ -275,12 +305,52 @@ class PriorTest(parameterized.TestCase):
     ):
       np.testing.assert_array_equal(found, expected)
 
+  def test_units_stand_below_the_name(self):
+    figure = prior.prior(
+      *_fields(), name="2 metre temperature", units="standard deviations"
+    )
+    labels = [axes.get_xlabel() for axes in figure.axes[4:]]
+    unit = "\n[standard deviations]"
+    value = "2 metre temperature" + unit
+    self.assertEqual(labels, [value, value, "|b − R(a)|" + unit, "w"])
+
+  @parameterized.product(
+    shape=[(24, 24), (64, 64), (64, 160)], title=["", "where it looks"]
+  )
+  def test_no_title_is_cut_off(self, shape, title):
+    fields = _fields(coarse=(8, 8), fine=shape)
+    labels = dict(name="wind", units="standard deviations", title=title)
+    figure = prior.prior(*fields, **labels)
+    figure.canvas.draw()
+    _, height = figure.canvas.get_width_height()
+    for axes in figure.axes[:4]:
+      top = axes.get_tightbbox().y1
+      self.assertLessEqual(top, height)
+
+  def test_without_units_the_name_alone(self):
+    figure = prior.prior(*_fields(), name="wind")
+    labels = [axes.get_xlabel() for axes in figure.axes[4:]]
+    self.assertEqual(labels, ["wind", "wind", "|b − R(a)|", "w"])
+
+
+class AvailableTest(absltest.TestCase):
+  def test_here_matplotlib_is_there(self):
+    self.assertTrue(plots.is_available())
+
+  def test_the_package_imports_without_matplotlib_and_says_so(self):
+    # None in sys.modules makes every import of that name fail.
+    code = (
+      "import sys; sys.modules['matplotlib'] = None; "
+      "from hinote_jax import plots, report; sys.exit(plots.is_available())"
+    )
+    self.assertEqual(subprocess.call([sys.executable, "-c", code]), 0)
+
 
 class SaveTest(absltest.TestCase):
   def test_a_picture_appears_whole_and_alone(self):
     figure = curves.curves([{"step": 1, "loss": 1.0}])
     with tempfile.TemporaryDirectory() as folder:
-      path = plots.save(figure, pathlib.Path(folder) / "new" / "a.png")
+      path = style.save(figure, pathlib.Path(folder) / "new" / "a.png")
       self.assertEqual(os.listdir(path.parent), ["a.png"])
       self.assertEqual(path.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
 
@@ -289,10 +359,16 @@ class SaveTest(absltest.TestCase):
     with tempfile.TemporaryDirectory() as folder:
       path = pathlib.Path(folder) / "a.png"
       path.write_text("old")
-      figure.savefig = None
-      with self.assertRaises(TypeError):
-        plots.save(figure, path)
+
+      def savefig(partial, **_):
+        pathlib.Path(partial).write_text("half of")
+        raise OSError("disk")
+
+      figure.savefig = savefig
+      with self.assertRaisesRegex(OSError, "disk"):
+        style.save(figure, path)
       self.assertEqual(path.read_text(), "old")
+      self.assertEqual(os.listdir(folder), ["a.png"])
 
   def test_pyplot_is_never_imported(self):
     self.assertNotIn("matplotlib.pyplot", sys.modules)

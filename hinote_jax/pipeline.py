@@ -1,0 +1,86 @@
+"""What a run reads: its fields, their parts, and the windows of them."""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from hinote_jax import data as datasets
+from hinote_jax import degradations, models
+from hinote_jax import workdir as workdirs
+from hinote_jax.data import batches, normalise, splits
+
+SPLIT = "split.json"
+
+
+class Pipeline(NamedTuple):
+  """What training reads: the fields, their parts, and the windows of them."""
+
+  dataset: Any
+  split: splits.Split
+  normaliser: normalise.Normaliser
+  degradation: Any
+  train: batches.Windows
+  validation: batches.Windows
+
+  def meta(self) -> dict[str, Any]:
+    """Returns what belongs with the weights in a checkpoint."""
+    return {
+      "normaliser": self.normaliser.to_dict(),
+      "variables": [v.name for v in self.dataset.variables],
+      "periodic": list(self.dataset.periodic),
+      "fingerprint": self.dataset.fingerprint,
+    }
+
+
+def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
+  """Returns the data of a run; a split stored in its workdir must agree."""
+  dataset = datasets.load(**workdirs.given(config.data))
+  split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
+  normaliser = normalise.Normaliser.fit(
+    dataset.values,
+    split.train,
+    names=[v.name for v in dataset.variables],
+  )
+  degradation = degradations.parse(config.degradation)
+  train, validation = (
+    batches.Windows(
+      dataset,
+      indices,
+      normaliser,
+      degradation,
+      seed=config.seed,
+      window=config.windows.window,
+      queries=config.windows.queries,
+      scale_range=(config.windows.min_scale, config.windows.max_scale),
+    )
+    for indices in (split.train, split.validation)
+  )
+  return Pipeline(dataset, split, normaliser, degradation, train, validation)
+
+
+def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
+  """Returns the RMS of what bicubic interpolation misses, one a variable.
+
+  Over fixed training windows, in normalised units. It is the unit of the loss,
+  so that variables weigh alike, and of the decoder where a model wants it.
+
+  Raises:
+    ValueError: bicubic interpolation misses nothing of a variable.
+  """
+  (batch,) = windows.fixed(examples)
+  bicubic = models.build("bicubic").apply(
+    {}, batch["lowres"], batch["coords"], batch["cell"]
+  )
+  missed = jnp.square(batch["highres"] - bicubic)
+  missed = np.sqrt(np.mean(missed, axis=(0, 1, 2)))
+  for variable, size in zip(windows.dataset.variables, missed, strict=True):
+    if not size > 1e-6:
+      raise ValueError(
+        f"bicubic interpolation of {variable.name} misses nothing at scales "
+        f"{windows.scale_range}: there is nothing to learn; raise "
+        "config.windows.max_scale or leave the variable out"
+      )
+  return missed.tolist()
