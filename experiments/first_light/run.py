@@ -122,7 +122,7 @@ def table(record: dict) -> str:
   scales = sorted({r["scale"] for r in first["rows"]})
   variables = sorted({r["variable"] for r in first["rows"]})
   lines = [
-    f"MSE on held-out times as a fraction of bicubic's, mean over "
+    "MSE on held-out times as a fraction of bicubic's, mean over "
     f"{record['seeds']} seeds (smallest to largest over the seeds in "
     f"brackets where they differ in the third digit), after "
     f"{record['seconds']:g} s of training each on {record['devices']}.\n",
