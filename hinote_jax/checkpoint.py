@@ -9,6 +9,7 @@ import os
 import pathlib
 from typing import Any
 
+from absl import logging
 import jax
 import numpy as np
 
@@ -79,9 +80,15 @@ class Checkpoints:
       create=not is_reader,
       read_only=is_reader,
     )
-    self._manager = ocp.CheckpointManager(
-      self.path, options=options, item_names=("state", "meta")
-    )
+    verbosity = logging.get_verbosity()
+    if is_reader:  # Orbax warns that reading is what it is asked for
+      logging.set_verbosity(logging.ERROR)
+    try:
+      self._manager = ocp.CheckpointManager(
+        self.path, options=options, item_names=("state", "meta")
+      )
+    finally:
+      logging.set_verbosity(verbosity)
 
   def __enter__(self):
     return self

@@ -13,6 +13,7 @@ import numpy as np
 from hinote_jax import (
   checkpoint,
   evaluate,
+  grids,
   infer,
   losses,
   metric_log,
@@ -101,6 +102,16 @@ def _command() -> str:
   return shlex.join(["python", "-m", "hinote_jax.main", *sys.argv[1:]])
 
 
+def _under_queries(batch: dict[str, Any]) -> np.ndarray:
+  """Returns the input cells of the first example that its queries lie in."""
+  lowres = batch["lowres"][0]
+  sides = []
+  for asked, n in zip(batch["coords"], lowres.shape[:2], strict=True):
+    index = np.floor(grids.to_index(asked[0], n) + 0.5).astype(int)
+    sides.append(slice(index.min(), index.max() + 1))
+  return lowres[tuple(sides)]
+
+
 def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
   """Draws the loss prior's weights on a validation window, if there is one."""
   if config.loss.name != "frequency_prior" or not plots.is_available():
@@ -123,7 +134,7 @@ def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
   variable = pipeline.dataset.variables[0]
   return {
     "prior": prior.prior(
-      lowres=batch["lowres"][0, ..., 0],
+      lowres=_under_queries(batch)[..., 0],
       highres=batch["highres"][0, ..., 0],
       resized=np.asarray(resized)[0, ..., 0],
       weight=np.asarray(weight)[0, ..., 0],

@@ -2,14 +2,14 @@
 
     python -m experiments.demo.show [--update=runs/demo]
 
-With --update, first keeps the report and the picture of that run here.
+With --update, first keeps the scores and the picture of that run here.
 """
 
 import argparse
 import pathlib
 import shutil
 
-from hinote_jax import evaluate, report
+from hinote_jax import evaluate, report, workdir
 
 FOLDER = pathlib.Path(__file__).parent
 PICTURE = "panels_t2m_x4.png"
@@ -64,7 +64,8 @@ def main() -> None:
   parser.add_argument("--update", type=pathlib.Path)
   arguments = parser.parse_args()
   if arguments.update:
-    shutil.copy(arguments.update / "report.json", FOLDER)
+    found = report.read(arguments.update).to_dict() | {"spectra": []}
+    workdir.write_json(FOLDER / "report.json", found)
     shutil.copy(arguments.update / "figures" / PICTURE, FOLDER)
   print(table(report.read(FOLDER)))
 
