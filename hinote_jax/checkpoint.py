@@ -69,21 +69,21 @@ class Checkpoints:
     best = managers.BestN(
       get_metric_fn=lambda metrics: metrics[BEST_KEY], reverse=True, n=1
     )
-    options = ocp.CheckpointManagerOptions(
-      preservation_policy=managers.AnyPreservationPolicy(
-        [managers.LatestN(keep), best]
-      ),
-      best_fn=lambda metrics: metrics[BEST_KEY],
-      best_mode="min",
-      enable_async_checkpointing=False,
-      cleanup_tmp_directories=not is_reader,
-      create=not is_reader,
-      read_only=is_reader,
-    )
     verbosity = logging.get_verbosity()
     if is_reader:  # Orbax warns that reading is what it is asked for
       logging.set_verbosity(logging.ERROR)
     try:
+      options = ocp.CheckpointManagerOptions(
+        preservation_policy=managers.AnyPreservationPolicy(
+          [managers.LatestN(keep), best]
+        ),
+        best_fn=lambda metrics: metrics[BEST_KEY],
+        best_mode="min",
+        enable_async_checkpointing=False,
+        cleanup_tmp_directories=not is_reader,
+        create=not is_reader,
+        read_only=is_reader,
+      )
       self._manager = ocp.CheckpointManager(
         self.path, options=options, item_names=("state", "meta")
       )
