@@ -108,7 +108,7 @@ def test_dates_of_other_calendars_are_dates():
 
 def test_missing_dates_are_refused():
   days = _DAYS.copy()
-  days[1] = np.datetime64("NaT")
+  days[1] = np.datetime64("NaT", "D")
   array = _array("time lat lon").assign_coords(time=days)
   with pytest.raises(ValueError, match="time at index 1 of 'time' is missing"):
     axes.times("a.nc", array, "time")
