@@ -120,11 +120,10 @@ def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
 
   loss = losses.build(**workdirs.given(config.loss))
   batch = pipeline.validation.fixed(1, scale=config.windows.max_scale)[0]
-  predictor = infer.load(workdir)
-  state, _ = checkpoint.load(workdir)
-  module = predictor.module.clone(periodic=(False, False))
+  state, meta = checkpoint.load(workdir)
+  module = models.build(**meta["model"])  # a window closes on no axis
   inputs = batch["lowres"], batch["coords"], batch["cell"]
-  pred = jax.jit(module.apply)(predictor.variables, *inputs)
+  pred = jax.jit(module.apply)({"params": state["average"]}, *inputs)
   variables = {"params": state["params"].get("loss") or {}}
   arguments = batch["lowres"], batch["coords"]
   weight = loss.apply(
