@@ -101,25 +101,26 @@ def to_coord(index: Array, n: float | int) -> Array:
   return (2.0 * index + 1.0) / n - 1.0
 
 
+def _require_scale(scale: float | int) -> None:
+  if not np.isfinite(scale) or scale < 1:
+    raise ValueError(
+      f"scale must be a finite number of at least 1, got {scale}"
+    )
+
+
 def scaled_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
   """Returns the shape `scale` times finer, each side rounded to a cell.
 
   Raises:
     ValueError: `scale` is below 1 or not finite.
   """
-  if not np.isfinite(scale) or scale < 1:
-    raise ValueError(
-      f"scale must be a finite number of at least 1, got {scale}"
-    )
+  _require_scale(scale)
   return tuple(int(np.floor(n * scale + 0.5)) for n in shape)
 
 
 def coarse_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
   """Returns the shape `scale` times coarser, each side rounded, at least 1."""
-  if not np.isfinite(scale) or scale < 1:
-    raise ValueError(
-      f"scale must be a finite number of at least 1, got {scale}"
-    )
+  _require_scale(scale)
   return tuple(max(1, int(np.floor(n / scale + 0.5))) for n in shape)
 
 
