@@ -15,7 +15,19 @@ from flax import linen as nn
 from hinote_jax import naming
 
 _FACTORIES = {
+  "dfno": "dfno:Dfno",
+  "edsr": "edsr:build",
+  "espcn": "shallow:Espcn",
   "hinote": "hinote:build",
+  "hinote_official": "hinote_official:HinoteOfficial",
+  "liif": "liif:build",
+  "lte": "lte:build",
+  "metasr": "metasr:build",
+  "rdn": "rdn:build",
+  "srcnn": "shallow:Srcnn",
+  "srno": "srno:build",
+  "swinir": "swinir:build",
+  "wdsr": "wdsr:Wdsr",
   "nearest": "interpolation:nearest",
   "bilinear": "interpolation:bilinear",
   "bicubic": "interpolation:bicubic",
@@ -39,4 +51,7 @@ def build(name: str, **kwargs) -> nn.Module:
   """
   module, factory = naming.look_up("model", name, _FACTORIES).split(":")
   module = importlib.import_module(f"hinote_jax.models.{module}")
+  kwargs = {
+    k: tuple(v) if isinstance(v, list) else v for k, v in kwargs.items()
+  }
   return getattr(module, factory)(**kwargs)

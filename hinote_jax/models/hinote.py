@@ -67,7 +67,7 @@ class Head(nn.Module):
   @nn.compact
   def __call__(self, feats, coords, rel_cell):
     x = samplers.SampledDense(
-      self.width, self.periodic, self.dtype, name="lift"
+      self.width, periodic=self.periodic, dtype=self.dtype, name="lift"
     )(feats, coords, rel_cell)
     if self.heads:
       x = galerkin.GalerkinBlock(self.heads, self.dtype, name="galerkin")(

@@ -35,8 +35,19 @@ class Neighbours(NamedTuple):
   offset: jax.Array
 
 
-def neighbours(coord: jax.Array, n: int, *, is_periodic: bool) -> Neighbours:
-  """Finds the two neighbouring cells of each coordinate along one axis."""
+def neighbours(
+  coord: jax.Array, n: int, *, is_periodic: bool, halve_at_walls: bool = False
+) -> Neighbours:
+  """Finds the two neighbouring cells of each coordinate along one axis.
+
+  Args:
+    coord: [..], any.
+    n: cells of the axis.
+    is_periodic: the axis closes on itself.
+    halve_at_walls: where both neighbours are the end cell, give each half of
+      the weight, as the published samplers do; else what linear interpolation
+      gives them. The sum is the same.
+  """
   u = grids.to_index(coord, n)
   # A query on a centre (odd scales) belongs to the cell it is on, whichever
   # way float32 rounded: the offsets jump there. u is known to 1e-7 n.
@@ -47,7 +58,12 @@ def neighbours(coord: jax.Array, n: int, *, is_periodic: bool) -> Neighbours:
   folded = resize.fold(index, n, "wrap" if is_periodic else "edge")
   # At a wall both neighbours are the end cell; across a seam they are not.
   position = index if is_periodic else folded
-  return Neighbours(folded, weight, 2.0 * (u[..., None] - position))
+  if halve_at_walls and not is_periodic:
+    is_one_cell = (folded[..., 0] == folded[..., 1])[..., None]
+    weight = jnp.where(is_one_cell, 0.5, weight)
+  # From coordinates, not from u, which is rounded at n: LTE's waves see it.
+  centre = (2 * position + (1 - n)) / jnp.float32(n)
+  return Neighbours(folded, weight, (coord[..., None] - centre) * n)
 
 
 def token_width(features: int) -> int:
@@ -74,9 +90,16 @@ def relative_cell(
   return jnp.maximum(cell * size, 2.0 * ratio / max_scale)
 
 
-def _sides(coords, shape, periodic):
+def sides(
+  coords: tuple[jax.Array, jax.Array],
+  shape: tuple[int, int],
+  periodic: Periodic,
+  *,
+  halve_at_walls: bool = False,
+) -> list[Neighbours]:
+  """Returns the neighbours along y and along x, see `neighbours`."""
   return [
-    neighbours(c, n, is_periodic=p)
+    neighbours(c, n, is_periodic=p, halve_at_walls=halve_at_walls)
     for c, n, p in zip(coords, shape, periodic, strict=True)
   ]
 
@@ -87,6 +110,7 @@ def local_ensemble(
   rel_cell: Float[Array, "b 2"],
   *,
   periodic: Periodic = (False, False),
+  halve_at_walls: bool = False,
 ) -> Float[Array, "b H W k"]:
   """Returns tokens of the query points, [b H W 4(c+2)+2].
 
@@ -95,7 +119,12 @@ def local_ensemble(
   """
   b, h, w, _ = feats.shape
   points = grids.dense(grids.batched(coords, b))
-  y, x = _sides((points[..., 0], points[..., 1]), (h, w), periodic)
+  y, x = sides(
+    (points[..., 0], points[..., 1]),
+    (h, w),
+    periodic,
+    halve_at_walls=halve_at_walls,
+  )
   batch = jnp.arange(b)[:, None, None]
   offsets, weighted = [], []
   for p, q in CORNERS:
@@ -122,11 +151,13 @@ class SampledDense(nn.Module):
   Attributes:
     width: output channels.
     periodic: which of (y, x) close on themselves.
+    halve_at_walls: see `neighbours`.
     dtype: type of the products on the feature grid.
   """
 
   width: int
   periodic: Periodic = (False, False)
+  halve_at_walls: bool = False
   dtype: DTypeLike = jnp.float32
 
   @nn.compact
@@ -142,9 +173,10 @@ class SampledDense(nn.Module):
     init = nn.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
     kernel = self.param("kernel", init, shape)
     bias = self.param("bias", nn.initializers.zeros, (self.width,))
+    rule = dict(periodic=self.periodic, halve_at_walls=self.halve_at_walls)
     coords = grids.batched(coords, b)
     if not isinstance(coords, grids.Axes):
-      tokens = local_ensemble(feats, coords, rel_cell, periodic=self.periodic)
+      tokens = local_ensemble(feats, coords, rel_cell, **rule)
       return tokens @ kernel + bias
     on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
     on_feats = kernel[8:-2].reshape(2, 2, c, self.width)
@@ -154,7 +186,7 @@ class SampledDense(nn.Module):
       feats.astype(self.dtype),
       on_feats.astype(self.dtype),
     )
-    y, x = _sides(coords, (h, w), self.periodic)
+    y, x = sides(coords, (h, w), **rule)
     along_y, along_x = (
       (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
       for s, n in ((y, h), (x, w))

@@ -1,0 +1,185 @@
+"""Files of published networks as models of ours, and back."""
+
+from collections.abc import Mapping
+import os
+from typing import Any, NamedTuple
+
+from flax import traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hinote_jax import grids, models, naming
+from hinote_jax.interop import layouts, rules
+
+
+class Imported(NamedTuple):
+  """A published network: `models.build(name, **kwargs)` and its variables.
+
+  Attributes:
+    name: of the model.
+    kwargs: keyword arguments of `models.build`.
+    variables: {"params": tree of float32 arrays}.
+  """
+
+  name: str
+  kwargs: dict[str, Any]
+  variables: dict[str, Any]
+
+
+def load_checkpoint(
+  path: str | os.PathLike, *, widen: bool = False, **options: Any
+) -> Imported:
+  """Returns the network in a .pth, .pt, .safetensors or .npz file.
+
+  The network and its sizes are recognised from names and shapes; nothing in
+  the file is run and PyTorch is not needed.
+
+  Args:
+    path: the file.
+    widen: take half-precision tensors, as float32.
+    **options: what names and shapes do not tell, named as in the released
+      configuration of that network; where absent, what the file says beside
+      its tensors, then the released default.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: it cannot be read, is of no known network, or its tensors are
+      not all of that network's; names the file and the reason.
+  """
+  from hinote_jax.interop import reader
+
+  contents = reader.read(path, widen=widen)
+  told = contents.spec.get("args", contents.spec)
+  try:
+    return from_tensors(contents.tensors, told=told, **options)
+  except ValueError as error:
+    raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def from_tensors(
+  tensors: rules.Tensors,
+  *,
+  told: Mapping[str, Any] | None = None,
+  **options: Any,
+) -> Imported:
+  """Returns the network that tensors are, name -> array.
+
+  Args:
+    tensors: as in a published state dict.
+    told: further options, less strong than `options`; unknown ones are passed
+      over.
+    **options: see `load_checkpoint`.
+
+  Raises:
+    ValueError: as `load_checkpoint`.
+  """
+  shapes = {name: np.shape(tensor) for name, tensor in tensors.items()}
+  layout = recognise(shapes)
+  for name in options:
+    naming.look_up(f"option of {layout.model}", name, layout.options)
+  told = {k: v for k, v in (told or {}).items() if k in layout.options}
+  kwargs = layout.arguments(shapes, **{**layout.options, **told, **options})
+  whole = _attributes(layout.model, kwargs)
+  params = rules.load(
+    tensors,
+    layout.rules(**whole),
+    parameter_shapes(layout.model, kwargs),
+    constants=layout.constants(**whole),
+  )
+  return Imported(layout.model, kwargs, {"params": params})
+
+
+def _attributes(name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns all attributes of a model, those it was not given too."""
+  module = models.build(name, **kwargs)
+  names = set(module.__dataclass_fields__) - {"parent", "name"}
+  return {attribute: getattr(module, attribute) for attribute in names}
+
+
+def recognise(shapes: rules.Shapes) -> layouts.Layout:
+  """Returns the one layout that these names and shapes are of.
+
+  Raises:
+    ValueError: none is; lists the first names.
+  """
+  for name in layouts.NAMES:
+    layout = layouts.get(name)
+    if layout.matches(shapes):
+      return layout
+  first = ", ".join(f"{n} {s}" for n, s in list(shapes.items())[:5])
+  raise ValueError(
+    f"its {len(shapes)} tensors ({first}, ...) are of no network known here: "
+    f"{', '.join(layouts.NAMES)}"
+  )
+
+
+def parameter_shapes(name: str, kwargs: Mapping[str, Any]) -> rules.Shapes:
+  """Returns path -> shape of the parameters of a model; computes nothing."""
+  module = models.build(name, **kwargs)
+  lowres = jnp.zeros((1, 16, 16, kwargs.get("channels", 1)))
+  cell = jnp.full((1, 2), 2.0 / 32)
+  made = jax.eval_shape(
+    module.init, jax.random.key(0), lowres, grids.axes((32, 32)), cell
+  )
+  flat = traverse_util.flatten_dict(made["params"], sep="/")
+  return {path: leaf.shape for path, leaf in flat.items()}
+
+
+def to_tensors(
+  name: str,
+  kwargs: Mapping[str, Any],
+  variables: Mapping[str, Any],
+  *,
+  layout: str | None = None,
+) -> dict[str, np.ndarray]:
+  """Returns the tensors of the published layout of a model of ours.
+
+  Args:
+    name: of the model in `models.build`.
+    kwargs: its keyword arguments.
+    variables: {"params": ...}.
+    layout: one of `layouts.NAMES`, where a model has several; None is the one
+      that is called like the model.
+
+  Raises:
+    ValueError: the model has no published layout, or has parameters that its
+      layout does not.
+  """
+  known = {n: layouts.get(n) for n in layouts.NAMES}
+  known = {n: found for n, found in known.items() if found.model == name}
+  if not known:
+    raise ValueError(f"the model {name!r} has no published layout")
+  chosen = naming.look_up(f"layout of {name}", layout or name, known)
+  whole = _attributes(name, kwargs)
+  return rules.save(
+    variables["params"],
+    chosen.rules(**whole),
+    constants=chosen.constants(**whole),
+  )
+
+
+def save_torch(
+  path: str | os.PathLike,
+  name: str,
+  kwargs: Mapping[str, Any],
+  variables: Mapping[str, Any],
+  *,
+  layout: str | None = None,
+) -> None:
+  """Writes parameters as a state dict that the published PyTorch code loads.
+
+  Args:
+    path: the file, written whole or not at all.
+    name: of the model in `models.build`.
+    kwargs: its keyword arguments.
+    variables: {"params": ...}.
+    layout: see `to_tensors`.
+
+  Raises:
+    ValueError: as `to_tensors`.
+  """
+  from hinote_jax.interop import torch_writer
+
+  tensors = to_tensors(name, kwargs, variables, layout=layout)
+  torch_writer.write(path, tensors)

@@ -1,0 +1,79 @@
+"""LTE, the local texture estimator (Lee and Jin, CVPR 2022).
+
+Features of a cell are read as amplitudes and frequencies of local waves, whose
+phase depends on the cell of the query; an MLP mixes the waves.
+"""
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from hinote_jax import grids
+from hinote_jax.models import blocks, implicit, samplers
+from hinote_jax.typing import Array
+
+
+def cos_sin_pi(t: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Returns cos(pi t) and sin(pi t), exact at any size of t to float32.
+
+  Whole turns are taken away before, not after, the product with pi.
+  """
+  turns = t - 2.0 * jnp.round(0.5 * t)
+  return jnp.cos(jnp.pi * turns), jnp.sin(jnp.pi * turns)
+
+
+class Lte(implicit.Implicit):
+  """Local waves, an MLP, and the linear interpolation of the input.
+
+  Attributes:
+    waves: how many waves a cell has; the MLP sees their cosines and sines.
+  """
+
+  hidden: tuple[int, ...] = (256, 256, 256)
+  waves: int = 128
+
+  @nn.compact
+  def __call__(
+    self,
+    lowres: Float[Array, "b h w c"],
+    coords: grids.Coords,
+    cell: Float[Array, "b 2"],
+  ) -> Float[Array, "b H W c"]:
+    """Returns the field at the query points.
+
+    Raises:
+      ValueError: wrong number of channels.
+    """
+    feats = self._encode(lowres)
+    shape = feats.shape[1:3]
+    amplitude = self._conv(feats, 2 * self.waves, "amplitude")
+    frequency = self._conv(feats, 2 * self.waves, "frequency")
+    cells = jnp.concatenate([amplitude, frequency], axis=-1)
+    phase, _ = blocks.Affine(self.waves, use_bias=False, name="phase")(2)
+    rel_cell = samplers.relative_cell(cell, shape, 1, jnp.inf)
+    phase = (rel_cell @ phase)[:, None, None]
+    widths = (*self.hidden, self.channels)
+    layers = self._layers(2 * self.waves, widths)
+
+    def decode(points):
+      total = 0.0
+      for near in implicit.cells(points, shape, self.periodic, ensemble=True):
+        taken = implicit.take(cells, near.y, near.x)
+        on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
+        angle = (
+          along_y.astype(jnp.float32) * near.offset_y[..., None]
+          + along_x.astype(jnp.float32) * near.offset_x[..., None]
+          + phase
+        )
+        cos, sin = (w.astype(self.dtype) for w in cos_sin_pi(angle))
+        waves = jnp.concatenate([on_cos * cos, on_sin * sin], axis=-1)
+        answer = implicit.mlp(waves, layers).astype(jnp.float32)
+        total += near.weight[..., None] * answer
+      return total
+
+    residual = self._decode(decode, coords, len(lowres))
+    return residual + self._skip(lowres, coords)
+
+
+build = Lte
