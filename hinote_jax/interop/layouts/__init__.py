@@ -44,7 +44,8 @@ class Layout:
     matches: whether tensors of these shapes (name -> shape) are of it.
     arguments: (shapes, **options) -> keyword arguments of `models.build`.
     rules: (**attributes of the model) -> the table.
-    constants: (**attributes of the model) -> tensors that are no parameters, see `rules`.
+    constants: (**attributes of the model) -> tensors that are no parameters,
+      see `rules`.
     options: what shapes cannot tell, with the default of the release.
   """
 

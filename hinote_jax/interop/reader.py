@@ -1,0 +1,227 @@
+"""Checkpoints of PyTorch, safetensors and NumPy as named arrays.
+
+No PyTorch is needed and nothing in a file is run. The format is told by the
+content; the tensors are found wherever they lie in what was saved.
+"""
+
+import os
+import pathlib
+import re
+from typing import NamedTuple
+import zipfile
+
+import ml_dtypes
+import numpy as np
+
+from hinote_jax.data import formats
+from hinote_jax.interop import pickles, torch_file
+
+_HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
+# What lies beside a network and may hold tensors of its own.
+_BESIDE = re.compile(r"optim(i[sz]er|s?_|s?$)|sched|callback", re.IGNORECASE)
+_LARGEST_HEADER = 100_000_000  # bytes, in the safetensors format
+_MOST_PLAIN = 100_000  # values in one entry beside the tensors
+_DEEPEST = 16  # folders that tensors are looked for in
+
+
+class Contents(NamedTuple):
+  """What a checkpoint holds.
+
+  Attributes:
+    kind: "torch zip", "torch legacy", "safetensors" or "npz".
+    tensors: arrays by name, in the order of the file, without the prefix
+      `module.` that a parallel network gives them.
+    held_in: where in the file they lay, such as "model/sd"; "" for the top.
+    spec: the plain values that lay beside them, such as the arguments of the
+      network; {} where there are none.
+  """
+
+  kind: str
+  tensors: dict[str, np.ndarray]
+  held_in: str
+  spec: dict[str, object]
+
+
+def read(path: str | os.PathLike, *, widen: bool = False) -> Contents:
+  """Reads a checkpoint: .pth (both formats of torch.save), safetensors or npz.
+
+  Several sets of tensors in one file are an error, but that those of an
+  optimiser are left out, and NAME_ema is taken before NAME.
+
+  Args:
+    path: the file.
+    widen: turn float16 and bfloat16 into float32, which is exact; they are
+      refused otherwise.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ModuleNotFoundError: the package that reads safetensors is missing.
+    ValueError: the file is damaged, asks for what is no part of a checkpoint,
+      or holds no tensors, several sets of them, or half precision unasked.
+  """
+  path = pathlib.Path(path)
+  with open(path, "rb") as stream:
+    head = stream.read(9)
+  try:
+    kind, tensors, at, spec = _reader(path, head)(path)
+    tensors = _stripped(tensors, at)
+    tensors = {name: _number(name, array) for name, array in tensors.items()}
+    return Contents(kind, _widened(tensors, widen), "/".join(at), spec)
+  except pickles.Fault as fault:
+    raise ValueError(f"{path} {fault}") from fault
+
+
+def _reader(path, head):
+  """Tells the format by the first bytes, and a zip file by its members."""
+  if not head:
+    raise pickles.Fault("is empty")
+  # First, because the length of a header may look like the other beginnings.
+  length = int.from_bytes(head[:8], "little")
+  if head[8:] == b"{" and length <= _LARGEST_HEADER:
+    return _read_safetensors
+  if head.startswith(b"PK"):
+    with pickles.damage("is a zip file cut short or damaged"):
+      with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    is_torch = any(map(torch_file.is_pickle, names))
+    has_arrays = any(name.endswith(".npy") for name in names)
+    return _read_npz if has_arrays and not is_torch else _read_zip
+  if head.startswith(b"\x80"):
+    return _read_legacy
+  raise pickles.Fault(
+    "is no checkpoint: it begins like no file of torch.save, safetensors or npz"
+  )
+
+
+def _read_zip(path):
+  with torch_file.opened_zip(path) as file:
+    return _read_torch(file)
+
+
+def _read_legacy(path):
+  with torch_file.opened_legacy(path) as file:
+    return _read_torch(file)
+
+
+def _read_torch(file):
+  at, tensors, spec = _network(file.tree)
+  return file.kind, torch_file.arrays(file, tensors), at, spec
+
+
+def _read_safetensors(path):
+  library = formats.require("safetensors", "interop")
+  with pickles.damage("is no safetensors file that can be read"):
+    with library.safe_open(path, "numpy") as file:
+      tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
+      return "safetensors", tensors, (), file.metadata() or {}
+
+
+def _read_npz(path):
+  tensors = {}
+  with pickles.damage("is an npz file that cannot be read"):
+    with np.load(path, allow_pickle=False) as archive:
+      for name in archive.files:
+        with pickles.damage(f"holds {name!r}, which is no array of numbers"):
+          tensors[name] = np.asarray(archive[name])
+  return "npz", tensors, (), {}
+
+
+def _network(tree):
+  """Finds the one set of tensors: where it lies, the tensors, their spec."""
+  found = _sets(tree)
+  for at in list(found):
+    if at and (*at[:-1], f"{at[-1]}_ema") in found:
+      del found[at]
+  if not found:
+    raise pickles.Fault(
+      "holds no dict made mostly of tensors: it is no checkpoint"
+    )
+  if len(found) > 1:
+    places = ", ".join("/".join(at) or "the top level" for at in found)
+    raise pickles.Fault(
+      f"holds {len(found)} sets of tensors, in {places}: save the one you want "
+      "alone"
+    )
+  ((at, (tensors, wrapper)),) = found.items()
+  spec = {n: v for n, v in wrapper.items() if _is_spec(n, v)}
+  return at, tensors, spec
+
+
+def _sets(tree):
+  """Returns by place the dicts made mostly of tensors, and what holds them."""
+  found, seen = {}, set()
+  queue = [((), tree, None)]
+  for at, node, wrapper in queue:  # which grows
+    if id(node) in seen:
+      continue
+    seen.add(id(node))
+    if isinstance(node, pickles.Object):
+      node = pickles.state_dict(node)
+    elif type(node) in (list, tuple):
+      node = {str(index): value for index, value in enumerate(node)}
+    if not isinstance(node, dict):
+      continue
+    parts = {n: v for n, v in node.items() if isinstance(n, str)}
+    tensors = {
+      name: value
+      for name, value in parts.items()
+      if isinstance(value, pickles.Tensor)
+    }
+    if 2 * len(tensors) > len(node):
+      found[at] = tensors, wrapper if at else node
+    queue.extend(
+      ((*at, name), value, node)
+      for name, value in parts.items()
+      if not _BESIDE.search(name) and len(at) < _DEEPEST
+    )
+  return found
+
+
+def _is_spec(name, value):
+  """Tells whether an entry is plain all through, as JSON would hold it."""
+  if not isinstance(name, str) or _BESIDE.search(name):
+    return False
+  queue = [value]
+  for node in queue:  # which grows, without end where a list holds itself
+    if len(queue) > _MOST_PLAIN:
+      return False
+    if isinstance(node, dict):
+      queue.extend(node)
+      queue.extend(node.values())
+    elif type(node) in (list, tuple):
+      queue.extend(node)
+    elif type(node) not in (str, int, float, bool, type(None)):
+      return False
+  return True
+
+
+def _stripped(tensors, at):
+  """Takes off the prefixes of parallel networks and of Lightning modules."""
+  prefixes = ["module."]
+  if at[-1:] == ("state_dict",):
+    prefixes.append("model.")
+  for prefix in prefixes:
+    if all(name.startswith(prefix) for name in tensors):
+      tensors = {n.removeprefix(prefix): a for n, a in tensors.items()}
+  return tensors
+
+
+def _number(name, array):
+  """Returns an array in the byte order of this machine."""
+  if array.dtype not in _HALF and array.dtype.kind not in "biufc":
+    raise pickles.Fault(
+      f"holds {name!r} of type {array.dtype}, which is not read here"
+    )
+  return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _widened(tensors, widen):
+  if not tensors:
+    raise pickles.Fault("holds no tensors: it is no checkpoint")
+  half = [name for name, array in tensors.items() if array.dtype in _HALF]
+  if half and not widen:
+    raise pickles.Fault(
+      f"holds {len(half)} of {len(tensors)} tensors in half precision, "
+      f"{half[0]!r} first: pass widen=True to read them as float32"
+    )
+  return tensors | {name: tensors[name].astype(np.float32) for name in half}
