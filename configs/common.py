@@ -9,6 +9,12 @@ import ml_collections
 from ml_collections.config_dict import placeholder
 
 
+def unset(default):
+  """Returns a field at None that takes what is of the type of `default`."""
+  kind = type(default)
+  return placeholder(object if kind is type(None) else kind)
+
+
 def base() -> ml_collections.ConfigDict:
   """Returns the fields that every run has, with the demo's data."""
   config = ml_collections.ConfigDict()

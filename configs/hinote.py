@@ -61,13 +61,15 @@ def _smoke(config):
   config.evaluate.scales = (2.0, 4.0, 2.5)
 
 
-def _files(config):
+def files(config):
+  """The user's own files, in the size B."""
   config.data.name = "files"
   config.data.variables = ()
   config.split = dict(validation=0.1, test=0.1, gap=1)
   config.steps = 20_000
   config.batch_size = 16
-  config.model.size = "B"
+  if "size" in config.model:
+    config.model.size = "B"
   config.validate_every = 1000
 
 
@@ -75,7 +77,7 @@ def _paper(window, batch_size):
   """The recipe of the paper's released configurations, corrected."""
 
   def change(config):
-    _files(config)
+    files(config)
     config.degradation = "decimate(cubic_torch)"
     config.split = dict(validation=0.1, test=0.1, gap=1)
     config.batch_size = batch_size
@@ -92,7 +94,7 @@ def _paper(window, batch_size):
 RUNS = {
   "demo": _demo,
   "smoke": _smoke,
-  "files": _files,
+  "files": files,
   "vorticity_re16000": _paper(64, 16),
   "vorticity_re32000": _paper(32, 16),
   "kinetic_energy": _paper(32, 32),

@@ -1,5 +1,6 @@
 """Scores a run: its best weights beside the interpolations, and the report."""
 
+from collections.abc import Iterable
 import os
 import pathlib
 import shlex
@@ -43,14 +44,40 @@ class _InNormalised:
 def predictors(
   config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
 ) -> dict[str, infer.Predictor]:
-  """Returns the run's model first, then the interpolations it stands beside."""
+  """Returns the run's model first, then what it stands beside.
+
+  `config.evaluate.against` names interpolations, workdirs of other runs on the
+  same variables, and files of published networks.
+
+  Raises:
+    ValueError: another run has other variables.
+  """
   shared = dict(
     normaliser=pipeline.normaliser, periodic=pipeline.dataset.periodic
   )
+  names = tuple(v.name for v in pipeline.dataset.variables)
   found = {config.model.name: infer.load(workdir)}
   for name in config.evaluate.against:
-    found[name] = infer.Predictor(models.build(name), {}, **shared)
+    if name in models.INTERPOLATIONS:
+      found[name] = infer.Predictor(models.build(name), {}, **shared)
+      continue
+    other = infer.load(name)
+    if other.names and other.names != names:
+      raise ValueError(
+        f"config.evaluate.against: {name} is of {', '.join(other.names)}, "
+        f"this run of {', '.join(names)}"
+      )
+    found[_label(name, found)] = other
   return found
+
+
+def _label(path: str, taken: Iterable[str]) -> str:
+  """Returns what the table calls a run or a file: its model, or its name."""
+  folder = pathlib.Path(path)
+  label = folder.stem
+  if folder.is_dir():
+    label = workdirs.read_config(folder)["model"]["name"]
+  return label if label not in taken else str(folder)
 
 
 def evaluate_run(

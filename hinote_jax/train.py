@@ -56,7 +56,12 @@ def _check(config: ml_collections.ConfigDict) -> None:
     if not 1.0 <= scale < np.inf:
       raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
   for name in config.evaluate.against:
-    naming.look_up("interpolation", name, dict.fromkeys(models.INTERPOLATIONS))
+    if not pathlib.Path(name).exists():
+      naming.look_up(
+        "interpolation, workdir or file in config.evaluate.against",
+        name,
+        dict.fromkeys(models.INTERPOLATIONS),
+      )
 
 
 def model_arguments(

@@ -29,7 +29,15 @@ def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 def given(part: ml_collections.ConfigDict) -> dict[str, Any]:
   """Returns a part of a config without the fields left at None."""
-  return {k: v for k, v in part.to_dict().items() if v is not None}
+  return _given(part.to_dict())
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+  return {
+    name: _given(value) if isinstance(value, dict) else value
+    for name, value in fields.items()
+    if value is not None
+  }
 
 
 def versions() -> dict[str, str]:

@@ -8,6 +8,7 @@
 Every module has a field `periodic`, (y, x), which `clone` may change.
 """
 
+from collections.abc import Mapping
 import importlib
 
 from flax import linen as nn
@@ -51,7 +52,14 @@ def build(name: str, **kwargs) -> nn.Module:
   """
   module, factory = naming.look_up("model", name, _FACTORIES).split(":")
   module = importlib.import_module(f"hinote_jax.models.{module}")
-  kwargs = {
-    k: tuple(v) if isinstance(v, list) else v for k, v in kwargs.items()
-  }
+  kwargs = {name: _hashable(value) for name, value in kwargs.items()}
   return getattr(module, factory)(**kwargs)
+
+
+def _hashable(value):
+  """Returns lists as tuples and dicts frozen, as a module must have them."""
+  if isinstance(value, list | tuple):
+    return tuple(_hashable(v) for v in value)
+  if isinstance(value, Mapping):
+    return nn.FrozenDict({k: _hashable(v) for k, v in value.items()})
+  return value

@@ -290,6 +290,4 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
   arguments = {**sizes, **chosen, **kwargs}
   for name in arguments:
     naming.look_up("attribute of hinote", name, Hinote.__dataclass_fields__)
-  return Hinote(
-    **{k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
-  )
+  return Hinote(**arguments)

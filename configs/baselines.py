@@ -1,0 +1,115 @@
+"""Runs of HiNOTE's peers, each by the same path.
+
+    python -m hinote_jax.main \\
+      --config=configs/baselines.py:model=liif,demo --workdir=DIR
+
+`model=` is a name of `hinote_jax.models`; every attribute of the model is a
+field, --config.model.blocks=8, and None stands for its default. Runs:
+
+demo    the data and the length of configs/hinote.py:demo
+smoke   a small network for a minute, to see that everything works
+files   your own fields, the size and the step count of the papers
+
+Networks of one scale train at it alone, 4 unless --config.model.scale says
+otherwise, and are read between its points at the others. Tables of several:
+--config.evaluate.against='("bicubic","runs/srno","runs/liif")'.
+"""
+
+from configs import common, hinote
+from hinote_jax import models, naming
+
+# What of an attribute makes a network small enough for a smoke run.
+_SMALL = dict(
+  width=16,
+  blocks=2,
+  layers=2,
+  growth=8,
+  heads=2,
+  hidden=(16,),
+  waves=8,
+  attention_width=16,
+  attention_head=2,
+  depths=(2,),
+  num_heads=(2,),
+  embed_dim=16,
+  window_size=4,
+  modes1=4,
+  modes2=4,
+)
+_SMALL_ENCODER = dict(width=16, blocks=2)
+
+
+def _model(config, name):
+  """Every attribute of a model as a field; None is the model's default."""
+  own = {"parent", "name", "channels", "periodic", "dtype"}
+  defaults = models.build(name)
+  fields = {
+    field: common.unset(getattr(defaults, field))
+    for field in defaults.__dataclass_fields__
+    if field not in own
+  }
+  if "encoder_options" in fields:
+    sizes = ("width", "blocks", "layers", "growth")
+    fields["encoder_options"] = {size: common.unset(0) for size in sizes}
+  config.model = dict(name=name, dtype="float32", **fields)
+  if "scale" in fields:
+    config.model.scale = defaults.scale
+    scale = config.model.get_ref("scale")
+    del config.windows["min_scale"], config.windows["max_scale"]
+    config.windows.update(min_scale=scale, max_scale=scale)
+  if "max_scale" in fields:
+    config.model.max_scale = config.windows.get_ref("max_scale")
+
+
+def _demo(config):
+  config.steps = 4500
+  config.optim.learning_rate = 1e-3
+
+
+def _smoke(config):
+  _demo(config)
+  config.steps = 60
+  config.windows.window = (16, 16)
+  config.windows.queries = (24, 24)
+  config.log_every = 10
+  config.validate_every = 30
+  config.validation_examples = 8
+  config.evaluate.scales = (2.0, 4.0)
+  for field, value in _SMALL.items():
+    if field in config.model:
+      config.model[field] = value
+  for field, value in _SMALL_ENCODER.items():
+    if "encoder_options" in config.model:
+      config.model.encoder_options[field] = value
+
+
+def _files(config):
+  hinote.files(config)
+  config.optim.learning_rate = 1e-4
+  config.optim.clip = 10.0
+
+
+PEERS = tuple(
+  name
+  for name in models.names()
+  if name != "hinote" and name not in models.INTERPOLATIONS
+)
+RUNS = {"demo": _demo, "smoke": _smoke, "files": _files}
+
+
+def get_config(arg="model=srno,demo"):
+  """Returns the config of a peer's run: "model=NAME,RUN"."""
+  parts = [part.strip() for part in arg.split(",") if part.strip()]
+  chosen = [p.removeprefix("model=") for p in parts if p.startswith("model=")]
+  runs = [p for p in parts if not p.startswith("model=")] or ["demo"]
+  if len(chosen) != 1 or len(runs) != 1:
+    raise ValueError(
+      f"a peer's run is 'model=NAME,RUN', e.g. 'model=srno,demo', got {arg!r}"
+    )
+  naming.look_up("peer", chosen[0], dict.fromkeys(PEERS))
+  config = common.base()
+  # The peers' own loss; no learned prior, no decay.
+  config.loss = dict(name="l1")
+  _model(config, chosen[0])
+  naming.look_up("run", runs[0], RUNS)(config)
+  return config.lock()
