@@ -18,7 +18,7 @@ from hinote_jax.models import bands, blocks, encoders, samplers
 from hinote_jax.typing import Array, Periodic
 
 # A dense layer: its kernel [c d] and bias [d].
-Layer = tuple[jax.Array, jax.Array]
+Layer = tuple[Array, Array]
 
 
 class Cells(NamedTuple):

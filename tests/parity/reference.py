@@ -69,15 +69,19 @@ def to_ours(values: np.ndarray) -> np.ndarray:
   return values.transpose(0, 2, 3, 1)
 
 
+def inputs(found: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns lowres, coords and cell of a recorded run as ours are."""
+  coords, cell = found.arrays["coord"], found.arrays["cell"]
+  if coords.ndim == 3:  # flat queries, with a cell each
+    coords, cell = coords[:, None], cell[:, 0]
+  return to_ours(found.arrays["lr"]), coords, cell
+
+
 def run(found: Case, **options: Any) -> np.ndarray:
   """Returns our output on a recorded input, by the recorded weights."""
   imported = interop.from_tensors(found.tensors, **options)
   module = models.build(imported.name, **imported.kwargs)
-  coords, cell = found.arrays["coord"], found.arrays["cell"]
-  if coords.ndim == 3:  # flat queries, with a cell each
-    coords, cell = coords[:, None], cell[:, 0]
-  lowres = to_ours(found.arrays["lr"])
-  return jax.jit(module.apply)(imported.variables, lowres, coords, cell)
+  return jax.jit(module.apply)(imported.variables, *inputs(found))
 
 
 def tolerance(found: Case, want: np.ndarray) -> float:

@@ -1,5 +1,8 @@
 """LTE."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from hinote_jax.interop import layouts, rules
 from hinote_jax.interop.layouts import implicit
 
@@ -23,7 +26,7 @@ def table(
   group: int | None,
   mlp: list[rules.Rule],
   encoder: str,
-  encoder_options: dict,
+  encoder_options: Mapping[str, Any],
 ) -> list[rules.Rule]:
   """Returns the rules; frequencies lie there as pairs (y, x) or as halves."""
   kernel, bias = rules.conv, rules.as_is
