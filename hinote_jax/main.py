@@ -40,15 +40,22 @@ def _start_distributed(jax):
     jax.distributed.initialize()
 
 
+def _modes(config):
+  """Returns mode -> what runs it: a function of the config and the workdir."""
+  if config.get("task") == "images":
+    from hinote_jax.images import run as runs
+  else:
+    from hinote_jax import train as runs
+  return {"train": runs.train_and_evaluate, "evaluate": runs.evaluate}
+
+
 def main(_):
   """Runs the chosen mode; a user's mistake is one sentence and exit code 2."""
   import jax
 
-  from hinote_jax import train
-
   if not flags.FLAGS["verbosity"].present:
     logging.set_verbosity(logging.WARNING)  # Orbax tells a lot at INFO
-  run_mode = {"train": train.train_and_evaluate, "evaluate": train.evaluate}
+  run_mode = _modes(_CONFIG.value)
   try:
     if _DISTRIBUTED.value:
       _start_distributed(jax)

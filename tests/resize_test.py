@@ -10,7 +10,7 @@ import pytest
 from hinote_jax import grids, resize
 
 _KEY = jax.random.key(0)
-_BOUNDARY = st.sampled_from(resize.BOUNDARIES)
+_FOLD = st.sampled_from(resize.FOLDS)
 _METHOD = st.sampled_from(resize.METHODS)
 
 
@@ -89,32 +89,98 @@ def test_area_conserves_the_mean(shape):
   np.testing.assert_allclose(got, x.mean((1, 2)), atol=1e-6)  # float32 sums
 
 
-@pytest.mark.parametrize("method", [*resize.KERNELS, "nearest", "area"])
+@pytest.mark.parametrize("method", resize.METHODS)
 def test_matrix_of_the_same_grid_is_the_identity(method):
   matrix = resize.matrix(7, 7, method=method)
   np.testing.assert_allclose(matrix, np.eye(7), atol=1e-12)
 
 
-@pytest.mark.parametrize("sizes", [(24, 9), (24, 12), (31, 8), (16, 40)])
-def test_cubic_antialias_equals_pillow(sizes):
+@pytest.mark.parametrize(
+  "sizes", [(24, 9), (24, 12), (31, 8), (16, 40), (3, 1)]
+)
+@pytest.mark.parametrize(
+  "method, name",
+  [("linear", "BILINEAR"), ("cubic", "BICUBIC"), ("lanczos", "LANCZOS")],
+)
+def test_antialiased_kernels_that_drop_equal_pillow(sizes, method, name):
   image = pytest.importorskip("PIL.Image")
   n, count = sizes
   x = np.random.default_rng(0).normal(size=(n, n)).astype(np.float32)
-  side = (count, count)
-  want = image.fromarray(x).resize(side, image.Resampling.BICUBIC)
-  got = resize.resize(x[None, :, :, None], side, method="cubic")[0, ..., 0]
-  # At the walls Pillow drops the taps outside, we repeat the edge.
-  support = 2 * max(1.0, n / count) + 0.5
-  u = resize.centers(n, count)
-  inside = (u - support >= 0) & (u + support <= n - 1)
-  assert inside.sum() >= 2
-  inside = np.ix_(inside, inside)
+  kernel = getattr(image.Resampling, name)
+  want = np.asarray(image.fromarray(x).resize((count, count), kernel))
+  matrix = resize.matrix(n, count, method=method, boundary="drop")
+  got = matrix @ x @ matrix.T
   # Pillow sums in double precision and rounds to float32 twice.
-  np.testing.assert_allclose(got[inside], np.asarray(want)[inside], atol=2e-6)
+  np.testing.assert_allclose(got, want, atol=5e-7)
+  folded = resize.matrix(n, count, method=method, boundary="edge")
+  if count < n:
+    assert np.abs(folded - matrix).max() > 1e-3  # the walls do differ
+
+
+@given(st.integers(1, 24), st.floats(0.2, 4.0))
+def test_scale_places_the_cells_of_matlabs_imresize(n, scale):
+  # Contributions by definition: output cell k = 1.. of ceil(n scale) is centred
+  # at k / scale + (1 - 1 / scale) / 2, cells counted from 1.
+  count = int(np.ceil(n * scale))
+  stretch = max(1.0, 1.0 / scale)
+  want = np.zeros((count, n))
+  for row in range(count):
+    center = (row + 1) / scale + 0.5 * (1.0 - 1.0 / scale)
+    first = int(np.floor(center - 2.0 * stretch))
+    cells = np.arange(first, first + int(np.ceil(4.0 * stretch)) + 2)
+    t = np.abs(center - cells) / stretch
+    weight = np.where(t <= 1, 1.5 * t**3 - 2.5 * t**2 + 1, 0.0)
+    outer = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+    weight = np.where((t > 1) & (t <= 2), outer, weight)
+    around = np.r_[np.arange(n), np.arange(n)[::-1]][(cells - 1) % (2 * n)]
+    np.add.at(want[row], around, weight / weight.sum())
+  got = resize.matrix(n, count, method="cubic", boundary="mirror", scale=scale)
+  np.testing.assert_allclose(got, want, atol=1e-10)
+
+
+@given(st.integers(2, 24), st.integers(2, 60))
+def test_nodes_hit_both_ends_and_affine_fields(n, count):
+  matrix = resize.matrix(n, count, method="linear", registration="nodes")
+  u = np.linspace(0, n - 1, count)
+  if count < n:  # widened at the walls: affine only without antialiasing
+    matrix = resize.matrix(
+      n, count, method="linear", registration="nodes", antialias=False
+    )
+  np.testing.assert_allclose(matrix @ np.arange(n), u, atol=1e-10)
+
+
+def test_one_node_is_the_first():
+  matrix = resize.matrix(5, 1, method="cubic", registration="nodes")
+  np.testing.assert_allclose(matrix, [[1, 0, 0, 0, 0]], atol=1e-15)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_torchs_area_averages_the_cells_it_touches(n, count):
+  want = np.zeros((count, n))
+  for j in range(count):
+    cells = slice(j * n // count, -(-(j + 1) * n // count))
+    want[j, cells] = 1.0
+  want /= want.sum(1, keepdims=True)
+  got = resize.matrix(n, count, method="area_torch")
+  np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_torchs_nearest_reads_the_cell_of_the_lower_edge(n, count):
+  matrix = resize.matrix(n, count, method="nearest_torch")
+  np.testing.assert_array_equal(
+    matrix, np.eye(n)[np.arange(count) * n // count]
+  )
 
 
 @pytest.mark.parametrize(
-  "boundary, pad", [("edge", "edge"), ("mirror", "symmetric"), ("wrap", "wrap")]
+  "boundary, pad",
+  [
+    ("edge", "edge"),
+    ("mirror", "symmetric"),
+    ("reflect", "reflect"),
+    ("wrap", "wrap"),
+  ],
 )
 @given(st.integers(1, 9))
 def test_fold_is_numpy_padding(boundary, pad, n):
@@ -130,7 +196,7 @@ def test_fold_is_numpy_padding(boundary, pad, n):
   st.integers(1, 12),
   st.lists(st.floats(-30.0, 30.0, width=32), min_size=1, max_size=6),
   _METHOD,
-  _BOUNDARY,
+  _FOLD,
   st.floats(1.0, 5.0),
 )
 def test_weights_rows_sum_to_one(n, u, method, boundary, stretch):
@@ -140,10 +206,44 @@ def test_weights_rows_sum_to_one(n, u, method, boundary, stretch):
   np.testing.assert_allclose(matrix.sum(-1), 1.0, atol=1e-12)
 
 
+@given(
+  st.integers(1, 12),
+  st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6),
+  st.sampled_from([m for m in resize.METHODS if m != "nearest_torch"]),
+  st.floats(1.0, 5.0),
+)
+def test_dropped_rows_sum_to_one_within_the_axis(n, where, method, stretch):
+  u = np.asarray(where) * (n - 1)
+  options = dict(method=method, stretch=stretch)
+  matrix = resize.weights(u, n, boundary="drop", **options)
+  np.testing.assert_allclose(matrix.sum(-1), 1.0, atol=1e-12)
+
+
+@given(
+  st.integers(1, 12),
+  st.lists(st.floats(-30.0, 30.0), min_size=1, max_size=6),
+  st.sampled_from([m for m in resize.METHODS if "nearest" not in m]),
+)
+def test_zero_is_a_field_with_zeros_around_it(n, u, method):
+  u, halo = np.asarray(u), 40
+  wide = resize.weights(u + halo, n + 2 * halo, method=method)
+  got = resize.weights(u, n, method=method, boundary="zero")
+  np.testing.assert_allclose(got, wide[:, halo : halo + n], atol=1e-10)
+
+
+def test_nearest_with_zeros_around_has_the_outer_edges():
+  u = np.asarray([-0.5001, -0.5, 0.2, 3.4999, 3.5, 3.5001])
+  matrix = resize.weights(u, 4, method="nearest", boundary="zero")
+  index = [0, 0, 0, 3, 3, 3]
+  want = np.eye(4)[index] * np.asarray([0, 1, 1, 1, 1, 0])[:, None]
+  np.testing.assert_array_equal(matrix, want)
+
+
 @pytest.mark.parametrize("method", resize.METHODS)
 @pytest.mark.parametrize("boundary", resize.BOUNDARIES)
 def test_weights_traced_equal_numpy(method, boundary):
-  u = np.random.default_rng(1).uniform(-4.0, 12.0, (3, 5)).astype(np.float32)
+  reach = (1.0, 8.0) if boundary == "drop" else (-4.0, 12.0)
+  u = np.random.default_rng(1).uniform(*reach, (3, 5)).astype(np.float32)
   options = dict(method=method, boundary=boundary)
   if method != "nearest":
     options["stretch"] = 1.75
@@ -154,7 +254,9 @@ def test_weights_traced_equal_numpy(method, boundary):
 
 
 @pytest.mark.parametrize("method", ["nearest", *resize.KERNELS])
-@pytest.mark.parametrize("boundary", [("edge", "wrap"), ("mirror", "edge")])
+@pytest.mark.parametrize(
+  "boundary", [("edge", "wrap"), ("mirror", "edge"), ("zero", "drop")]
+)
 def test_sample_forms_agree_with_resize(method, boundary):
   x = jax.random.normal(_KEY, (2, 6, 7, 2))
   shape = (11, 16)
@@ -166,6 +268,18 @@ def test_sample_forms_agree_with_resize(method, boundary):
   # float32 coordinates: 1e-6 cells.
   np.testing.assert_allclose(on_axes, want, atol=2e-5)
   np.testing.assert_allclose(on_points, want, atol=2e-5)
+
+
+def test_sample_of_nodes_agrees_with_resize():
+  x = jax.random.normal(_KEY, (2, 6, 7, 2))
+  shape = (11, 16)
+  options = dict(method="cubic_torch", registration="nodes")
+  want = resize.resize(x, shape, antialias=False, **options)
+  axes = grids.Axes(*(np.linspace(-1, 1, n, dtype=np.float32) for n in shape))
+  for coords in (axes, grids.dense(axes)):
+    got = resize.sample(x, coords, **options)
+    # float32 coordinates: 1e-6 cells.
+    np.testing.assert_allclose(got, want, atol=2e-5)
 
 
 def test_sample_has_points_of_each_example():
@@ -209,5 +323,23 @@ def test_unknown_names_raise():
     ValueError, match="unknown method 'cubik'; did you mean 'cubic'"
   ):
     resize.matrix(4, 8, method="cubik")
-  with pytest.raises(ValueError, match="unknown boundary 'zero'; known"):
-    resize.matrix(4, 8, method="linear", boundary="zero")
+  with pytest.raises(
+    ValueError, match="unknown boundary 'zeros'; did you mean 'zero'"
+  ):
+    resize.matrix(4, 8, method="linear", boundary="zeros")
+  with pytest.raises(ValueError, match="unknown boundary 'drop'; .*edge"):
+    resize.fold(np.arange(3), 2, "drop")
+  with pytest.raises(ValueError, match="unknown registration 'node'; did you"):
+    resize.matrix(4, 8, method="linear", registration="node")
+
+
+def test_what_has_no_meaning_raises():
+  with pytest.raises(
+    ValueError, match="neither a scale nor cells: got scale=2"
+  ):
+    resize.matrix(4, 8, method="linear", registration="nodes", scale=2)
+  with pytest.raises(ValueError, match="nor cells: got scale=None, 'area'"):
+    resize.matrix(4, 8, method="area", registration="nodes")
+  for method in resize.OF_CELLS:
+    with pytest.raises(ValueError, match="cannot be read at points"):
+      resize.sample(np.zeros((1, 4, 4, 1)), grids.axes((5, 5)), method=method)

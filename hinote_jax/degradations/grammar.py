@@ -1,8 +1,13 @@
 """The grammar of degradation pipelines: stages joined by `|`.
 
-    [blur(sigma) |] decimate(kernel[, antialias]) | area | uniform [| noise(f)]
+    [blur(sigma) |] one of
+      decimate(kernel[, antialias][, drop]) | area | uniform | imresize | pillow
+    [| noise(f)]
 
-Exactly one stage reduces; blur comes before it, noise after it.
+Exactly one stage reduces; blur comes before it, noise after it. Two stages are
+names for what two programs do: imresize, MATLAB's, is decimate(cubic,
+antialias); pillow, its bicubic in floating point, is decimate(cubic, antialias,
+drop). They differ in the cells whose kernel reaches beyond a wall.
 """
 
 import re
@@ -10,7 +15,14 @@ import re
 from hinote_jax import naming, resize
 from hinote_jax.degradations import pipeline
 
-_REDUCING = ("decimate", "area", "uniform")
+# Reducing stages without arguments.
+_NAMED = {
+  "area": {"kernel": "area"},
+  "uniform": {"kernel": "nearest"},
+  "imresize": {"kernel": "cubic", "antialias": True},
+  "pillow": {"kernel": "cubic", "antialias": True, "wall": "drop"},
+}
+_REDUCING = ("decimate", *_NAMED)
 _STAGES = ("blur", *_REDUCING, "noise")
 _STAGE = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
 
@@ -20,7 +32,8 @@ def parse(text: str) -> pipeline.Degradation:
 
   Args:
     text: such as "decimate(cubic, antialias)", "decimate(cubic_torch)",
-      "area", "uniform" or "blur(1.2)|decimate(linear, antialias)|noise(0.05)".
+      "area", "uniform", "imresize", "pillow" or
+      "blur(1.2)|decimate(linear, antialias)|noise(0.05)".
 
   Raises:
     ValueError: a stage, kernel or number is unknown or out of place.
@@ -31,7 +44,7 @@ def parse(text: str) -> pipeline.Degradation:
     if names and _rank(name) <= _rank(names[-1]):
       raise ValueError(
         f"degradation {text!r}: {name} cannot follow {names[-1]}; the order "
-        "is blur, one of decimate, area or uniform, then noise"
+        f"is blur, one of {', '.join(_REDUCING)}, then noise"
       )
     names.append(name)
     options |= _options(name, arguments, text)
@@ -63,10 +76,10 @@ def _stage(part: str, text: str) -> tuple[str, list[str]]:
 
 
 def _options(name: str, arguments: list[str], text: str) -> dict:
-  if name in ("area", "uniform"):
+  if name in _NAMED:
     if arguments:
       raise ValueError(f"degradation {text!r}: {name} takes no arguments")
-    return {"kernel": {"area": "area", "uniform": "nearest"}[name]}
+    return _NAMED[name]
   if name == "decimate":
     return _decimate(arguments, text)
   if len(arguments) != 1:
@@ -82,20 +95,21 @@ def _options(name: str, arguments: list[str], text: str) -> dict:
 
 
 def _decimate(arguments: list[str], text: str) -> dict:
-  if len(arguments) not in (1, 2) or not arguments[0]:
+  if not arguments or not arguments[0]:
     raise ValueError(
       f"degradation {text!r}: decimate takes a kernel and, if wanted, "
-      "antialias, as in decimate(cubic, antialias)"
+      "antialias and drop, as in decimate(cubic, antialias)"
     )
   kernel, *flags = arguments
   if kernel not in resize.KERNELS:
     raise ValueError(_unknown("kernel", kernel, tuple(resize.KERNELS), text))
-  if flags not in ([], ["antialias"]):
+  if flags not in ([], ["antialias"], ["drop"], ["antialias", "drop"]):
     raise ValueError(
-      f"degradation {text!r}: the second argument of decimate can only be "
-      f"antialias, not {flags[0]!r}"
+      f"degradation {text!r}: after the kernel decimate takes antialias, drop "
+      f"or both in this order, not {', '.join(map(repr, flags))}"
     )
-  return {"kernel": kernel, "antialias": bool(flags)}
+  wall = "drop" if "drop" in flags else "mirror"
+  return {"kernel": kernel, "antialias": "antialias" in flags, "wall": wall}
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...], text: str) -> str:

@@ -3,15 +3,18 @@
 Coarse cell i of a window covers the fine cells [start + i scale,
 start + (i + 1) scale) of an axis. Blur and reduction are one matrix an axis,
 so a window of the coarse field equals the same cells of the whole one.
-Constants stay. Beyond a wall the field is mirrored, on a periodic axis wrapped.
+Constants stay. Beyond a wall the field is mirrored, or the reducing kernel cut
+off; on a periodic axis it is wrapped.
 """
 
 import dataclasses
 
 import numpy as np
 
-from hinote_jax import resize
+from hinote_jax import naming, resize
 
+KERNELS = ("nearest", "area", *resize.KERNELS)
+WALLS = ("mirror", "drop")
 # Beyond four deviations a Gaussian holds 6e-5 of its weight.
 _BLUR_REACH = 4.0
 # OpenBLAS puts products beyond 2^18 multiplications on several threads, which
@@ -25,9 +28,12 @@ class Degradation:
   """A pipeline blur -> reduction -> noise; write it as text with `parse`.
 
   Attributes:
-    kernel: one of `resize.METHODS`; "area" averages, "nearest" reads the cell
-      at the coarse centre, at even scales the one after it.
+    kernel: one of `KERNELS`; "area" averages, "nearest" reads the cell at the
+      coarse centre, at even scales the one after it.
     antialias: widen the kernel by the scale.
+    wall: what the kernel reads beyond a wall: "mirror" the mirrored field, as
+      MATLAB's imresize does, "drop" nothing, as Pillow does: what is left of
+      the kernel is made to sum to 1.
     blur: deviation of a Gaussian before the reduction, in coarse cells.
     noise: deviation of white noise added after it, in the field's own units:
       on a normalised field that is a fraction of each channel's deviation.
@@ -35,13 +41,13 @@ class Degradation:
 
   kernel: str = "cubic"
   antialias: bool = False
+  wall: str = "mirror"
   blur: float | int = 0.0
   noise: float | int = 0.0
 
   def __post_init__(self):
-    if self.kernel not in resize.METHODS:
-      known = ", ".join(resize.METHODS)
-      raise ValueError(f"unknown kernel {self.kernel!r}; known: {known}")
+    naming.look_up("kernel", self.kernel, dict.fromkeys(KERNELS))
+    naming.look_up("wall", self.wall, dict.fromkeys(WALLS))
     for name in ("blur", "noise"):
       value = getattr(self, name)
       if not 0.0 <= value < np.inf:
@@ -52,8 +58,8 @@ class Degradation:
     if self.kernel in ("area", "nearest"):
       stages.append("area" if self.kernel == "area" else "uniform")
     else:
-      flag = ", antialias" if self.antialias else ""
-      stages.append(f"decimate({self.kernel}{flag})")
+      flags = ["antialias"] * self.antialias + ["drop"] * (self.wall == "drop")
+      stages.append(f"decimate({', '.join([self.kernel, *flags])})")
     return "|".join(stages + [f"noise({self.noise!r})"] * bool(self.noise))
 
   def axis_operator(
@@ -77,6 +83,10 @@ class Degradation:
     Returns:
       indices [m] of the cells to read, folded into the axis, and the matrix
       [count m] to multiply them by, float64 with rows that sum to 1.
+
+    Raises:
+      ValueError: the scale is below 1, or coarse cells are centred beyond a
+        wall that drops what is there.
     """
     if not 1.0 <= scale < np.inf:
       raise ValueError(f"scale must be finite and at least 1, got {scale}")
@@ -86,6 +96,13 @@ class Degradation:
     index, weight = resize.taps(
       u, method=self.kernel, stretch=float(scale) if widen else 1.0
     )
+    if self.wall == "drop" and not is_periodic:
+      if u.min() < -0.5 or u.max() > n - 0.5:
+        raise ValueError(
+          f"{self}: coarse cells from {start:g} on lie beyond the {n} cells of "
+          "the axis: there is nothing to make them from"
+        )
+      _, weight = resize.settle(index, weight, n, "drop")
     first, matrix = _banded(index, weight)
     if self.blur:
       reach, matrix = _blurred(matrix, self.blur * scale)

@@ -113,23 +113,36 @@ class Predictor:
     return lowres
 
 
-def load(workdir: str | pathlib.Path, which: str = "best") -> Predictor:
-  """Returns the predictor that a training run left, or an interpolation.
+def load(
+  workdir: str | pathlib.Path,
+  which: str = "best",
+  *,
+  normalisation: str | None = None,
+  **options: Any,
+) -> Predictor:
+  """Returns the predictor of a training run, a published file or a name.
 
   Args:
-    workdir: folder of a run, or one of `models.INTERPOLATIONS`.
-    which: the checkpoint, "best" on validation or "latest".
+    workdir: folder of a run, file of a published network, or one of
+      `models.INTERPOLATIONS`.
+    which: the checkpoint of a run, "best" on validation or "latest".
+    normalisation: what goes around a published network, one of
+      `images.units.NORMALISERS`; None for its own convention.
+    **options: of `interop.load_checkpoint`, for a published network.
 
   Raises:
-    FileNotFoundError: `workdir` is neither, or has no checkpoint yet.
-    ValueError: its checkpoint is damaged.
+    FileNotFoundError: `workdir` is none of these, or has no checkpoint yet.
+    ValueError: its checkpoint is damaged, or the file is of no known network.
   """
   if str(workdir) in models.INTERPOLATIONS:
     return Predictor(models.build(str(workdir)), {})
+  if pathlib.Path(workdir).is_file():
+    return _published(workdir, normalisation, options)
   if not (pathlib.Path(workdir) / "config.json").is_file():
     raise FileNotFoundError(
-      f"{str(workdir)!r} is not a workdir (it holds no config.json), nor an "
-      f"interpolation ({', '.join(models.INTERPOLATIONS)})"
+      f"{str(workdir)!r} is not a workdir (it holds no config.json), nor a "
+      "file of a network, nor an interpolation "
+      f"({', '.join(models.INTERPOLATIONS)})"
     )
   from hinote_jax import checkpoint
   from hinote_jax.data import normalise
@@ -145,6 +158,18 @@ def load(workdir: str | pathlib.Path, which: str = "best") -> Predictor:
     periodic=tuple(meta["periodic"]),
     names=tuple(meta["variables"]),
   )
+
+
+def _published(path, normalisation, options) -> Predictor:
+  """Returns the predictor of a published network, in units of [0, 1]."""
+  from hinote_jax import interop
+  from hinote_jax.images import units
+
+  imported = interop.load_checkpoint(path, **options)
+  module = models.build(imported.name, **imported.kwargs)
+  channels = getattr(module, "channels", None)
+  around = units.normaliser(imported.name, channels, normalisation)
+  return Predictor(module, imported.variables, normaliser=around)
 
 
 def _fine_shape(

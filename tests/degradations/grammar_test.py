@@ -20,6 +20,8 @@ def _texts(draw):
           "uniform",
           f"decimate({kernel})",
           f"decimate({kernel}, antialias)",
+          f"decimate({kernel}, drop)",
+          f"decimate({kernel}, antialias, drop)",
         ]
       )
     )
@@ -48,11 +50,26 @@ def test_spaces_do_not_matter():
 
 
 @pytest.mark.parametrize(
+  "name, means",
+  [
+    ("imresize", "decimate(cubic, antialias)"),
+    ("pillow", "decimate(cubic, antialias, drop)"),
+  ],
+)
+def test_names_of_programs_say_what_they_do(name, means):
+  assert str(degradations.parse(f"{name}|noise(0.1)")) == f"{means}|noise(0.1)"
+
+
+@pytest.mark.parametrize(
   "text, message",
   [
     ("decimat(cubic)", "unknown stage 'decimat'; did you mean 'decimate'"),
     ("decimate(bicubic)", "unknown kernel 'bicubic'; did you mean 'cubic'"),
-    ("decimate(cubic, alias)", "can only be antialias, not 'alias'"),
+    ("decimate(cubic, alias)", "antialias, drop or both.*, not 'alias'"),
+    ("decimate(cubic, drop, antialias)", "not 'drop', 'antialias'"),
+    ("pillow(cubic)", "pillow takes no arguments"),
+    ("imresize|pillow", "pillow cannot follow imresize"),
+    ("imrezise", "unknown stage 'imrezise'; did you mean 'imresize'"),
     ("decimate", "takes a kernel"),
     ("decimate()", "takes a kernel"),
     ("area(2)", "area takes no arguments"),
