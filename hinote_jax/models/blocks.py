@@ -167,7 +167,7 @@ class ShuffleUp(nn.Module):
   dtype: DTypeLike = jnp.float32
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W d"]:
     """Returns the enlarged features.
 
     Raises:
