@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hinote_jax import evaluate, files, plots
+from hinote_jax import markdown as markdown_
 from hinote_jax import models as zoo
 from hinote_jax.metrics import running
 
@@ -125,7 +126,7 @@ def _headline(evaluation: evaluate.Evaluation) -> str:
     f"Mean squared error as a fraction of {base}'s on the same fields; below "
     "1 is better, the best of a row in bold.\n\n"
   )
-  return intro + _table(lines, left=2)
+  return intro + markdown_.table(lines, left=2)
 
 
 def _verdict(evaluation: evaluate.Evaluation) -> str:
@@ -152,7 +153,7 @@ def _verdict(evaluation: evaluate.Evaluation) -> str:
     )
     lines = [["metric", "variable", "scale", model, "best interpolation"]]
     lines += [b[1:] for b in behind]
-    parts.append(f"**{model}** {verdict}:\n\n{_table(lines, left=3)}")
+    parts.append(f"**{model}** {verdict}:\n\n{markdown_.table(lines, left=3)}")
   return "## Against the best interpolation\n\n" + "\n\n".join(parts)
 
 
@@ -204,19 +205,7 @@ def _header(header: Mapping[str, Any]) -> str:
   used = {"data_range", "data_range_source", "times", "shape", "command"}
   used |= {"variables", "models", "periodic", *known}
   known |= {k.replace("_", " "): v for k, v in header.items() if k not in used}
-  lines = [f"* {key}: {_plain(value)}" for key, value in known.items() if value]
-  text = "\n".join(lines)
-  if header.get("command"):
-    text += f"\n\nTo reproduce:\n\n```\n{header['command']}\n```"
-  return text
-
-
-def _plain(value: Any) -> str:
-  if isinstance(value, Mapping):
-    return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
-  if isinstance(value, list | tuple):
-    return ", ".join(_plain(v) for v in value)
-  return str(value)
+  return markdown_.circumstances(known, header.get("command"))
 
 
 def _legend() -> str:
@@ -240,7 +229,8 @@ def _details(evaluation, variable: Mapping[str, str], scale: float) -> str:
   actual = f"{rows[0]['scale_y']:.4g} x {rows[0]['scale_x']:.4g}"
   name = variable["long_name"] or variable["name"]
   title = f"### {variable['name']} ({name}), x{scale:g}"
-  return f"{title}\n\nActual scale (y, x): {actual}.\n\n{_table(lines, left=1)}"
+  table = markdown_.table(lines)
+  return f"{title}\n\nActual scale (y, x): {actual}.\n\n{table}"
 
 
 def _scores(evaluation, variable: str, scale: float, metric: str):
@@ -268,10 +258,3 @@ def _cell(metric: str, value: float) -> str:
 
 def _bold(text: str, is_best: bool) -> str:
   return f"**{text}**" if is_best else text
-
-
-def _table(lines: Sequence[Sequence[str]], *, left: int) -> str:
-  """Returns a Markdown table; the first `left` columns are text."""
-  rule = [":--" if i < left else "--:" for i in range(len(lines[0]))]
-  rows = [lines[0], rule, *lines[1:]]
-  return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 import os
 import pathlib
-import shlex
-import sys
 from typing import Any
 
 import jax
@@ -92,7 +90,7 @@ def evaluate_run(
       f"{len(split.validation)} for validation, {len(split.test)} held out"
     ),
     "data_range_source": "maximum - minimum of the training part",
-    "command": _command(),
+    "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
@@ -122,11 +120,6 @@ def score(
     curves=metric_log.read(workdir),
     figures=figures,
   )
-
-
-def _command() -> str:
-  """Returns the command of this run; the one that prints its numbers again."""
-  return shlex.join(["python", "-m", "hinote_jax.main", *sys.argv[1:]])
 
 
 def _under_queries(batch: dict[str, Any]) -> np.ndarray:

@@ -5,6 +5,8 @@ import json
 import os
 import pathlib
 import platform
+import shlex
+import sys
 import tempfile
 from typing import Any
 
@@ -38,6 +40,11 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
     for name, value in fields.items()
     if value is not None
   }
+
+
+def command() -> str:
+  """Returns the command of this run; the one that prints its numbers again."""
+  return shlex.join(["python", "-m", "hinote_jax.main", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:

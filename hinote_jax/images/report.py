@@ -1,12 +1,12 @@
 """Writes an evaluation on images as report.json, report.md and a figure."""
 
-from collections.abc import Sequence
 import json
 import os
 import pathlib
 from typing import Any
 
 from hinote_jax import files, plots
+from hinote_jax import markdown as markdown_
 from hinote_jax.images import evaluation as evaluations
 
 _FIGURE = "figures/crops.png"
@@ -67,7 +67,7 @@ def summary(evaluation: evaluations.Evaluation) -> str:
   count = len(header["images"])
   return (
     f"PSNR in dB / SSIM, mean over {count} image{'s' * (count > 1)}. "
-    f"{protocol_line(evaluation)}\n\n{_table(lines)}"
+    f"{protocol_line(evaluation)}\n\n{markdown_.table(lines)}"
   )
 
 
@@ -86,14 +86,8 @@ def _circumstances(header: dict[str, Any]) -> str:
     known["models"] = ", ".join(
       f"{name} from `{path}`" for name, path in header["checkpoints"].items()
     )
-  if "versions" in header:
-    known["versions"] = ", ".join(
-      f"{name} {version}" for name, version in header["versions"].items()
-    )
-  text = "\n".join(f"* {k}: {v}" for k, v in known.items() if v)
-  if header.get("command"):
-    text += f"\n\nTo reproduce:\n\n```\n{header['command']}\n```"
-  return text
+  known["versions"] = header.get("versions")
+  return markdown_.circumstances(known, header.get("command"))
 
 
 def _images(evaluation: evaluations.Evaluation, scale: float) -> str:
@@ -107,18 +101,11 @@ def _images(evaluation: evaluations.Evaluation, scale: float) -> str:
   lines = [["image", *models]]
   for image in evaluation.header["images"]:
     lines.append([image, *(_scores(scores[image, m]) for m in models)])
-  return f"### x{scale:g}\n\n{_table(lines)}"
+  return f"### x{scale:g}\n\n{markdown_.table(lines)}"
 
 
 def _scores(row: dict[str, Any]) -> str:
   return f"{row['psnr']:.2f} / {row['ssim']:.4f}"
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-  """Returns a Markdown table whose first column is text."""
-  rule = [":--", *["--:"] * (len(lines[0]) - 1)]
-  rows = [lines[0], rule, *lines[1:]]
-  return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _draw(path: pathlib.Path, evaluation: evaluations.Evaluation) -> None:

@@ -3,8 +3,6 @@
 import importlib.metadata
 import os
 import pathlib
-import shlex
-import sys
 from typing import Any
 
 import jax
@@ -53,7 +51,7 @@ def evaluate(
     scales=config.scales,
     header={
       "checkpoints": paths,
-      "command": _command(),
+      "command": workdirs.command(),
       "versions": _versions(),
     },
     progress=is_leader,
@@ -94,10 +92,6 @@ def _predictors(
   for name in config.against:
     found.setdefault(name, infer.load(name))
   return found, paths
-
-
-def _command() -> str:
-  return shlex.join(["python", "-m", "hinote_jax.main", *sys.argv[1:]])
 
 
 def _versions() -> dict[str, Any]:

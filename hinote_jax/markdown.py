@@ -1,0 +1,32 @@
+"""Tables and lists of the reports, in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def table(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
+  """Returns a table; the first line is its head.
+
+  Args:
+    lines: cells, as many in each line.
+    left: how many columns are text, the others are numbers.
+  """
+  rule = [":--" if i < left else "--:" for i in range(len(lines[0]))]
+  rows = [lines[0], rule, *lines[1:]]
+  return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def circumstances(known: Mapping[str, Any], command: str | None) -> str:
+  """Returns what is known, but for what is empty, as a list; the command."""
+  lines = [f"* {key}: {plain(value)}" for key, value in known.items() if value]
+  text = "\n".join(lines)
+  return f"{text}\n\nTo reproduce:\n\n```\n{command}\n```" if command else text
+
+
+def plain(value: Any) -> str:
+  """Returns JSON values as words between commas."""
+  if isinstance(value, Mapping):
+    return ", ".join(f"{k} {plain(v)}" for k, v in value.items())
+  if isinstance(value, list | tuple):
+    return ", ".join(plain(v) for v in value)
+  return str(value)
