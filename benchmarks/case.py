@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 import time
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,73 +20,104 @@ from hinote_jax import grids, losses, models, optim, train_step
 _MATMUL = 2048
 
 
-def _model(**kwargs) -> dict:
+class Case(NamedTuple):
+  """What is measured.
+
+  Attributes:
+    model: arguments of `models.build`.
+    lowres: side of the input.
+    queries: side of the output, or of the window of queries of a step.
+    batch: examples.
+    is_step: a training step; else the network alone.
+    loss: of a step.
+  """
+
+  model: dict[str, Any]
+  lowres: int = 128
+  queries: int = 512
+  batch: int = 1
+  is_step: bool = False
+  loss: str = "frequency_prior"
+
+
+def _hinote(**kwargs) -> dict[str, Any]:
   return dict(name="hinote", channels=1, **kwargs)
 
 
-def _cases() -> dict[str, Callable]:
-  forward = {
-    "forward B 128 -> 512": _model(size="B"),
-    "forward S 128 -> 512": _model(size="S"),
-    "forward L 128 -> 512": _model(size="L"),
-    "forward B pointwise 128 -> 512": _model(size="B", preset="pointwise"),
-    "forward S paper 128 -> 512": _model(size="S", preset="paper"),
-  }
-  steps = {
-    "step S batch 8": _model(size="S"),
-    "step B batch 8": _model(size="B"),
-    "step S pointwise batch 8": _model(size="S", preset="pointwise"),
-    "step S paper batch 8": _model(size="S", preset="paper"),
-  }
-  cases = {name: lambda k=kw: _forward(k) for name, kw in forward.items()}
-  cases |= {name: lambda k=kw: _step(k) for name, kw in steps.items()}
-  for name in ("bicubic", "spectral"):
-    cases[f"{name} 128 -> 512"] = lambda n=name: _interpolation(n)
-  return cases
+def _step(model, lowres=32, queries=48, batch=8, **kwargs) -> Case:
+  return Case(model, lowres, queries, batch, is_step=True, **kwargs)
 
 
-def names() -> list[str]:
-  """Returns the names of the cases, in order of printing."""
-  return list(_cases())
+# The peers at the sizes their authors publish and at which the PyTorch code
+# was measured; see `published`.
+_OFFICIAL = dict(name="hinote_official", channels=1)
+_PEERS = {
+  name: dict(name=name, channels=3) for name in ("srno", "liif", "lte")
+}
+CASES = {
+  "forward B 128 -> 512": Case(_hinote(size="B")),
+  "forward S 128 -> 512": Case(_hinote(size="S")),
+  "forward L 128 -> 512": Case(_hinote(size="L")),
+  "forward B pointwise 128 -> 512": Case(
+    _hinote(size="B", preset="pointwise")
+  ),
+  "forward S paper 128 -> 512": Case(_hinote(size="S", preset="paper")),
+  "step S batch 8": _step(_hinote(size="S")),
+  "step B batch 8": _step(_hinote(size="B")),
+  "step S pointwise batch 8": _step(_hinote(size="S", preset="pointwise")),
+  "step S paper batch 8": _step(_hinote(size="S", preset="paper")),
+  "bicubic 128 -> 512": Case(dict(name="bicubic")),
+  "spectral 128 -> 512": Case(dict(name="spectral")),
+  "hinote_official 64 -> 256": Case(_OFFICIAL, 64, 256),
+  "hinote_official 128 -> 512": Case(_OFFICIAL, 128, 512),
+  **{f"{n} 48 -> 192": Case(m, 48, 192) for n, m in _PEERS.items()},
+  "metasr 48 -> 192": Case(dict(name="metasr", channels=3), 48, 192),
+  "hinote_official step batch 8": _step(_OFFICIAL, queries=32, loss="l1"),
+  **{
+    f"{n} step batch 4": _step(m, 48, 48, 4, loss="l1")
+    for n, m in _PEERS.items()
+  },
+}
 
 
-def _inputs(batch: int, lowres: int, queries: int):
-  values = np.random.default_rng(0).normal(size=(batch, lowres, lowres, 1))
-  cell = np.tile(grids.cell_size((queries, queries)), (batch, 1))
-  axes = grids.batched(grids.axes((queries, queries)), batch)
+def _inputs(case: Case, lowres: int, queries: int):
+  shape = (case.batch, lowres, lowres, case.model.get("channels", 1))
+  values = np.random.default_rng(0).normal(size=shape)
+  cell = np.tile(grids.cell_size((queries, queries)), (case.batch, 1))
+  axes = grids.batched(grids.axes((queries, queries)), case.batch)
   return jnp.asarray(values, jnp.float32), axes, jnp.asarray(cell)
 
 
-def _forward(arguments):
-  module = models.build(**arguments)
-  small = _inputs(1, 16, 16)
-  variables = jax.jit(module.init)(jax.random.key(0), *small)
-  inputs = _inputs(1, 128, 512)
+def _forward(case: Case) -> Callable:
+  module = models.build(**case.model)
+  variables = jax.jit(module.init)(jax.random.key(0), *_inputs(case, 16, 16))
+  inputs = _inputs(case, case.lowres, case.queries)
   apply = jax.jit(module.apply)
-  count = operations.forward(module, (128, 128), (512, 512))
-  return lambda: apply(variables, *inputs), count
+  return lambda: apply(variables, *inputs)
 
 
-def _interpolation(name):
-  apply = jax.jit(models.build(name).apply)
-  inputs = _inputs(1, 128, 512)
-  return lambda: apply({}, *inputs), None
-
-
-def _step(arguments):
-  module = models.build(**arguments)
-  lowres, axes, cell = _inputs(8, 32, 48)
+def _train_step(case: Case) -> Callable:
+  module = models.build(**case.model)
+  lowres, axes, cell = _inputs(case, case.lowres, case.queries)
   batch = dict(lowres=lowres, coords=axes, cell=cell)
-  batch["highres"] = jnp.zeros((8, 48, 48, 1))
+  batch["highres"] = jnp.zeros(
+    (case.batch, case.queries, case.queries, lowres.shape[-1])
+  )
   transform, _ = optim.build(learning_rate=1e-3, steps=1000)
-  loss = losses.build("frequency_prior")
+  loss = losses.build(case.loss)
   state = train_step.init_state(
     jax.random.key(0), module, loss, transform, batch
   )
   step = jax.jit(train_step.make_train_step(module, loss, transform))
-  # Backward is twice forward, by the usual count.
-  count = 3 * 8 * operations.forward(module, (32, 32), (48, 48))
-  return lambda: step(state, batch), count
+  return lambda: step(state, batch)
+
+
+def _count(case: Case) -> int | None:
+  """Returns the operations; backward is twice forward, by the usual count."""
+  side = case.lowres, case.queries
+  one = operations.forward(models.build(**case.model), *((n, n) for n in side))
+  times = 3 * case.batch if case.is_step else 1
+  return None if one is None else times * one
 
 
 def _seconds(call: Callable, repeats: int) -> list[float]:
@@ -104,17 +136,21 @@ def _peak_gb() -> float:
 
 def main() -> None:
   """Measures the named case and the matmul rate around it."""
-  call, count = _cases()[sys.argv[1]]()
+  case = CASES[sys.argv[1]]
+  call = (_train_step if case.is_step else _forward)(case)
+  base = _peak_gb()
   times = _seconds(call, 7)
   peak = _peak_gb()
   square = jnp.ones((_MATMUL, _MATMUL), jnp.float32)
   matmul = jax.jit(jnp.matmul)
   rate = 2 * _MATMUL**3 / np.median(_seconds(lambda: matmul(square, square), 9))
+  count = _count(case)
   result = {
     "case": sys.argv[1],
     "seconds": float(np.median(times)),
     "fastest": min(times),
     "peak_gb": peak,
+    "own_gb": peak - base,
     "operations": count,
     "matmul_rate": float(rate),
   }

@@ -6,6 +6,10 @@ and multiplied, whether or not we fold that product away. Non-linearities,
 normalisations and additions are not counted.
 """
 
+import math
+
+from flax import linen as nn
+
 from hinote_jax.models import hinote, samplers
 
 
@@ -46,9 +50,19 @@ def _hierarchy(model: hinote.Hinote, points: int) -> int:
 
 
 def forward(
-  model: hinote.Hinote, shape: tuple[int, int], queries: tuple[int, int]
-) -> int:
-  """Returns the operations of one field, low-resolution to query points."""
+  model: nn.Module, shape: tuple[int, int], queries: tuple[int, int]
+) -> int | None:
+  """Returns the operations of one field, low-resolution to query points.
+
+  None for a network whose formula is not here.
+  """
+  kind = type(model).__name__.lower()
+  if kind not in _FORMULAS:
+    return None
+  return _FORMULAS[kind](model, shape, queries)
+
+
+def _hinote(model, shape, queries):
   h, w = shape
   inputs = model.channels * (1 + model.sees_detail) + 2 * model.sees_scale
   cells, points, width = h * w, queries[0] * queries[1], model.width
@@ -70,3 +84,64 @@ def forward(
   total += _dense(points, token, head)
   total += (model.head_depth - 1) * _dense(points, head, head)
   return total + _dense(points, head, model.channels)
+
+
+def _edsr(model, cells: int) -> int:
+  """EDSR's trunk with the options of an implicit network."""
+  width = model.encoder_options.get("width", 64)
+  blocks = model.encoder_options.get("blocks", 16)
+  total = _conv(cells, 3, model.channels, width)
+  return total + (2 * blocks + 1) * _conv(cells, 3, width, width)
+
+
+def _mlp(points: int, widths: list[int]) -> int:
+  pairs = zip(widths, widths[1:], strict=False)
+  return sum(_dense(points, a, b) for a, b in pairs)
+
+
+def _liif(model, shape, queries):
+  cells, points = math.prod(shape), math.prod(queries)
+  inputs = 9 * model.encoder_options.get("width", 64) + 4
+  widths = [inputs, *model.hidden, model.channels]
+  return _edsr(model, cells) + 4 * _mlp(points, widths)
+
+
+def _lte(model, shape, queries):
+  cells, points = math.prod(shape), math.prod(queries)
+  width, waves = model.encoder_options.get("width", 64), 2 * model.waves
+  total = _edsr(model, cells) + 2 * _conv(cells, 3, width, waves)
+  return total + 4 * _mlp(points, [waves, *model.hidden, model.channels])
+
+
+def _metasr(model, shape, queries):
+  cells, points = math.prod(shape), math.prod(queries)
+  taps = 9 * model.encoder_options.get("width", 64)
+  own = _mlp(points, [3, *model.hidden, taps * model.channels])
+  return _edsr(model, cells) + own + _dense(points, taps, model.channels)
+
+
+def _srno(model, shape, queries):
+  cells, points = math.prod(shape), math.prod(queries)
+  token = samplers.token_width(model.encoder_options.get("width", 64))
+  total = _edsr(model, cells) + _dense(points, token, model.width)
+  total += model.blocks * _galerkin(points, model.width, model.heads)
+  return total + _mlp(points, [model.width, *model.hidden, model.channels])
+
+
+def _hinote_official(model, shape, queries):
+  """Of one level; the encoder of one channel is not counted."""
+  del shape
+  points, width = math.prod(queries), model.attention_width
+  total = _conv(points, 5, samplers.token_width(1), width)
+  total += _galerkin(points, width, model.attention_head)
+  return total + _conv(points, 3, width, 1)
+
+
+_FORMULAS = {
+  "hinote": _hinote,
+  "liif": _liif,
+  "lte": _lte,
+  "metasr": _metasr,
+  "srno": _srno,
+  "hinoteofficial": _hinote_official,
+}

@@ -33,6 +33,9 @@ _SMALL = dict(
   num_heads=(2,),
   embed_dim=16,
   window_size=4,
+  num_feat=16,
+  features=16,
+  fourier_width=8,
   modes1=4,
   modes2=4,
 )
@@ -77,7 +80,8 @@ def _smoke(config):
   config.evaluate.scales = (2.0, 4.0)
   for field, value in _SMALL.items():
     if field in config.model:
-      config.model[field] = value
+      is_one = config.model.get_type(field) is int
+      config.model[field] = value[0] if is_one and field == "hidden" else value
   for field, value in _SMALL_ENCODER.items():
     if "encoder_options" in config.model:
       config.model.encoder_options[field] = value

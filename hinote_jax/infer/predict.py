@@ -169,7 +169,9 @@ def _published(path, normalisation, options) -> Predictor:
   module = models.build(imported.name, **imported.kwargs)
   channels = getattr(module, "channels", None)
   around = units.normaliser(imported.name, channels, normalisation)
-  return Predictor(module, imported.variables, normaliser=around)
+  return Predictor(
+    module, imported.variables, normaliser=around, periodic=module.periodic
+  )
 
 
 def _fine_shape(

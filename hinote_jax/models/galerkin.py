@@ -116,8 +116,12 @@ class GalerkinAttention(nn.Module):
     b, heads = source.shape[0], self.heads
     dense = dict(features=c, use_bias=self.use_bias, dtype=self.dtype)
     kernel, bias = blocks.Affine(c, use_bias=self.use_bias, name="q")(c)
-    k = nn.Dense(name="k", **dense)(source).reshape(b, -1, heads, c // heads)
-    v = nn.Dense(name="v", **dense)(source).reshape(b, -1, heads, c // heads)
+    k = blocks.Dense(name="k", **dense)(source).reshape(
+      b, -1, heads, c // heads
+    )
+    v = blocks.Dense(name="v", **dense)(source).reshape(
+      b, -1, heads, c // heads
+    )
     k = HeadNorm(self.norm, name="norm_k")(k)
     v = HeadNorm(self.norm, name="norm_v")(v)
     integral = context(k, v)
@@ -142,8 +146,10 @@ class GalerkinAttention(nn.Module):
 
 def _multiply(x, kernel, bias, dtype):
   """x @ kernel + bias with a kernel an example, [b H W c]."""
-  product = jnp.einsum("bhwc,bcd->bhwd", x.astype(dtype), kernel.astype(dtype))
-  return product + bias[:, :, None].astype(dtype)
+  b, height, width, c = x.shape
+  flat = x.astype(dtype).reshape(b, height * width, c)
+  product = jnp.matmul(flat, kernel.astype(dtype)) + bias.astype(dtype)
+  return product.reshape(x.shape)
 
 
 class GalerkinBlock(nn.Module):
@@ -189,8 +195,8 @@ class GalerkinBlock(nn.Module):
       y = _multiply(x, kernel, bias, self.dtype)
     else:
       y = x + _multiply(x, kernel, bias, self.dtype)
-      y = y @ expand.astype(self.dtype) + shift.astype(self.dtype)
-    contract = nn.Dense(
+      y = blocks.multiply(y, expand, self.dtype) + shift.astype(self.dtype)
+    contract = blocks.Dense(
       c,
       use_bias=self.use_bias,
       dtype=self.dtype,

@@ -83,7 +83,7 @@ class Hierarchy(nn.Module):
         x = spectral.low_pass(
           self._activate(x), coarser(x.shape[1:3]), periodic=self.periodic
         )
-        x = nn.Dense(width, dtype=self.dtype, name=f"down_{level}")(x)
+        x = blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")(x)
       for i in range(self.convs[level]):
         x = blocks.ResidualBlock(name=f"conv_{level}_{i}", **options)(x)
       for i in range(self.blocks[level]):
@@ -93,7 +93,7 @@ class Hierarchy(nn.Module):
     for level in reversed(range(len(finer))):
       skip = finer[level]
       # The projection commutes with the filter and is cheaper before it.
-      x = nn.Dense(
+      x = blocks.Dense(
         skip.shape[-1],
         kernel_init=blocks.small_init,
         dtype=self.dtype,

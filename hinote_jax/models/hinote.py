@@ -74,7 +74,7 @@ class Head(nn.Module):
         x, feats
       )
     for i in range(1, self.depth):
-      x = nn.Dense(self.width, dtype=self.dtype, name=f"hidden_{i}")(
+      x = blocks.Dense(self.width, dtype=self.dtype, name=f"hidden_{i}")(
         jax.nn.gelu(x)
       )
     return _project(self.channels, jax.nn.gelu(x))
@@ -82,7 +82,7 @@ class Head(nn.Module):
 
 def _project(channels: int, x: Float[Array, "b H W c"]):
   """The last pointwise layer, in float32, small but not zero when fresh."""
-  return nn.Dense(channels, kernel_init=blocks.small_init, name="project")(
+  return blocks.Dense(channels, kernel_init=blocks.small_init, name="project")(
     x.astype(jnp.float32)
   )
 

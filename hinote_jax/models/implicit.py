@@ -157,5 +157,6 @@ class Implicit(nn.Module):
 def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> jax.Array:
   """Returns ReLU layers and a linear last one applied to x, [.. d]."""
   for i, (kernel, bias) in enumerate(layers):
-    x = (nn.relu(x) if i else x) @ kernel.astype(x.dtype) + bias.astype(x.dtype)
+    x = nn.relu(x) if i else x
+    x = blocks.multiply(x, kernel, x.dtype) + bias.astype(x.dtype)
   return x

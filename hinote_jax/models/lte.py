@@ -4,6 +4,8 @@ Features of a cell are read as amplitudes and frequencies of local waves, whose
 phase depends on the cell of the query; an MLP mixes the waves.
 """
 
+import math
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -14,13 +16,51 @@ from hinote_jax.models import blocks, implicit, samplers
 from hinote_jax.typing import Array
 
 
+# Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; within a quarter
+# the next terms are below 3e-8.
+_SIN = [
+  (-1) ** k * math.pi ** (2 * k + 1) / math.factorial(2 * k + 1)
+  for k in range(5)
+]
+_COS = [
+  (-1) ** k * math.pi ** (2 * k) / math.factorial(2 * k) for k in range(5)
+]
+
+
+@jax.custom_jvp
 def cos_sin_pi(t: jax.Array) -> tuple[jax.Array, jax.Array]:
   """Returns cos(pi t) and sin(pi t), exact at any size of t to float32.
 
-  Whole turns are taken away before, not after, the product with pi.
+  Whole turns are taken away before, not after, the product with pi; and what
+  is left within an eighth of a turn is a short polynomial, several times
+  faster on a CPU than the library's sine.
   """
-  turns = t - 2.0 * jnp.round(0.5 * t)
-  return jnp.cos(jnp.pi * turns), jnp.sin(jnp.pi * turns)
+  quarters = jnp.round(2.0 * t)
+  rest = t - 0.5 * quarters
+  square = rest * rest
+  sin = rest * _polynomial(_SIN, square)
+  cos = _polynomial(_COS, square)
+  turn = quarters.astype(jnp.int32) & 3
+  is_odd, is_behind, is_below = turn % 2 == 1, (turn + 1) & 2, turn & 2
+  cos, sin = jnp.where(is_odd, sin, cos), jnp.where(is_odd, cos, sin)
+  return (
+    jnp.where(is_behind == 0, cos, -cos),
+    jnp.where(is_below == 0, sin, -sin),
+  )
+
+
+@cos_sin_pi.defjvp
+def _cos_sin_pi_jvp(primals, tangents):
+  cos, sin = cos_sin_pi(*primals)
+  (change,) = tangents
+  return (cos, sin), (-jnp.pi * sin * change, jnp.pi * cos * change)
+
+
+def _polynomial(coefficients, x):
+  total = jnp.full_like(x, coefficients[-1])
+  for coefficient in reversed(coefficients[:-1]):
+    total = total * x + coefficient
+  return total
 
 
 class Lte(implicit.Implicit):

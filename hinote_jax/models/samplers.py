@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import grids, resize
+from hinote_jax.models import blocks
 from hinote_jax.typing import Array, Periodic
 
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # (dy, dx) of the four neighbours
@@ -141,12 +142,13 @@ def local_ensemble(
 
 
 class SampledDense(nn.Module):
-  """A dense layer on the tokens of the sampler, which are never formed.
+  """A dense layer on the tokens of the sampler, which need not be formed.
 
-  Both are linear in the features, so on a regular window the layer is applied
-  on the feature grid, once a corner, and sampled by two matrices an axis: the
-  cost of a token no longer depends on the number of features. Scattered
-  queries form the tokens. The answers agree.
+  Both are linear in the features, so on a regular window there are two ways,
+  and the cheaper one is taken: where queries outnumber cells, the layer is
+  applied on the feature grid, once a corner, and sampled by two matrices an
+  axis; else the features are sampled first. Scattered queries form the tokens.
+  The answers agree.
 
   Attributes:
     width: output channels.
@@ -177,24 +179,34 @@ class SampledDense(nn.Module):
     coords = grids.batched(coords, b)
     if not isinstance(coords, grids.Axes):
       tokens = local_ensemble(feats, coords, rel_cell, **rule)
-      return tokens @ kernel + bias
-    on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
-    on_feats = kernel[8:-2].reshape(2, 2, c, self.width)
-    on_cell = rel_cell @ kernel[-2:] + bias
-    projected = jnp.einsum(
-      "bhwc,pqcd->bhwpqd",
-      feats.astype(self.dtype),
-      on_feats.astype(self.dtype),
-    )
+      return blocks.multiply(tokens, kernel, tokens.dtype) + bias
     y, x = sides(coords, (h, w), **rule)
+    sampled = self._sampled(feats, kernel[8:-2].reshape(4 * c, -1), y, x)
+    on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
+    on_cell = rel_cell @ kernel[-2:] + bias
+    from_y = _exact("bHp,pqd->bHd", y.offset, on_offset[:, :, 0])
+    from_x = _exact("bWq,pqd->bWd", x.offset, on_offset[:, :, 1])
+    place = (from_y + on_cell[:, None])[:, :, None] + from_x[:, None]
+    return sampled + place.astype(self.dtype)
+
+  def _sampled(self, feats, kernel, y, x):
+    """Returns the layer's share of the weighted features, [b H W d]."""
+    b, h, w, c = feats.shape
+    feats = feats.astype(self.dtype)
     along_y, along_x = (
       (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
       for s, n in ((y, h), (x, w))
     )
-    exact = functools.partial(jnp.einsum, precision="highest")
-    rows = exact("bHph,bhwpqd->bHwqd", along_y, projected)
-    sampled = exact("bWqw,bHwqd->bHWd", along_x, rows)
-    from_y = exact("bHp,pqd->bHd", y.offset, on_offset[:, :, 0])
-    from_x = exact("bWq,pqd->bWd", x.offset, on_offset[:, :, 1])
-    place = (from_y + on_cell[:, None])[:, :, None] + from_x[:, None]
-    return sampled + place.astype(self.dtype)
+    if along_y.shape[1] * along_x.shape[1] > h * w:
+      folded = kernel.reshape(4, c, -1).swapaxes(0, 1).reshape(c, -1)
+      projected = blocks.multiply(feats, folded, self.dtype)
+      projected = projected.reshape(b, h, w, 2, 2, self.width)
+      rows = _exact("bHph,bhwpqd->bHwqd", along_y, projected)
+      return _exact("bWqw,bHwqd->bHWd", along_x, rows)
+    rows = _exact("bHph,bhwc->bHwpc", along_y, feats)
+    tokens = _exact("bWqw,bHwpc->bHWpqc", along_x, rows)
+    tokens = tokens.reshape(*tokens.shape[:3], 4 * c)
+    return blocks.multiply(tokens, kernel, self.dtype)
+
+
+_exact = functools.partial(jnp.einsum, precision="highest")

@@ -60,9 +60,9 @@ class Srno(implicit.Implicit):
         name=f"galerkin_{i}",
       )(x)
     for i, width in enumerate(self.hidden):
-      dense = nn.Dense(width, dtype=self.dtype, name=f"layer_{i}")
+      dense = blocks.Dense(width, dtype=self.dtype, name=f"layer_{i}")
       x = blocks.gelu_erf(dense(x))
-    x = nn.Dense(self.channels, name=f"layer_{len(self.hidden)}")(
+    x = blocks.Dense(self.channels, name=f"layer_{len(self.hidden)}")(
       x.astype(jnp.float32)
     )
     return x + self._skip(lowres, coords)

@@ -58,4 +58,4 @@ class HybridDoubling(nn.Module):
     local = blocks.pixel_shuffle(local, 2)
     world = FourierDoubling(c, self.periodic, name="fourier")(x)
     both = jnp.concatenate([local, world.astype(self.dtype)], axis=-1)
-    return nn.Dense(c, dtype=self.dtype, name="mix")(both)
+    return blocks.Dense(c, dtype=self.dtype, name="mix")(both)

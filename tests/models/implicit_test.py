@@ -274,6 +274,14 @@ def test_waves_do_not_lose_their_phase_at_high_frequency():
   cos, sin = lte.cos_sin_pi(jnp.asarray(t))
   np.testing.assert_allclose(cos, np.cos(np.pi * np.float64(t)), atol=5e-7)
   np.testing.assert_allclose(sin, np.sin(np.pi * np.float64(t)), atol=5e-7)
+  quarters = np.arange(-8, 9) / 4  # where the pieces meet
+  cos, sin = lte.cos_sin_pi(jnp.asarray(quarters, jnp.float32))
+  np.testing.assert_allclose(cos, np.cos(np.pi * quarters), atol=2e-7)
+  np.testing.assert_allclose(sin, np.sin(np.pi * quarters), atol=2e-7)
+  slope = jax.vmap(jax.grad(lambda t: lte.cos_sin_pi(t)[0]))(
+    jnp.asarray(quarters, jnp.float32)
+  )
+  np.testing.assert_allclose(slope, -np.pi * sin, atol=1e-6)
 
 
 def test_bands_are_as_few_as_the_limit_allows():

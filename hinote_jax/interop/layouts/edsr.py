@@ -23,13 +23,15 @@ def tail(source: str, target: str, scale: int) -> list[rules.Rule]:
   """Returns the rules of the enlargement and the last convolution."""
   table = rules.layer(f"{source}tail.1", f"{target}last", rules.conv)
   for i, factor in enumerate(blocks.shuffle_steps(scale)):
-    table += rules.layer(
-      f"{source}tail.0.{2 * i}",
-      f"{target}tail/up_{i}",
-      rules.shuffled(factor, rules.conv),
-      bias=rules.shuffled(factor, rules.as_is),
-    )
+    there, here = f"{source}tail.0.{2 * i}", f"{target}tail/up_{i}"
+    table += shuffled(there, here, factor)
   return table
+
+
+def shuffled(source: str, target: str, factor: int) -> list[rules.Rule]:
+  """Returns the rules of a convolution before a pixel shuffle."""
+  kernel, bias = (rules.shuffled(factor, t) for t in (rules.conv, rules.as_is))
+  return rules.layer(source, target, kernel, bias=bias)
 
 
 def mean_shift(source: str, channels: int) -> dict[str, np.ndarray]:
@@ -79,12 +81,15 @@ def is_trunk(shapes: rules.Shapes, source: str = "") -> bool:
   """Says whether there is a trunk of plain residual blocks."""
   return (
     f"{source}head.0.weight" in shapes
+    and f"{source}body.0.body.0.weight" in shapes
     and f"{source}body.0.body.2.weight" in shapes
     and f"{source}body.0.body.3.weight" not in shapes
   )
 
 
 def _arguments(shapes, *, res_scale):
+  if res_scale is None and "sub_mean.weight" not in shapes:
+    res_scale = 0.1  # HiNOTE's, which takes no mean off
   return dict(scale=scale_of(shapes), **sizes(shapes, res_scale=res_scale))
 
 

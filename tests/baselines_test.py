@@ -1,0 +1,55 @@
+"""Every peer trains by the common path and stands in one table."""
+
+import pytest
+
+from configs import baselines
+from hinote_jax import models, report, train, workdir
+from tests import runs
+
+
+def _config(name, folder):
+  config = baselines.get_config(f"model={name},smoke").unlock()
+  data = runs.tiny_config(folder / "fields.npy", folder / "cache")
+  for part in ("data", "split", "batch_size", "validation_examples"):
+    config[part] = data[part]
+  config.windows.window = config.windows.queries = (8, 8)
+  config.steps = config.log_every = config.validate_every = 2
+  config.evaluate = dict(scales=(4.0,), against=("bicubic",))
+  return config
+
+
+def test_every_peer_trains_and_is_in_one_table(tmp_path):
+  runs.write_fields(tmp_path / "fields.npy")
+  *others, last = baselines.PEERS
+  for name in baselines.PEERS:
+    summary = train.train(_config(name, tmp_path), tmp_path / name)
+    assert summary["steps_now"] == 2
+  config = _config(last, tmp_path)
+  paths = [str(tmp_path / name) for name in others]
+  config.evaluate.against = ("bicubic", *paths)
+  train.evaluate(config, tmp_path / last)
+  found = report.read(tmp_path / last)
+  assert set(found.header["models"]) == {"bicubic", *baselines.PEERS}
+  assert {row["model"] for row in found.rows} == set(found.header["models"])
+  table = (tmp_path / last / "report.md").read_text()
+  assert all(f" {name} |" in table for name in baselines.PEERS)
+
+
+@pytest.mark.parametrize("name", baselines.PEERS)
+@pytest.mark.parametrize("run", sorted(baselines.RUNS))
+def test_every_run_builds_its_model(name, run):
+  config = baselines.get_config(f"model={name},{run}")
+  module = models.build(**workdir.given(config.model), channels=2)
+  if hasattr(module, "scale"):  # networks of one scale train at it
+    assert config.windows.min_scale == module.scale
+    config.model.scale = 2
+    assert config.windows.max_scale == 2
+
+
+def test_misspelt_peer_and_form_are_named():
+  with pytest.raises(ValueError, match="did you mean 'srno'"):
+    baselines.get_config("model=srnoo,smoke")
+  with pytest.raises(ValueError, match="'model=NAME,RUN'"):
+    baselines.get_config("smoke")
+  with pytest.raises((AttributeError, KeyError), match="hidden"):
+    baselines.get_config("model=liif,demo").model.hiden = (3,)
