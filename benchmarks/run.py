@@ -4,7 +4,8 @@
 
 Each case runs in a fresh process, so that peak memory is its own. The rate of
 a float32 matrix product of side 2048 is measured in the same process; the
-fraction is of that rate, with operations counted by `operations`.
+fraction is of that rate, with operations counted by `operations`. Peak memory
+is the whole process: interpreter, JAX, compilation and all.
 """
 
 import argparse
@@ -17,8 +18,10 @@ import sys
 import tqdm
 
 from benchmarks import case
+from hinote_jax import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
+PUBLISHED = pathlib.Path(__file__).with_name("published.json")
 
 
 def measure(name: str) -> dict:
@@ -33,23 +36,42 @@ def measure(name: str) -> dict:
 
 
 def table(results: list[dict]) -> str:
-  """Returns the results as a Markdown table."""
+  """Returns the results as Markdown, those with a published rival apart."""
+  published = json.loads(PUBLISHED.read_text())
+  own = [r for r in results if r["case"] not in published["results"]]
+  rivals = [r for r in results if r["case"] in published["results"]]
+  parts = [_speeds(own)] if own else []
+  if rivals:
+    parts.append(
+      "The networks of others, at the sizes that their authors publish, and "
+      f"{published['source']}:\n\n"
+      + _speeds(rivals, published=published["results"])
+    )
+  return "\n\n".join(parts)
+
+
+def _speeds(results, published=None) -> str:
   lines = [
-    "| case | seconds | peak memory | operations | of the matmul rate |",
-    "|---|---|---|---|---|",
+    ["case", "seconds", "peak memory", "operations", "of the matmul rate"]
   ]
+  if published:
+    lines[0] += ["published code", "times faster", "share of its memory"]
   for r in results:
     count, fraction = "-", "-"
     if r["operations"]:
       count = f"{r['operations'] / 1e9:.1f} G"
-      fraction = (
-        f"{100 * r['fraction']:.0f} % of {r['matmul_rate'] / 1e9:.0f} G/s"
-      )
-    lines.append(
-      f"| {r['case']} | {r['seconds']:.3f} | {r['peak_gb']:.2f} GB "
-      f"| {count} | {fraction} |"
-    )
-  return "\n".join(lines)
+      rate = r["matmul_rate"] / 1e9
+      fraction = f"{100 * r['fraction']:.0f} % of {rate:.0f} G/s"
+    seconds, memory = f"{r['seconds']:.3f}", f"{r['peak_gb']:.2f} GB"
+    lines.append([r["case"], seconds, memory, count, fraction])
+    if published:
+      other = published[r["case"]]
+      lines[-1] += [
+        f"{other['seconds']:.3g} s, {other['peak_gb']:.2f} GB",
+        f"{other['seconds'] / r['seconds']:.1f}",
+        f"{100 * r['peak_gb'] / other['peak_gb']:.0f} %",
+      ]
+  return markdown.table(lines)
 
 
 def main() -> None:
@@ -64,7 +86,7 @@ def main() -> None:
   if arguments.only_print:
     print(table(json.loads(RESULTS.read_text())["results"]))
     return
-  names = [n for n in case.names() if arguments.pattern in n]
+  names = [n for n in case.CASES if arguments.pattern in n]
   results = [measure(name) for name in tqdm.tqdm(names)]
   if arguments.write:
     record = {"machine": platform.machine(), "results": results}

@@ -10,6 +10,7 @@ import re
 from benchmarks import run as benchmark
 from experiments.demo import show
 from experiments.first_light import run as first_light
+from experiments.published_liif import show as published_liif
 from hinote_jax import report
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
@@ -22,6 +23,7 @@ def tables() -> dict[str, str]:
     "first_light": first_light.table(
       json.loads(first_light.RESULTS.read_text())
     ),
+    "liif": published_liif.table(),
     "benchmark": benchmark.table(
       json.loads(benchmark.RESULTS.read_text())["results"]
     ),

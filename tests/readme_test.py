@@ -2,10 +2,12 @@ import json
 import re
 import subprocess
 
+import jax
 import numpy as np
 
-from configs import hinote
+from configs import baselines, hinote
 from experiments import readme
+from hinote_jax import grids, interop, models
 
 
 def test_every_table_is_what_its_script_prints():
@@ -21,9 +23,37 @@ def test_pictures_and_files_that_are_linked_exist():
     assert (readme.README.parent / link).exists(), link
 
 
-def test_python_example_runs(tmp_path, monkeypatch):
+def _python(index):
   text = readme.README.read_text()
-  (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+  return re.findall(r"```python\n(.*?)```", text, flags=re.S)[index]
+
+
+def test_example_of_published_files_runs(tmp_path, monkeypatch):
+  kwargs = dict(
+    encoder_options=dict(width=4, blocks=1, residual_scale=1.0), hidden=(8,)
+  )
+  module = models.build("liif", **kwargs)
+  inputs = (
+    np.zeros((1, 4, 4, 3), np.float32),
+    grids.axes((8, 8)),
+    grids.cell_size((8, 8))[None],
+  )
+  variables = jax.jit(module.init)(jax.random.key(0), *inputs)
+  monkeypatch.chdir(tmp_path)
+  interop.save_torch("liif.pth", "liif", kwargs, variables)
+  scope = {}
+  exec(_python(1), scope)
+  assert scope["module"] == module.clone(
+    local_ensemble=True, feat_unfold=True, cell_decode=True
+  )
+  assert scope["predictor"](np.ones((4, 5, 3)), scale=2).shape == (8, 10, 3)
+  assert (tmp_path / "back.pth").read_bytes() == (
+    tmp_path / "liif.pth"
+  ).read_bytes()
+
+
+def test_python_example_runs(tmp_path, monkeypatch):
+  code = _python(0)
   code = code.replace('infer.load("runs/demo")', 'infer.load("bicubic")')
   monkeypatch.chdir(tmp_path)
   np.save("coarse.npy", np.ones((10, 12, 3), np.float32))
@@ -38,6 +68,8 @@ def test_commands_name_configs_that_exist():
   text = readme.README.read_text()
   named = re.findall(r"configs/hinote\.py:(\w+)", text)
   assert named and set(named) <= set(hinote.RUNS)
+  peers = re.findall(r"configs/baselines\.py:([\w=,]+)", text)
+  assert peers and all(baselines.get_config(peer) for peer in peers)
 
 
 def test_results_hold_no_machine_paths():

@@ -1,0 +1,1 @@
+"""The scores of a published checkpoint on Set5, kept."""

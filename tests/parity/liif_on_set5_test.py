@@ -1,0 +1,31 @@
+"""The published LIIF weights give their authors' numbers on Set5."""
+
+import jax
+import pytest
+
+from hinote_jax import infer
+from hinote_jax.images import evaluation, sources
+from tests.parity import reference
+
+_FILE = reference.SHARED / "weights" / "liif_edsr_baseline.pth"
+_IMAGES = reference.SHARED / "data" / "natural" / "Set5"
+
+
+@pytest.mark.skipif(
+  not (_FILE.exists() and _IMAGES.is_dir()),
+  reason=f"no checkpoint at {_FILE} or no images at {_IMAGES}",
+)
+def test_luma_psnr_is_the_published_one():
+  scores = evaluation.evaluate(
+    {"liif": infer.load(_FILE), "bicubic": infer.load("bicubic")},
+    sources.load("folder", path=_IMAGES),
+    protocol="benchmark_luma",
+    scales=(2.0, 3.0, 4.0, 8.0),
+    progress=False,
+  )
+  psnr = {(row["scale"], row["model"]): row["psnr"] for row in scores.means}
+  for scale, published in ((2.0, 38.00), (3.0, 34.42), (4.0, 32.26)):
+    assert abs(psnr[scale, "liif"] - published) < 0.02
+  # It was trained up to x4.
+  assert psnr[8.0, "liif"] > psnr[8.0, "bicubic"] + 1.0
+  jax.clear_caches()  # a program a shape: twenty of them
