@@ -1,8 +1,6 @@
 """Parts that several models share: convolutions, residual blocks, trunks."""
 
 from collections.abc import Callable
-import functools
-
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -15,8 +13,6 @@ from hinote_jax.typing import Array, Periodic
 small_init = nn.initializers.variance_scaling(
   0.02, "fan_in", "truncated_normal"
 )
-# As the published networks have it; jax's default is the tanh approximation.
-gelu_erf = functools.partial(jax.nn.gelu, approximate=False)
 
 
 class Affine(nn.Module):

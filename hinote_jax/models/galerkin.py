@@ -10,6 +10,7 @@ matrices with each other first and every point with one instead of two.
 """
 
 from collections.abc import Callable
+import functools
 
 from flax import linen as nn
 import jax
@@ -18,24 +19,28 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import naming
-from hinote_jax.models import blocks
+from hinote_jax.models import bands, blocks
 from hinote_jax.typing import Array
 
 
-def context(
-  k: Float[Array, "b n g d"], v: Float[Array, "b n g d"]
-) -> Float[Array, "b g d d"]:
-  """Returns c = k^T v / n per head, summed in float32."""
-  return (
-    jnp.einsum(
-      "bngd,bnge->bgde",
-      k,
-      v,
-      precision="highest",
-      preferred_element_type=jnp.float32,
-    )
-    / k.shape[1]
+def _moment(
+  k: Float[Array, "b n g d"], v: Float[Array, "b n g e"]
+) -> Float[Array, "b g d e"]:
+  """Returns k^T v per head, summed in float32."""
+  return jnp.einsum(
+    "bngd,bnge->bgde",
+    k,
+    v,
+    precision="highest",
+    preferred_element_type=jnp.float32,
   )
+
+
+def context(
+  k: Float[Array, "b n g d"], v: Float[Array, "b n g e"]
+) -> Float[Array, "b g d e"]:
+  """Returns c = k^T v / n per head, summed in float32."""
+  return _moment(k, v) / k.shape[1]
 
 
 def _standard(x, epsilon):
@@ -69,15 +74,29 @@ class HeadNorm(nn.Module):
   kind: str = "standard"
 
   @nn.compact
-  def __call__(self, x: Float[Array, "*b g d"]) -> Float[Array, "*b g d"]:
-    kinds = {
-      "standard": (_standard, 1e-6, x.shape[-1:]),
-      "published": (_published, 1e-5, x.shape[-2:]),
-    }
-    function, epsilon, shape = naming.look_up("norm", self.kind, kinds)
+  def __call__(self, heads: int, depth: int) -> tuple[Array, Array]:
+    """Returns scale and bias for heads of `depth` channels, see `apply_norm`.
+
+    Raises:
+      ValueError: `kind` is unknown.
+    """
+    kinds = {"standard": (depth,), "published": (heads, depth)}
+    shape = naming.look_up("norm", self.kind, kinds)
     scale = self.param("scale", nn.initializers.ones, shape)
-    bias = self.param("bias", nn.initializers.zeros, shape)
-    return function(x.astype(jnp.float32), epsilon) * scale + bias
+    return scale, self.param("bias", nn.initializers.zeros, shape)
+
+
+def apply_norm(
+  kind: str,
+  x: Float[Array, "*b g d"],
+  scale: Float[Array, "*g d"],
+  bias: Float[Array, "*g d"],
+) -> Float[Array, "*b g d"]:
+  """Returns heads normalised as `HeadNorm` of a kind says."""
+  x = x.astype(jnp.float32)
+  if kind == "published":
+    return _published(x, 1e-5) * scale + bias
+  return _standard(x, 1e-6) * scale + bias
 
 
 class GalerkinAttention(nn.Module):
@@ -88,12 +107,14 @@ class GalerkinAttention(nn.Module):
     dtype: type of the projections; the sums over points stay float32.
     norm: see `HeadNorm`.
     use_bias: whether q, k and v have one.
+    most: points whose k and v are formed at once, see `bands.at_once`.
   """
 
   heads: int
   dtype: DTypeLike = jnp.float32
   norm: str = "standard"
   use_bias: bool = True
+  most: int | None = None
 
   @nn.compact
   def affine(
@@ -113,20 +134,30 @@ class GalerkinAttention(nn.Module):
     """
     if c % self.heads:
       raise ValueError(f"{self.heads} heads do not divide {c} channels")
-    b, heads = source.shape[0], self.heads
-    dense = dict(features=c, use_bias=self.use_bias, dtype=self.dtype)
-    kernel, bias = blocks.Affine(c, use_bias=self.use_bias, name="q")(c)
-    k = blocks.Dense(name="k", **dense)(source).reshape(
-      b, -1, heads, c // heads
-    )
-    v = blocks.Dense(name="v", **dense)(source).reshape(
-      b, -1, heads, c // heads
-    )
-    k = HeadNorm(self.norm, name="norm_k")(k)
-    v = HeadNorm(self.norm, name="norm_v")(v)
-    integral = context(k, v)
-    q = jnp.concatenate([kernel, bias[None]]).reshape(c + 1, heads, -1)
-    both = jnp.einsum("igd,bgde->bige", q, integral, precision="highest")
+    b, height, width, d = source.shape
+    depth = c // self.heads
+    layer = functools.partial(blocks.Affine, c, use_bias=self.use_bias)
+    kernel, bias = layer(name="q")(c)
+    k_layer, v_layer = layer(name="k")(d), layer(name="v")(d)
+    norms = [HeadNorm(self.norm, name=f"norm_{n}") for n in "kv"]
+    norms = [norm(self.heads, depth) for norm in norms]
+
+    def integral(points, inside):
+      """Returns k^T v, summed over points, [b g d d]."""
+      k, v = (
+        apply_norm(
+          self.norm, _dense(points, *part, self.dtype).reshape(*heads), *norm
+        )
+        for norm, part in zip(norms, (k_layer, v_layer), strict=True)
+      )
+      return _moment(k * inside[..., None], v)
+
+    points = source.reshape(b, height * width, d)
+    parts, inside = bands.split(points, bands.at_once(self.most))
+    heads = (b, parts.shape[2], self.heads, depth)
+    total = _sum(integral, (parts, inside)) / (height * width)
+    q = jnp.concatenate([kernel, bias[None]]).reshape(c + 1, self.heads, -1)
+    both = jnp.einsum("igd,bgde->bige", q, total, precision="highest")
     both = both.reshape(b, c + 1, c)
     return both[:, :-1], both[:, -1:]
 
@@ -140,16 +171,32 @@ class GalerkinAttention(nn.Module):
     Raises:
       ValueError: `heads` does not divide the channels.
     """
-    kernel, bias = self.affine(x if source is None else source, x.shape[-1])
-    return _multiply(x, kernel, bias, self.dtype)
+    b, height, width, c = x.shape
+    kernel, bias = self.affine(x if source is None else source, c)
+    points = x.reshape(b, height * width, c)
+    return _dense(points, kernel, bias, self.dtype).reshape(x.shape)
 
 
-def _multiply(x, kernel, bias, dtype):
-  """x @ kernel + bias with a kernel an example, [b H W c]."""
-  b, height, width, c = x.shape
-  flat = x.astype(dtype).reshape(b, height * width, c)
-  product = jnp.matmul(flat, kernel.astype(dtype)) + bias.astype(dtype)
-  return product.reshape(x.shape)
+def _dense(x, kernel, bias, dtype):
+  """x @ kernel + bias, [b n c]; the kernel may differ between examples."""
+  x, kernel, bias = (t.astype(dtype) for t in (x, kernel, bias))
+  if kernel.ndim == 2:
+    return blocks.multiply(x, kernel, dtype) + bias
+  return jnp.matmul(x, kernel) + bias
+
+
+def _sum(function, parts):
+  """Sums a function over bands; each is formed again for its gradient."""
+  first = jax.tree.map(lambda t: t[0], parts)
+  if len(parts[0]) == 1:
+    return function(*first)
+
+  def add(total, band):
+    return total + function(*band), None
+
+  shape = jax.eval_shape(function, *first)
+  zero = jnp.zeros(shape.shape, shape.dtype)
+  return jax.lax.scan(jax.checkpoint(add), zero, parts)[0]
 
 
 class GalerkinBlock(nn.Module):
@@ -162,6 +209,7 @@ class GalerkinBlock(nn.Module):
     use_bias: whether the five dense layers have one.
     activate: the MLP's function.
     activate_sum: function of the whole sum; None for none.
+    most: points handled at once, see `bands.at_once`.
   """
 
   heads: int
@@ -170,6 +218,7 @@ class GalerkinBlock(nn.Module):
   use_bias: bool = True
   activate: Callable = jax.nn.gelu
   activate_sum: Callable | None = None
+  most: int | None = None
 
   @nn.compact
   def __call__(
@@ -182,26 +231,35 @@ class GalerkinBlock(nn.Module):
     Raises:
       ValueError: `heads` does not divide the channels.
     """
-    _, height, width, c = x.shape
+    b, height, width, c = x.shape
     attention = GalerkinAttention(
-      self.heads, self.dtype, self.norm, self.use_bias, name="attention"
+      self.heads,
+      self.dtype,
+      self.norm,
+      self.use_bias,
+      self.most,
+      name="attention",
     )
     kernel, bias = attention.affine(x if source is None else source, c)
-    expand, shift = blocks.Affine(c, use_bias=self.use_bias, name="expand")(c)
-    if height * width > c:
+    layer = functools.partial(blocks.Affine, c, use_bias=self.use_bias)
+    expand, shift = layer(name="expand")(c)
+    contract = layer(kernel_init=blocks.small_init, name="contract")(c)
+    is_folded = height * width > c
+    if is_folded:
       # One matrix for attention, sum and expansion: cheaper than two.
       kernel = jnp.matmul(kernel + jnp.eye(c), expand, precision="highest")
       bias = jnp.matmul(bias, expand, precision="highest") + shift
-      y = _multiply(x, kernel, bias, self.dtype)
-    else:
-      y = x + _multiply(x, kernel, bias, self.dtype)
-      y = blocks.multiply(y, expand, self.dtype) + shift.astype(self.dtype)
-    contract = blocks.Dense(
-      c,
-      use_bias=self.use_bias,
-      dtype=self.dtype,
-      kernel_init=blocks.small_init,
-      name="contract",
-    )
-    total = x + contract(self.activate(y))
-    return self.activate_sum(total) if self.activate_sum else total
+
+    def apply(points):
+      y = _dense(points, kernel, bias, self.dtype)
+      if not is_folded:
+        y = _dense(points + y, expand, shift, self.dtype)
+      total = points + _dense(self.activate(y), *contract, self.dtype)
+      return self.activate_sum(total) if self.activate_sum else total
+
+    points = x.reshape(b, height * width, c)
+    parts, _ = bands.split(points, bands.at_once(self.most))
+    if len(parts) == 1:
+      return apply(points).reshape(x.shape)
+    parts = jax.lax.map(jax.checkpoint(apply), parts)
+    return bands.join(parts, height * width).reshape(x.shape)

@@ -109,7 +109,8 @@ class Implicit(nn.Module):
     hidden: channels of the MLP's hidden layers, one at least.
     periodic: which of (y, x) close on themselves.
     dtype: type of the costly products.
-    most: query points decoded at once; bounds the memory, not the answer.
+    most: query points decoded at once, see `bands.at_once`; bounds the memory,
+      not the answer.
   """
 
   channels: int = 3
@@ -118,7 +119,7 @@ class Implicit(nn.Module):
   hidden: Sequence[int] = (256, 256, 256, 256)
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
-  most: int = 16384
+  most: int | None = None
 
   def _encode(self, lowres):
     """Returns the features; refuses a wrong number of channels."""
@@ -146,7 +147,8 @@ class Implicit(nn.Module):
 
   def _decode(self, function, coords, batch):
     """Returns function(coords), in bands."""
-    return bands.over_points(function, grids.batched(coords, batch), self.most)
+    points = grids.batched(coords, batch)
+    return bands.over_points(function, points, bands.at_once(self.most))
 
   def _skip(self, lowres, coords):
     """Returns the field interpolated linearly at the query points."""

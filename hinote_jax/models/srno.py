@@ -5,7 +5,13 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import grids
-from hinote_jax.models import blocks, galerkin, implicit, samplers
+from hinote_jax.models import (
+  activations,
+  blocks,
+  galerkin,
+  implicit,
+  samplers,
+)
 from hinote_jax.typing import Array
 
 
@@ -56,12 +62,13 @@ class Srno(implicit.Implicit):
         self.heads,
         self.dtype,
         norm="published",
-        activate=blocks.gelu_erf,
+        activate=activations.gelu,
+        most=self.most,
         name=f"galerkin_{i}",
       )(x)
     for i, width in enumerate(self.hidden):
       dense = blocks.Dense(width, dtype=self.dtype, name=f"layer_{i}")
-      x = blocks.gelu_erf(dense(x))
+      x = activations.gelu(dense(x))
     x = blocks.Dense(self.channels, name=f"layer_{len(self.hidden)}")(
       x.astype(jnp.float32)
     )

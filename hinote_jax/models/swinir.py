@@ -7,7 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import naming
-from hinote_jax.models import blocks, fixed_scale, window_attention
+from hinote_jax.models import (
+  activations,
+  blocks,
+  fixed_scale,
+  window_attention,
+)
 from hinote_jax.typing import Array
 
 SIZES = {
@@ -95,7 +100,7 @@ class Swinir(fixed_scale.FixedScale):
     inner = blocks.Dense(hidden, dtype=self.dtype, name=f"{name}_fc_0")
     outer = blocks.Dense(self.embed_dim, dtype=self.dtype, name=f"{name}_fc_1")
     y = inner(self._norm(f"{name}_norm_1")(x))
-    return x + outer(blocks.gelu_erf(y))
+    return x + outer(activations.gelu(y))
 
   def _norm(self, name):
     return nn.LayerNorm(1e-5, dtype=self.dtype, name=name)

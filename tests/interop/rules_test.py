@@ -162,9 +162,7 @@ def test_faults_of_a_file_name_it_and_the_reason(tmp_path):
     with pytest.raises(ValueError, match=r"fault.pth: [\s\S]*" + match):
       interop.load_checkpoint(path, **options)
 
-  fails(
-    {n: t for n, t in tensors.items() if n != "fc1.bias"}, "layer_0/bias"
-  )
+  fails({n: t for n, t in tensors.items() if n != "fc1.bias"}, "layer_0/bias")
   fails(tensors | {"fc1.bias": np.zeros(3, np.float32)}, "fc1.bias")
   fails(tensors | {"more": np.zeros(3, np.float32)}, "more .*no place")
   fails({"a": np.zeros(3, np.float32)}, "no network known here")

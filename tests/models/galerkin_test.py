@@ -145,3 +145,46 @@ def test_attention_refuses_heads_that_do_not_divide():
   x = jnp.zeros((1, 2, 2, 10))
   with pytest.raises(ValueError, match="3 heads do not divide 10 channels"):
     galerkin.GalerkinAttention(3).init(_KEY, x)
+
+
+@pytest.mark.parametrize("norm", ["standard", "published"])
+def test_bands_change_neither_answer_nor_gradient(norm):
+  x = jax.random.normal(_KEY, (2, 5, 7, 12))
+  source = jax.random.normal(jax.random.key(1), (2, 3, 11, 5))
+
+  def run(most):
+    block = galerkin.GalerkinBlock(_HEADS, norm=norm, most=most)
+    variables = _noisy(block.init(_KEY, x, source))
+
+    def loss(variables, x):
+      y = block.apply(variables, x, source)
+      return jnp.square(y).sum(), y
+
+    return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables, x)
+
+  whole = run(1000)
+  for most in (2, 17):  # a point at once; bands that do not divide
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4),
+      run(most),
+      whole,
+    )
+
+
+def test_published_norm_is_the_unbiased_one_with_epsilon_outside():
+  x = np.random.default_rng(0).normal(size=(6, _HEADS, 4))
+  scale, bias = np.random.default_rng(1).normal(size=(2, _HEADS, 4))
+  arrays = (jnp.asarray(a, jnp.float32) for a in (x, scale, bias))
+  got = galerkin.apply_norm("published", *arrays)
+  deviation = x.std(-1, ddof=1, keepdims=True) + 1e-5
+  want = (x - x.mean(-1, keepdims=True)) / deviation * scale + bias
+  np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_gradient_of_the_published_norm_is_finite_where_a_head_is_flat():
+  flat = jnp.ones((2, _HEADS, 4))
+  ones = jnp.ones((_HEADS, 4))
+  gradient = jax.grad(
+    lambda x: galerkin.apply_norm("published", x, ones, ones).sum()
+  )(flat)
+  assert np.all(np.isfinite(gradient))
