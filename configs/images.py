@@ -31,4 +31,7 @@ def get_config(protocol="benchmark_luma"):
   # Around published files: "centred" takes (v - 0.5) / 0.5, "unit" v in [0, 1];
   # None is what the network was published with.
   config.normalisation = placeholder(str)
+  # What a published file cannot tell of its network, as
+  # hinote_jax.interop.inspect lists it: ("res_scale=0.1",).
+  config.options = ()
   return config.lock()

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from hinote_jax import infer, models, naming
+from hinote_jax import infer, interop, models, naming
 from hinote_jax import workdir as workdirs
 from hinote_jax.images import evaluation, protocols, report, sources, units
 
@@ -83,10 +83,13 @@ def _predictors(
   given = config.checkpoint
   given = (given,) if isinstance(given, str) else tuple(given)
   short = [pathlib.Path(path).stem or path for path in given]
+  options = dict(map(interop.parse_option, config.options))
   found, paths = {}, {}
   for path, stem in zip(given, short, strict=True):
     name = stem if short.count(stem) == 1 else path
-    found[name] = infer.load(path, normalisation=config.normalisation)
+    found[name] = infer.load(
+      path, normalisation=config.normalisation, **options
+    )
     if path not in models.INTERPOLATIONS:
       paths[name] = path
   for name in config.against:

@@ -9,6 +9,7 @@ from hinote_jax.interop.checkpoints import (
   Imported,
   from_tensors,
   load_checkpoint,
+  parse_option,
   save_torch,
   to_tensors,
 )
@@ -17,6 +18,7 @@ __all__ = [
   "Imported",
   "from_tensors",
   "load_checkpoint",
+  "parse_option",
   "save_torch",
   "to_tensors",
 ]

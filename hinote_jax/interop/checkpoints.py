@@ -1,5 +1,6 @@
 """Files of published networks as models of ours, and back."""
 
+import ast
 from collections.abc import Mapping
 import os
 from typing import Any, NamedTuple
@@ -88,6 +89,24 @@ def from_tensors(
     constants=layout.constants(**whole),
   )
   return Imported(layout.model, kwargs, {"params": params})
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+  """Returns name and value of an option of `load_checkpoint` in words.
+
+  Args:
+    text: "name=value", the value as Python writes it; other words are a string.
+
+  Raises:
+    ValueError: there is no "=".
+  """
+  name, equals, value = text.partition("=")
+  if not equals:
+    raise ValueError(f"an option is name=value, got {text!r}")
+  try:
+    return name, ast.literal_eval(value)
+  except (ValueError, SyntaxError):
+    return name, value
 
 
 def _attributes(name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:

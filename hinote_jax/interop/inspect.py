@@ -4,7 +4,6 @@ python -m hinote_jax.interop.inspect FILE [--widen] [option=value ...]
 """
 
 import argparse
-import ast
 from collections.abc import Mapping, Sequence
 import math
 import os
@@ -73,29 +72,20 @@ def _count(tree: Mapping[str, Any]) -> int:
   )
 
 
-def _option(text: str) -> tuple[str, Any]:
-  name, equals, value = text.partition("=")
-  if not equals:
-    raise argparse.ArgumentTypeError(f"an option is name=value, got {text!r}")
-  try:
-    return name, ast.literal_eval(value)
-  except (ValueError, SyntaxError):
-    return name, value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
   """Prints; returns 2 where the file cannot be read, else 0."""
   parser = argparse.ArgumentParser(
     prog="python -m hinote_jax.interop.inspect", description=__doc__
   )
   parser.add_argument("file")
-  parser.add_argument("options", nargs="*", type=_option, metavar="name=value")
+  parser.add_argument("options", nargs="*", metavar="name=value")
   parser.add_argument(
     "--widen", action="store_true", help="take half-precision tensors"
   )
   given = parser.parse_args(arguments)
   try:
-    print(describe(given.file, widen=given.widen, **dict(given.options)))
+    options = dict(map(interop.parse_option, given.options))
+    print(describe(given.file, widen=given.widen, **options))
   except (OSError, ValueError) as error:
     return command_line.complain(error)
   return 0

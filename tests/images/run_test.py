@@ -76,6 +76,7 @@ def test_a_workdir_is_of_one_config(folder, tmp_path):
     ({"protocol": "div2k"}, "protocol 'div2k'; did you mean 'div2k_rgb'"),
     ({"against": ("bicubik",)}, "'bicubik'; did you mean 'bicubic'"),
     ({"normalisation": "centered"}, "'centered'; did you mean 'centred'"),
+    ({"options": ("heads",)}, "an option is name=value, got 'heads'"),
     ({"scales": (2, 0.5)}, "a scale below 1, 0.5"),
     ({"checkpoint": ("runs/none",)}, "runs/none' is not a workdir"),
     ({"against": ()}, "nothing to evaluate: 0 models"),
