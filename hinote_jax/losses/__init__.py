@@ -8,13 +8,22 @@ loss of every element, [b H W c]; the caller takes the mean.
 from flax import linen as nn
 
 from hinote_jax import naming
-from hinote_jax.losses import frequency_prior, pixel
+from hinote_jax.losses import (
+  focal_frequency,
+  frequency_prior,
+  pixel,
+  published,
+)
 
 _LOSSES = {
   "l1": pixel.L1,
   "l2": pixel.L2,
   "charbonnier": pixel.Charbonnier,
   "frequency_prior": frequency_prior.FrequencyPrior,
+  "focal_frequency": focal_frequency.FocalFrequency,
+  "published_l1": published.L1Sum,
+  "published_l2": published.L2Sum,
+  "published_prior": published.PublishedPrior,
 }
 
 
