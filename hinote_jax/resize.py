@@ -377,7 +377,7 @@ def sample(
     for i, (n, rule) in enumerate(zip((h, w), boundary, strict=True))
   )
   batch = jnp.arange(b)[:, None, None, None, None]
-  values = x[batch, iy[..., :, None], ix[..., None, :]]
+  values = jnp.asarray(x)[batch, iy[..., :, None], ix[..., None, :]]
   both = wy[..., :, None] * wx[..., None, :]
   exact = jax.lax.Precision.HIGHEST
   return jnp.einsum("bHWij,bHWijc->bHWc", both, values, precision=exact)

@@ -1,6 +1,7 @@
 """Parts that several models share: convolutions, residual blocks, trunks."""
 
 from collections.abc import Callable
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp

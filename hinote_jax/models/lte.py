@@ -15,7 +15,6 @@ from hinote_jax import grids
 from hinote_jax.models import blocks, implicit, samplers
 from hinote_jax.typing import Array
 
-
 # Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; within a quarter
 # the next terms are below 3e-8.
 _SIN = [
