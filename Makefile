@@ -25,7 +25,7 @@ smoke: $(VENV)/.demo-stamp  ## the same in a minute, too short to be good
 test: $(VENV)/.tests-stamp  ## lint, check the format, run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them
 	$(BIN)/ruff check --fix

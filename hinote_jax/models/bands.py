@@ -49,10 +49,28 @@ def split(
   )
 
 
-def join(bands: Float[Array, "m b s c"], n: int) -> Float[Array, "b n c"]:
-  """Returns the n points that `split` has cut."""
-  count, b, size, c = bands.shape
-  return bands.swapaxes(0, 1).reshape(b, count * size, c)[:, :n]
+def pointwise(
+  function: Callable[[Array], Array], x: Float[Array, "b H W c"], most: int
+) -> Float[Array, "b H W d"]:
+  """Returns function(x), evaluated for at most `most` points at once.
+
+  Each band is formed again in the backward pass: that is cheaper than to store
+  and read what lies between.
+
+  Args:
+    function: [b s c] -> [b s d]; a point's answer depends on no other point.
+    x: the points.
+    most: see `split`.
+  """
+  b, height, width, c = x.shape
+  points = x.reshape(b, height * width, c)
+  parts, _ = split(points, most)
+  if len(parts) == 1:
+    result = function(points)
+  else:
+    result = jax.lax.map(jax.checkpoint(function), parts).swapaxes(0, 1)
+    result = result.reshape(b, -1, result.shape[-1])[:, : height * width]
+  return result.reshape(b, height, width, -1)
 
 
 def over_points(
@@ -98,6 +116,5 @@ def _in_bands(function, values, size):
   padding[1] = (0, count * size - n)
   padded = jnp.pad(values, padding, mode="edge")
   parts = padded.reshape(b, count, size, *values.shape[2:]).swapaxes(0, 1)
-  # Formed again in the backward pass: cheaper than to store and read.
   result = jax.lax.map(jax.checkpoint(function), parts).swapaxes(0, 1)
   return result.reshape(b, count * size, *result.shape[3:])[:, :n]

@@ -16,6 +16,19 @@ small_init = nn.initializers.variance_scaling(
 )
 
 
+def require_channels(lowres: Float[Array, "b h w c"], channels: int) -> None:
+  """Refuses a field that a model was not built for.
+
+  Raises:
+    ValueError: the field has another number of channels.
+  """
+  if lowres.shape[-1] != channels:
+    raise ValueError(
+      f"the field has {lowres.shape[-1]} channels, the model was built "
+      f"for {channels}"
+    )
+
+
 class Affine(nn.Module):
   """The kernel and bias of a dense layer, to be multiplied by the caller.
 

@@ -45,11 +45,7 @@ class FixedScale(nn.Module):
       ValueError: wrong number of channels.
     """
     del cell  # the network knows its own only
-    if lowres.shape[-1] != self.channels:
-      raise ValueError(
-        f"the field has {lowres.shape[-1]} channels, the model was built "
-        f"for {self.channels}"
-      )
+    blocks.require_channels(lowres, self.channels)
     return read(self.enlarge(lowres), coords, self.periodic)
 
   def _conv(self, features: int, name: str, size: int = 3, **options):

@@ -231,7 +231,7 @@ class GalerkinBlock(nn.Module):
     Raises:
       ValueError: `heads` does not divide the channels.
     """
-    b, height, width, c = x.shape
+    _, height, width, c = x.shape
     attention = GalerkinAttention(
       self.heads,
       self.dtype,
@@ -257,9 +257,4 @@ class GalerkinBlock(nn.Module):
       total = points + _dense(self.activate(y), *contract, self.dtype)
       return self.activate_sum(total) if self.activate_sum else total
 
-    points = x.reshape(b, height * width, c)
-    parts, _ = bands.split(points, bands.at_once(self.most))
-    if len(parts) == 1:
-      return apply(points).reshape(x.shape)
-    parts = jax.lax.map(jax.checkpoint(apply), parts)
-    return bands.join(parts, height * width).reshape(x.shape)
+    return bands.pointwise(apply, x, bands.at_once(self.most))

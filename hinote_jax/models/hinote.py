@@ -155,11 +155,7 @@ class Hinote(nn.Module):
   dtype: DTypeLike = jnp.float32
 
   def _check(self, lowres):
-    if lowres.shape[-1] != self.channels:
-      raise ValueError(
-        f"the field has {lowres.shape[-1]} channels, the model was built "
-        f"for {self.channels}"
-      )
+    blocks.require_channels(lowres, self.channels)
     if self.upsample not in (1, 2, 4):
       raise ValueError(f"upsample must be 1, 2 or 4, got {self.upsample}")
     naming.look_up("domain", self.domain, dict.fromkeys(DOMAINS))

@@ -100,7 +100,7 @@ def _nearest(side: samplers.Neighbours) -> samplers.Neighbours:
 
 
 class Implicit(nn.Module):
-  """The common part of the implicit networks; a subclass is called.
+  """The common part of the implicit networks; a subclass defines `answer`.
 
   Attributes:
     channels: variables of the field.
@@ -109,7 +109,7 @@ class Implicit(nn.Module):
     hidden: channels of the MLP's hidden layers, one at least.
     periodic: which of (y, x) close on themselves.
     dtype: type of the costly products.
-    most: query points decoded at once, see `bands.at_once`; bounds the memory,
+    most: query points handled at once, see `bands.at_once`; bounds the memory,
       not the answer.
   """
 
@@ -121,15 +121,44 @@ class Implicit(nn.Module):
   dtype: DTypeLike = jnp.float32
   most: int | None = None
 
-  def _encode(self, lowres):
-    """Returns the features; refuses a wrong number of channels."""
-    if lowres.shape[-1] != self.channels:
-      raise ValueError(
-        f"the field has {lowres.shape[-1]} channels, the model was built "
-        f"for {self.channels}"
-      )
+  @nn.compact
+  def __call__(
+    self,
+    lowres: Float[Array, "b h w c"],
+    coords: grids.Coords,
+    cell: Float[Array, "b 2"],
+  ) -> Float[Array, "b H W c"]:
+    """Returns the field at the query points.
+
+    Raises:
+      ValueError: wrong number of channels, or an unknown encoder.
+    """
+    blocks.require_channels(lowres, self.channels)
     shared = dict(periodic=self.periodic, dtype=self.dtype, name="encoder")
-    return encoders.make(self.encoder, self.encoder_options, **shared)(lowres)
+    encode = encoders.make(self.encoder, self.encoder_options, **shared)
+    coords = grids.batched(coords, len(lowres))
+    return self.answer(encode(lowres), lowres, coords, cell)
+
+  def answer(
+    self,
+    feats: Float[Array, "b h w d"],
+    lowres: Float[Array, "b y x c"],
+    coords: grids.Coords,
+    cell: Float[Array, "b 2"],
+  ) -> Float[Array, "b H W c"]:
+    """Returns the field at the query points from its features.
+
+    Args:
+      feats: what the encoder made of `lowres`.
+      lowres: the field.
+      coords: query points, batched.
+      cell: size of a query cell in coordinates, (y, x).
+    """
+    raise NotImplementedError
+
+  def _rel_cell(self, cell, feats):
+    """Returns the query cell in feature cells times 2, [b 2]."""
+    return samplers.relative_cell(cell, feats.shape[1:3], 1, jnp.inf)
 
   def _conv(self, feats, features, name, size=3):
     """A convolution of the features."""
@@ -145,10 +174,9 @@ class Implicit(nn.Module):
       inputs = width
     return layers
 
-  def _decode(self, function, coords, batch):
+  def _decode(self, function, coords):
     """Returns function(coords), in bands."""
-    points = grids.batched(coords, batch)
-    return bands.over_points(function, points, bands.at_once(self.most))
+    return bands.over_points(function, coords, bands.at_once(self.most))
 
   def _skip(self, lowres, coords):
     """Returns the field interpolated linearly at the query points."""

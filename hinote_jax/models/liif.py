@@ -6,11 +6,8 @@ once, a convolution on their own grid, and not at every query.
 
 from flax import linen as nn
 import jax.numpy as jnp
-from jaxtyping import Float
 
-from hinote_jax import grids
-from hinote_jax.models import blocks, implicit, samplers
-from hinote_jax.typing import Array
+from hinote_jax.models import blocks, implicit
 
 
 class Liif(implicit.Implicit):
@@ -27,19 +24,7 @@ class Liif(implicit.Implicit):
   feat_unfold: bool = True
   cell_decode: bool = True
 
-  @nn.compact
-  def __call__(
-    self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
-    cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
-    """Returns the field at the query points.
-
-    Raises:
-      ValueError: wrong number of channels.
-    """
-    feats = self._encode(lowres)
+  def answer(self, feats, lowres, coords, cell):
     shape = feats.shape[1:3]
     width = self.hidden[0]
     size = 3 if self.feat_unfold else 1
@@ -47,7 +32,7 @@ class Liif(implicit.Implicit):
     offset, _ = blocks.Affine(width, use_bias=False, name="offset")(2)
     if self.cell_decode:
       dense, _ = blocks.Affine(width, use_bias=False, name="cell")(2)
-      rel_cell = samplers.relative_cell(cell, shape, 1, jnp.inf)
+      rel_cell = self._rel_cell(cell, feats)
       tokens = tokens + (rel_cell @ dense)[:, None, None].astype(self.dtype)
     widths = (*self.hidden[1:], self.channels)
     layers = self._layers(width, widths, first=1)
@@ -66,7 +51,7 @@ class Liif(implicit.Implicit):
         total += near.weight[..., None] * answer
       return total
 
-    return self._decode(decode, coords, len(lowres))
+    return self._decode(decode, coords)
 
 
 build = Liif

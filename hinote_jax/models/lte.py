@@ -6,14 +6,10 @@ phase depends on the cell of the query; an MLP mixes the waves.
 
 import math
 
-from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
 
-from hinote_jax import grids
-from hinote_jax.models import blocks, implicit, samplers
-from hinote_jax.typing import Array
+from hinote_jax.models import blocks, implicit
 
 # Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; within a quarter
 # the next terms are below 3e-8.
@@ -72,25 +68,13 @@ class Lte(implicit.Implicit):
   hidden: tuple[int, ...] = (256, 256, 256)
   waves: int = 128
 
-  @nn.compact
-  def __call__(
-    self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
-    cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
-    """Returns the field at the query points.
-
-    Raises:
-      ValueError: wrong number of channels.
-    """
-    feats = self._encode(lowres)
+  def answer(self, feats, lowres, coords, cell):
     shape = feats.shape[1:3]
     amplitude = self._conv(feats, 2 * self.waves, "amplitude")
     frequency = self._conv(feats, 2 * self.waves, "frequency")
     cells = jnp.concatenate([amplitude, frequency], axis=-1)
     phase, _ = blocks.Affine(self.waves, use_bias=False, name="phase")(2)
-    rel_cell = samplers.relative_cell(cell, shape, 1, jnp.inf)
+    rel_cell = self._rel_cell(cell, feats)
     phase = (rel_cell @ phase)[:, None, None]
     widths = (*self.hidden, self.channels)
     layers = self._layers(2 * self.waves, widths)
@@ -111,7 +95,7 @@ class Lte(implicit.Implicit):
         total += near.weight[..., None] * answer
       return total
 
-    residual = self._decode(decode, coords, len(lowres))
+    residual = self._decode(decode, coords)
     return residual + self._skip(lowres, coords)
 
 

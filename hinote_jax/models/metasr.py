@@ -8,11 +8,9 @@ answer, so they are multiplied with each other once a cell, not once a query.
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
 
 from hinote_jax import grids, resize
 from hinote_jax.models import blocks, implicit
-from hinote_jax.typing import Array
 
 _init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
@@ -22,19 +20,7 @@ class MetaSr(implicit.Implicit):
 
   hidden: tuple[int, ...] = (256,)
 
-  @nn.compact
-  def __call__(
-    self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
-    cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
-    """Returns the field at the query points.
-
-    Raises:
-      ValueError: wrong number of channels.
-    """
-    feats = self._encode(lowres)
+  def answer(self, feats, lowres, coords, cell):
     b, h, w, c = feats.shape
     mixed = self._mixed(feats)
     layers = self._layers(3, self.hidden)
@@ -63,7 +49,7 @@ class MetaSr(implicit.Implicit):
       answer = jnp.einsum("bHWk,bHWko->bHWo", hidden, taken[..., :-1, :])
       return answer + taken[..., -1, :]
 
-    return self._decode(decode, coords, b)
+    return self._decode(decode, coords)
 
   def _mixed(self, feats):
     """Returns features times the MLP's last layer, [b h w (hidden + 1) c]."""

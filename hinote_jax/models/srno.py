@@ -1,22 +1,22 @@
 """SRNO, the super-resolution neural operator (Wei and Zhang, CVPR 2023)."""
 
-from flax import linen as nn
 import jax.numpy as jnp
-from jaxtyping import Float
 
-from hinote_jax import grids
 from hinote_jax.models import (
   activations,
+  bands,
   blocks,
   galerkin,
   implicit,
   samplers,
 )
-from hinote_jax.typing import Array
 
 
 class Srno(implicit.Implicit):
   """Sampler, lifting, Galerkin blocks, projection, linear interpolation.
+
+  The answer at a point depends on which others are asked for: attention
+  averages over all of them.
 
   Attributes:
     width: channels of the operator.
@@ -33,22 +33,7 @@ class Srno(implicit.Implicit):
   blocks: int = 2
   max_scale: float = jnp.inf
 
-  @nn.compact
-  def __call__(
-    self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
-    cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
-    """Returns the field at the query points.
-
-    The answer at a point depends on which others are asked for: attention
-    averages over all of them.
-
-    Raises:
-      ValueError: wrong number of channels, or heads do not divide the width.
-    """
-    feats = self._encode(lowres)
+  def answer(self, feats, lowres, coords, cell):
     rel_cell = samplers.relative_cell(cell, feats.shape[1:3], 1, self.max_scale)
     x = samplers.SampledDense(
       self.width,
@@ -66,12 +51,16 @@ class Srno(implicit.Implicit):
         most=self.most,
         name=f"galerkin_{i}",
       )(x)
-    for i, width in enumerate(self.hidden):
-      dense = blocks.Dense(width, dtype=self.dtype, name=f"layer_{i}")
-      x = activations.gelu(dense(x))
-    x = blocks.Dense(self.channels, name=f"layer_{len(self.hidden)}")(
-      x.astype(jnp.float32)
-    )
+    layers = self._layers(self.width, (*self.hidden, self.channels))
+
+    def project(points):
+      for kernel, bias in layers[:-1]:
+        y = blocks.multiply(points, kernel, self.dtype) + bias
+        points = activations.gelu(y)
+      kernel, bias = layers[-1]
+      return blocks.multiply(points, kernel, jnp.float32) + bias
+
+    x = bands.pointwise(project, x, bands.at_once(self.most))
     return x + self._skip(lowres, coords)
 
 
