@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import operations
-from hinote_jax import grids, losses, models, optim, train_step
+from hinote_jax import grids, host_memory, losses, models, optim, train_step
 
 _MATMUL = 2048
 
@@ -145,6 +145,7 @@ def _peak_gb() -> float:
 
 def main() -> None:
   """Measures the named case and the matmul rate around it."""
+  host_memory.keep()  # as the command line does
   case = CASES[sys.argv[1]]
   call = (_train_step if case.is_step else _forward)(case)
   times = _seconds(call, 7)

@@ -9,7 +9,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from hinote_jax import command_line
+from hinote_jax import command_line, host_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Config file and run, e.g. configs/hinote.py:demo."
@@ -51,6 +51,7 @@ def _modes(config):
 
 def main(_):
   """Runs the chosen mode; a user's mistake is one sentence and exit code 2."""
+  host_memory.keep()
   import jax
 
   if not flags.FLAGS["verbosity"].present:

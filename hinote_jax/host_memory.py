@@ -1,0 +1,24 @@
+"""How the C library of the host treats the memory that programs give back."""
+
+import ctypes
+import platform
+
+# Of mallopt, glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+
+
+def keep() -> bool:
+  """Asks the C library to keep freed memory for the next allocation.
+
+  XLA on a CPU allocates its temporaries anew at every call. Handed back to the
+  system each time, they cost a page fault every 4 KiB: a fifth of a small
+  training step. The memory of the process stays at its peak instead.
+
+  Returns:
+    Whether there is a C library, glibc, that can be asked.
+  """
+  if platform.libc_ver()[0] != "glibc":
+    return False
+  mallopt = ctypes.CDLL(None).mallopt
+  settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
+  return all(mallopt(name, value) for name, value in settings.items())
