@@ -69,6 +69,7 @@ def base() -> ml_collections.ConfigDict:
   config.validation_examples = 32
   config.evaluate = dict(
     scales=(2.0, 3.0, 4.0, 6.0, 8.0, 2.5),
+    # Interpolations, and workdirs of other runs on the same variables.
     against=("nearest", "bilinear", "bicubic", "spectral"),
   )
   return config

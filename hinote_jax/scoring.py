@@ -44,8 +44,8 @@ def predictors(
 ) -> dict[str, infer.Predictor]:
   """Returns the run's model first, then what it stands beside.
 
-  `config.evaluate.against` names interpolations, workdirs of other runs on the
-  same variables, and files of published networks.
+  `config.evaluate.against` names interpolations and workdirs of other runs on
+  the same variables.
 
   Raises:
     ValueError: another run has other variables.
@@ -69,13 +69,10 @@ def predictors(
   return found
 
 
-def _label(path: str, taken: Iterable[str]) -> str:
-  """Returns what the table calls a run or a file: its model, or its name."""
-  folder = pathlib.Path(path)
-  label = folder.stem
-  if folder.is_dir():
-    label = workdirs.read_config(folder)["model"]["name"]
-  return label if label not in taken else str(folder)
+def _label(workdir: str, taken: Iterable[str]) -> str:
+  """Returns what the table calls another run: its model, or its folder."""
+  label = workdirs.read_config(workdir)["model"]["name"]
+  return label if label not in taken else str(workdir)
 
 
 def evaluate_run(

@@ -56,9 +56,9 @@ def _check(config: ml_collections.ConfigDict) -> None:
     if not 1.0 <= scale < np.inf:
       raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
   for name in config.evaluate.against:
-    if not pathlib.Path(name).exists():
+    if not pathlib.Path(name).is_dir():
       naming.look_up(
-        "interpolation, workdir or file in config.evaluate.against",
+        "interpolation or workdir in config.evaluate.against",
         name,
         dict.fromkeys(models.INTERPOLATIONS),
       )

@@ -1,9 +1,13 @@
 """Every peer trains by the common path and stands in one table."""
 
+import types
+
+import jax
+import jax.numpy as jnp
 import pytest
 
-from configs import baselines
-from hinote_jax import models, report, train, workdir
+from configs import baselines, common
+from hinote_jax import grids, models, report, scoring, train, workdir
 from tests import runs
 
 
@@ -39,11 +43,31 @@ def test_every_peer_trains_and_is_in_one_table(tmp_path):
 @pytest.mark.parametrize("run", sorted(baselines.RUNS))
 def test_every_run_builds_its_model(name, run):
   config = baselines.get_config(f"model={name},{run}")
-  module = models.build(**workdir.given(config.model), channels=2)
+  channels = len(config.data.variables) or 1  # () is all of the user's
+  module = models.build(**workdir.given(config.model), channels=channels)
+  inputs = (1, 8, 8, channels), (1, 32), (1, 32), (1, 2)
+  lowres, y, x, cell = (jax.ShapeDtypeStruct(s, jnp.float32) for s in inputs)
+  made = jax.eval_shape(
+    module.init, jax.random.key(0), lowres, grids.Axes(y, x), cell
+  )
+  assert made["params"]  # it takes as many variables as its data have
   if hasattr(module, "scale"):  # networks of one scale train at it
     assert config.windows.min_scale == module.scale
     config.model.scale = 2
     assert config.windows.max_scale == 2
+
+
+def test_runs_on_other_variables_are_refused(monkeypatch):
+  dataset = types.SimpleNamespace(
+    periodic=(False, False), variables=[types.SimpleNamespace(name="t2m")]
+  )
+  pipeline = types.SimpleNamespace(normaliser=None, dataset=dataset)
+  config = common.base()
+  config.evaluate.against = ("runs/wind",)
+  other = types.SimpleNamespace(names=("u10",))
+  monkeypatch.setattr(scoring.infer, "load", lambda path: other)
+  with pytest.raises(ValueError, match="runs/wind is of u10, this run of t2m"):
+    scoring.predictors(config, "runs/heat", pipeline)
 
 
 def test_misspelt_peer_and_form_are_named():
