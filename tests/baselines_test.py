@@ -1,5 +1,6 @@
 """Every peer trains by the common path and stands in one table."""
 
+import pathlib
 import types
 
 import jax
@@ -67,7 +68,7 @@ def test_runs_on_other_variables_are_refused(monkeypatch):
   other = types.SimpleNamespace(names=("u10",))
   monkeypatch.setattr(scoring.infer, "load", lambda path: other)
   with pytest.raises(ValueError, match="runs/wind is of u10, this run of t2m"):
-    scoring.predictors(config, "runs/heat", pipeline)
+    scoring.predictors(config, pathlib.Path("runs/heat"), pipeline)
 
 
 def test_misspelt_peer_and_form_are_named():
