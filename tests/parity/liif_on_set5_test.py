@@ -20,12 +20,12 @@ def test_luma_psnr_is_the_published_one():
     {"liif": infer.load(_FILE), "bicubic": infer.load("bicubic")},
     sources.load("folder", path=_IMAGES),
     protocol="benchmark_luma",
-    scales=(2.0, 4.0, 8.0),
+    scales=(4.0, 8.0),
     progress=False,
   )
   psnr = {(row["scale"], row["model"]): row["psnr"] for row in scores.means}
-  for scale, published in ((2.0, 38.00), (4.0, 32.26)):
-    assert abs(psnr[scale, "liif"] - published) < 0.02
+  # x2 and x3, which take longer, are in experiments/published_liif.
+  assert abs(psnr[4.0, "liif"] - 32.26) < 0.02
   # It was trained up to x4.
   assert psnr[8.0, "liif"] > psnr[8.0, "bicubic"] + 1.0
-  jax.clear_caches()  # a program a shape: fifteen of them
+  jax.clear_caches()  # a program a shape: ten of them
