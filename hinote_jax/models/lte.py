@@ -4,6 +4,7 @@ Features of a cell are read as amplitudes and frequencies of local waves, whose
 phase depends on the cell of the query; an MLP mixes the waves.
 """
 
+from collections.abc import Sequence
 import math
 
 import jax
@@ -58,6 +59,29 @@ def _polynomial(coefficients, x):
   return total
 
 
+def _on_input_grid(
+  near: Sequence[implicit.Cells], ratio: int
+) -> list[implicit.Cells]:
+  """Returns four cells, placed where the input's cells they lie in have theirs.
+
+  So does the released code, where its encoder hands on `ratio` times finer
+  features than the input: an oddity of those files, kept to read them.
+  """
+  moved = []
+  for cell in near:
+    y, x = cell.y, cell.x
+    if y.ndim == 2:  # rows and columns of a window
+      y, x = y[:, :, None], x[:, None, :]
+    off = [2 * (index % ratio) + 1 - ratio for index in (y, x)]
+    moved.append((cell.offset_y + off[0], cell.offset_x + off[1]))
+  areas = [jnp.abs(y * x) + 1e-9 for y, x in moved]
+  total = sum(areas)
+  return [
+    cell._replace(weight=area / total, offset_y=y, offset_x=x)
+    for cell, area, (y, x) in zip(near, reversed(areas), moved, strict=True)
+  ]
+
+
 class Lte(implicit.Implicit):
   """Local waves, an MLP, and the linear interpolation of the input.
 
@@ -69,10 +93,10 @@ class Lte(implicit.Implicit):
   waves: int = 128
 
   def answer(self, feats, lowres, coords, cell):
-    shape = feats.shape[1:3]
+    shape, ratio = feats.shape[1:3], feats.shape[1] // lowres.shape[1]
     amplitude = self._conv(feats, 2 * self.waves, "amplitude")
     frequency = self._conv(feats, 2 * self.waves, "frequency")
-    cells = jnp.concatenate([amplitude, frequency], axis=-1)
+    both = jnp.concatenate([amplitude, frequency], axis=-1)
     phase, _ = blocks.Affine(self.waves, use_bias=False, name="phase")(2)
     rel_cell = self._rel_cell(cell, feats)
     phase = (rel_cell @ phase)[:, None, None]
@@ -81,8 +105,11 @@ class Lte(implicit.Implicit):
 
     def decode(points):
       total = 0.0
-      for near in implicit.cells(points, shape, self.periodic, ensemble=True):
-        taken = implicit.take(cells, near.y, near.x)
+      cells = implicit.cells(points, shape, self.periodic, ensemble=True)
+      if ratio > 1:
+        cells = _on_input_grid(list(cells), ratio)
+      for near in cells:
+        taken = implicit.take(both, near.y, near.x)
         on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
         angle = (
           along_y.astype(jnp.float32) * near.offset_y[..., None]
