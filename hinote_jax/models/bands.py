@@ -29,7 +29,9 @@ def at_once(most: int | None) -> int:
 def split(
   x: Float[Array, "b n c"], most: int
 ) -> tuple[Float[Array, "m b s c"], Float[Array, "m 1 s 1"]]:
-  """Cuts points into bands as long as one another, the last filled with zeros.
+  """Cuts points into bands as long as one another.
+
+  The last is filled up with the last point.
 
   Args:
     x: points of each example.
@@ -38,15 +40,11 @@ def split(
   Returns:
     The bands, and 1 where a point is one, 0 where it fills the band.
   """
-  b, n, c = x.shape
-  count = -(-b * n // max(most, b))
-  size = -(-n // count)
-  padded = jnp.pad(x, [(0, 0), (0, count * size - n), (0, 0)])
+  b, n, _ = x.shape
+  parts = _cut(x, max(1, most // b))
+  count, _, size, _ = parts.shape
   inside = jnp.arange(count * size) < n
-  return (
-    padded.reshape(b, count, size, c).swapaxes(0, 1),
-    inside.astype(jnp.float32).reshape(count, 1, size, 1),
-  )
+  return parts, inside.astype(jnp.float32).reshape(count, 1, size, 1)
 
 
 def pointwise(
@@ -64,12 +62,7 @@ def pointwise(
   """
   b, height, width, c = x.shape
   points = x.reshape(b, height * width, c)
-  parts, _ = split(points, most)
-  if len(parts) == 1:
-    result = function(points)
-  else:
-    result = jax.lax.map(jax.checkpoint(function), parts).swapaxes(0, 1)
-    result = result.reshape(b, -1, result.shape[-1])[:, : height * width]
+  result = _in_bands(function, points, max(1, most // b))
   return result.reshape(b, height, width, -1)
 
 
@@ -108,13 +101,19 @@ def _over_rows(function, coords, most):
 def _in_bands(function, values, size):
   """Maps a function over bands of axis 1, all as long as one another."""
   b, n = values.shape[:2]
-  count = -(-n // size)
-  if count == 1:
+  parts = _cut(values, size)
+  if len(parts) == 1:
     return function(values)
+  result = jax.lax.map(jax.checkpoint(function), parts).swapaxes(0, 1)
+  return result.reshape(b, -1, *result.shape[3:])[:, :n]
+
+
+def _cut(values, size):
+  """Cuts axis 1 into bands of at most `size`, [b n ..] -> [m b s ..]."""
+  b, n = values.shape[:2]
+  count = -(-n // size)
   size = -(-n // count)
   padding = [(0, 0)] * values.ndim
   padding[1] = (0, count * size - n)
   padded = jnp.pad(values, padding, mode="edge")
-  parts = padded.reshape(b, count, size, *values.shape[2:]).swapaxes(0, 1)
-  result = jax.lax.map(jax.checkpoint(function), parts).swapaxes(0, 1)
-  return result.reshape(b, count * size, *result.shape[3:])[:, :n]
+  return padded.reshape(b, count, size, *values.shape[2:]).swapaxes(0, 1)
