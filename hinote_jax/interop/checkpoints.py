@@ -51,11 +51,16 @@ def load_checkpoint(
   from hinote_jax.interop import reader
 
   contents = reader.read(path, widen=widen)
-  told = contents.spec.get("args", contents.spec)
   try:
-    return from_tensors(contents.tensors, told=told, **options)
+    return from_contents(contents, **options)
   except ValueError as error:
     raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def from_contents(contents: Any, **options: Any) -> Imported:
+  """Returns the network that a `reader.Contents` holds; see `from_tensors`."""
+  told = contents.spec.get("args", contents.spec)
+  return from_tensors(contents.tensors, told=told, **options)
 
 
 def from_tensors(

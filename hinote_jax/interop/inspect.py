@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from hinote_jax import command_line, interop
-from hinote_jax.interop import layouts, reader
+from hinote_jax.interop import checkpoints, layouts, reader
 
 
 def describe(
@@ -43,8 +43,7 @@ def describe(
     for name, tensor in contents.tensors.items()
   ]
   try:
-    told = contents.spec.get("args", contents.spec)
-    imported = interop.from_tensors(contents.tensors, told=told, **options)
+    imported = checkpoints.from_contents(contents, **options)
   except ValueError as error:
     return "\n".join([*lines, f"no model: {error}"])
   return "\n".join([*lines, *_model(imported)])
