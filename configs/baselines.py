@@ -27,6 +27,7 @@ _SMALL = dict(
   growth=8,
   heads=2,
   hidden=(16,),
+  head_width=16,
   waves=8,
   attention_width=16,
   attention_head=2,
@@ -84,8 +85,7 @@ def _smoke(config):
   config.evaluate.scales = (2.0, 4.0)
   for field, value in _SMALL.items():
     if field in config.model:
-      is_one = config.model.get_type(field) is int
-      config.model[field] = value[0] if is_one and field == "hidden" else value
+      config.model[field] = value
   for field, value in _SMALL_ENCODER.items():
     if "encoder_options" in config.model:
       config.model.encoder_options[field] = value

@@ -75,7 +75,7 @@ class Dfno(fixed_scale.FixedScale):
     modes1: Fourier modes that are kept along y.
     modes2: the same along x.
     layers: Fourier layers.
-    hidden: channels before the output.
+    head_width: channels before the output.
   """
 
   width: int = 64
@@ -86,7 +86,7 @@ class Dfno(fixed_scale.FixedScale):
   modes1: int = 12
   modes2: int = 12
   layers: int = 5
-  hidden: int = 128
+  head_width: int = 128
 
   @nn.compact
   def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
@@ -107,5 +107,5 @@ class Dfno(fixed_scale.FixedScale):
     for i in range(self.layers):
       x = FourierLayer(self.fourier_width, modes, name=f"layer_{i}")(x)
       x = nn.relu(x) if i < self.layers - 2 else x
-    x = nn.relu(blocks.Dense(self.hidden, name="project_0")(x))
+    x = nn.relu(blocks.Dense(self.head_width, name="project_0")(x))
     return blocks.Dense(self.channels, name="project_1")(x)

@@ -23,10 +23,13 @@ from hinote_jax.models import bands, blocks
 from hinote_jax.typing import Array
 
 
-def _moment(
+def moment(
   k: Float[Array, "b n g d"], v: Float[Array, "b n g e"]
 ) -> Float[Array, "b g d e"]:
-  """Returns k^T v per head, summed in float32."""
+  """Returns k^T v per head, summed over the points in float32.
+
+  Over their number it is the integral c of the operator.
+  """
   return jnp.einsum(
     "bngd,bnge->bgde",
     k,
@@ -34,13 +37,6 @@ def _moment(
     precision="highest",
     preferred_element_type=jnp.float32,
   )
-
-
-def context(
-  k: Float[Array, "b n g d"], v: Float[Array, "b n g e"]
-) -> Float[Array, "b g d e"]:
-  """Returns c = k^T v / n per head, summed in float32."""
-  return _moment(k, v) / k.shape[1]
 
 
 def _standard(x, epsilon):
@@ -150,7 +146,7 @@ class GalerkinAttention(nn.Module):
         )
         for norm, part in zip(norms, (k_layer, v_layer), strict=True)
       )
-      return _moment(k * inside[..., None], v)
+      return moment(k * inside[..., None], v)
 
     points = source.reshape(b, height * width, d)
     parts, inside = bands.split(points, bands.at_once(self.most))

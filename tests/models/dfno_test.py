@@ -116,7 +116,7 @@ def test_rolled_input_gives_the_rolled_output():
 
 
 def test_network_knows_where_a_cell_is():
-  sizes = dict(width=4, blocks=1, features=3, fourier_width=4, hidden=8)
+  sizes = dict(width=4, blocks=1, features=3, fourier_width=4, head_width=8)
   module = models.build("dfno", scale=2, periodic=(True, True), **sizes)
   flat = np.ones((1, 6, 7, 1), "f4")
   variables = jax.jit(lambda x: module.init(_KEY, x, method="enlarge"))(flat)

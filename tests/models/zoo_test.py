@@ -22,7 +22,7 @@ _SMALL = {
     modes1=3,
     modes2=3,
     layers=2,
-    hidden=16,
+    head_width=16,
   ),
   "edsr": dict(width=12, blocks=2),
   "espcn": {},

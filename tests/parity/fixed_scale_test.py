@@ -30,7 +30,13 @@ _SMALL = {
   "wdsr": dict(width=8, blocks=1),
   "swinir": dict(_SWINIR, depths=(2,), num_heads=(2,), num_feat=8),
   "dfno": dict(
-    width=8, blocks=1, features=4, fourier_width=8, modes1=3, modes2=2, hidden=8
+    width=8,
+    blocks=1,
+    features=4,
+    fourier_width=8,
+    modes1=3,
+    modes2=2,
+    head_width=8,
   ),
 }
 
@@ -126,7 +132,7 @@ def _drawn(name, kwargs):
     ("wdsr", dict(scale=2, channels=3, width=6, blocks=2, expansion=3), {}),
     (
       "dfno",
-      dict(scale=2, blocks=2, modes1=3, modes2=2, layers=4, hidden=16),
+      dict(scale=2, blocks=2, modes1=3, modes2=2, layers=4, head_width=16),
       dict(upscale_factor=2),
     ),
     *(

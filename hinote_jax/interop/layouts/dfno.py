@@ -24,7 +24,7 @@ def _arguments(shapes, *, upscale_factor, res_scale):
     modes1=modes1,
     modes2=modes2,
     layers=layouts.count(shapes, "FNO.conv{}.weights1"),
-    hidden=shapes["FNO.fc1.weight"][0],
+    head_width=shapes["FNO.fc1.weight"][0],
     **edsr.sizes(shapes, "encoder.", res_scale=res_scale),
   )
 
