@@ -25,7 +25,67 @@ class Axes(NamedTuple):
   x: Array
 
 
+class Line(NamedTuple):
+  """Evenly spaced query points along one axis, in cells of the input.
+
+  Point j lies at index `first + step * j`, where cell i is centred at i.
+
+  Attributes:
+    first: index of the first point, fractional.
+    step: input cells from a point to the next, above 0; 1 / scale.
+    count: number of points.
+  """
+
+  first: float | int
+  step: float | int
+  count: int
+
+  def index(self) -> np.ndarray:
+    """Returns where the points lie, [count] float64, in input cells."""
+    return self.first + self.step * np.arange(self.count)
+
+  def coords(self, n: int) -> np.ndarray:
+    """Returns the points as coordinates of an axis of n cells, float32."""
+    return to_coord(self.index(), n).astype(np.float32)
+
+  def is_whole(self, n: int) -> bool:
+    """Says whether the points divide the extent of n cells among them."""
+    return abs(self.step * self.count - n) < 1e-6 * n
+
+
+def cell_line(n: int, count: int) -> Line:
+  """Returns the centres of `count` cells over the extent of n cells."""
+  return Line(0.5 * n / count - 0.5, n / count, count)
+
+
+def node_line(n: int, count: int) -> Line:
+  """Returns `count` points from the first to the last of n cell centres."""
+  return Line(0.0, (n - 1) / (count - 1) if count > 1 else 1.0, count)
+
+
 Coords = Axes | Array
+
+
+class Part(NamedTuple):
+  """Where an array that holds a window of a grid lies on it.
+
+  Attributes:
+    start: (y, x), the cell of the grid that is first in the array.
+    shape: (h, w) of the whole grid.
+  """
+
+  start: Array | tuple[int, int]
+  shape: tuple[int, int]
+
+  @classmethod
+  def whole(cls, values: Array) -> "Part":
+    """Returns the place of an array [b h w c] that is the whole grid."""
+    return cls((0, 0), values.shape[1:3])
+
+  def local(self, index: Array, axis: int, is_periodic: bool) -> Array:
+    """Returns where cells of the grid are in the array, along an axis."""
+    index = index - self.start[axis]
+    return index % self.shape[axis] if is_periodic else index
 
 
 def axis_centers(n: int) -> np.ndarray:

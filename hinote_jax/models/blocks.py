@@ -148,11 +148,14 @@ class ResidualBlock(nn.Module):
 
   Attributes:
     scale: of what is added; EDSR's res_scale, 0.1 in its full size.
+    reach: cells that a cell depends on, each way.
   """
 
   scale: float | int = 1.0
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
+
+  reach = 2
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
@@ -171,6 +174,7 @@ class Trunk(nn.Module):
     blocks: how many residual blocks; unrolled, since a scan over convolutions
       is many times slower on a CPU.
     residual_scale: of what each block adds.
+    ratio: cells of the features per cell of the input, along an axis.
   """
 
   width: int = 64
@@ -178,6 +182,13 @@ class Trunk(nn.Module):
   residual_scale: float | int = 1.0
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
+
+  ratio = 1
+
+  @property
+  def reach(self) -> int:
+    """Cells of the input that a feature depends on, each way."""
+    return 2 * self.blocks + 2
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:

@@ -1,6 +1,7 @@
 """The encoders that the arbitrary-scale networks share, by name."""
 
 from collections.abc import Mapping
+import math
 from typing import Any
 
 from flax import linen as nn
@@ -17,6 +18,20 @@ class EnlargingEdsr(edsr.Edsr):
   It hands on `channels` features instead of `width`: how the released HiNOTE
   repository builds its peers, kept to read their weights, not to be trained.
   """
+
+  @property
+  def ratio(self) -> int:
+    """Cells of the features per cell of the input, along an axis."""
+    return self.scale
+
+  @property
+  def reach(self) -> int:
+    """Cells of the input that a feature depends on, each way."""
+    finer, tail = 1, 1 / self.scale
+    for factor in blocks.shuffle_steps(self.scale):
+      tail += 1 / finer
+      finer *= factor
+    return 2 * self.blocks + 2 + math.ceil(tail)
 
   def __call__(self, lowres: Float[Array, "b h w c"]):
     return self.enlarge(lowres)

@@ -1,12 +1,15 @@
 """The adapter of networks that know one scale only to the common call."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flax import linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import grids, resize
-from hinote_jax.models import blocks
+from hinote_jax.models import blocks, planes
 from hinote_jax.typing import Array, Periodic
 
 
@@ -47,6 +50,30 @@ class FixedScale(nn.Module):
     del cell  # the network knows its own only
     blocks.require_channels(lowres, self.channels)
     return read(self.enlarge(lowres), coords, self.periodic)
+
+  @nn.nowrap
+  def planes(
+    self,
+    run: planes.Run,
+    variables: Mapping[str, Any],
+    lowres: Float[Array, "b h w c"],
+    queries: planes.Queries,
+  ) -> planes.Plane:
+    """Returns the same as a call, window by window; see `planes`.
+
+    The network itself runs on the whole of `lowres`.
+    """
+    blocks.require_channels(lowres, self.channels)
+
+    def enlarge(variables, lowres):
+      return self.apply(variables, lowres, method="enlarge")
+
+    highres = run.call(enlarge, variables, lowres)
+
+    def at(highres, points):
+      return read(highres, points, self.periodic)
+
+    return queries.plane(at, highres)
 
   def _conv(self, features: int, name: str, size: int = 3, **options):
     """A convolution of this network's axes and type."""

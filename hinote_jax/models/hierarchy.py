@@ -4,7 +4,8 @@ Works on any grid of any size: the encoder's (`domain="grid"`) or the query
 window's (`domain="queries"`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -13,7 +14,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import spectral
-from hinote_jax.models import blocks, galerkin
+from hinote_jax.models import blocks, galerkin, plane_ops, planes
 from hinote_jax.typing import Array, Periodic
 
 
@@ -68,6 +69,33 @@ class Hierarchy(nn.Module):
       return alias_free(jax.nn.gelu, x, periodic=self.periodic)
     return jax.nn.gelu(x)
 
+  @nn.nowrap
+  def _down(self, level):
+    width = self.widths[level]
+    return blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")
+
+  @nn.nowrap
+  def _conv(self, level, i):
+    return blocks.ResidualBlock(
+      periodic=self.periodic, dtype=self.dtype, name=f"conv_{level}_{i}"
+    )
+
+  @nn.nowrap
+  def _block(self, level, i):
+    return galerkin.GalerkinBlock(
+      self.heads, self.dtype, name=f"galerkin_{level}_{i}"
+    )
+
+  @nn.nowrap
+  def _up(self, level):
+    # The projection commutes with the filter and is cheaper before it.
+    return blocks.Dense(
+      self.widths[level],
+      kernel_init=blocks.small_init,
+      dtype=self.dtype,
+      name=f"up_{level}",
+    )
+
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     if not len(self.widths) == len(self.blocks) == len(self.convs):
@@ -75,29 +103,80 @@ class Hierarchy(nn.Module):
         f"widths {tuple(self.widths)}, blocks {tuple(self.blocks)} and "
         f"convs {tuple(self.convs)} must name the same number of levels"
       )
-    options = dict(periodic=self.periodic, dtype=self.dtype)
     finer = []
-    for level, width in enumerate(self.widths):
+    for level in range(len(self.widths)):
       if level > 0:
         finer.append(x)
         x = spectral.low_pass(
           self._activate(x), coarser(x.shape[1:3]), periodic=self.periodic
         )
-        x = blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")(x)
+        x = self._down(level)(x)
       for i in range(self.convs[level]):
-        x = blocks.ResidualBlock(name=f"conv_{level}_{i}", **options)(x)
+        x = self._conv(level, i)(x)
       for i in range(self.blocks[level]):
-        x = galerkin.GalerkinBlock(
-          self.heads, self.dtype, name=f"galerkin_{level}_{i}"
-        )(x)
+        x = self._block(level, i)(x)
     for level in reversed(range(len(finer))):
       skip = finer[level]
-      # The projection commutes with the filter and is cheaper before it.
-      x = blocks.Dense(
-        skip.shape[-1],
-        kernel_init=blocks.small_init,
-        dtype=self.dtype,
-        name=f"up_{level}",
-      )(self._activate(x))
+      x = self._up(level)(self._activate(x))
       x = skip + spectral.low_pass(x, skip.shape[1:3], periodic=self.periodic)
     return x
+
+  @nn.nowrap
+  def planes(
+    self, run: planes.Run, params: Mapping[str, Any], x: planes.Plane
+  ) -> planes.Plane:
+    """Returns the same as a call of a plane, window by window; see `planes`.
+
+    The finest level is not stored; where others read it, it is made again.
+
+    Args:
+      run: who carries the planes out.
+      params: of the hierarchy.
+      x: its input.
+    """
+    finer = []
+    for level in range(len(self.widths)):
+      if level > 0:
+        finer.append(x)
+        x = self._filtered(self._active(x), coarser(x.grid.shape))
+        x = run.store(_mapped(self._down(level), params, x))
+      for i in range(self.convs[level]):
+        conv = self._conv(level, i)
+        x = plane_ops.local(
+          x, plane_ops.applied(conv), params[conv.name], conv.reach
+        )
+        x = run.store(x)
+      for i in range(self.blocks[level]):
+        block = self._block(level, i)
+        x = galerkin.attend(run, block, params[block.name], x)
+        x = run.store(x) if level else x
+    for level in reversed(range(len(finer))):
+      skip = finer[level]
+      x = run.store(_mapped(self._up(level), params, self._active(x)))
+      x = self._filtered(x, skip.grid.shape)
+      x = plane_ops.add(skip, x)
+      x = run.store(x) if level else x
+    return x
+
+  @nn.nowrap
+  def _active(self, x):
+    """Returns the plane of `_activate`."""
+    if not self.is_alias_free:
+      return x.map(_gelu)
+    fine = self._filtered(x, tuple(2 * n for n in x.grid.shape))
+    return self._filtered(fine.map(_gelu), x.grid.shape)
+
+  @nn.nowrap
+  def _filtered(self, x, shape):
+    """Returns the plane of `spectral.low_pass`."""
+    return plane_ops.resampled(x, shape, method="sinc", wall="mirror")
+
+
+def _gelu(params, values):
+  del params
+  return jax.nn.gelu(values)
+
+
+def _mapped(module, params, x):
+  """Returns the plane of a pointwise layer."""
+  return x.map(plane_ops.applied(module), params[module.name])

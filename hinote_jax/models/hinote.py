@@ -6,100 +6,27 @@ encoder's grid, where the answer at a point does not depend on which other
 points are asked for and the costly part has scale^2 times fewer points.
 """
 
-from collections.abc import Sequence
-import math
+from collections.abc import Mapping, Sequence
+import functools
+from typing import Any
 
 from flax import linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import grids, naming, resize, spectral
-from hinote_jax.models import blocks, galerkin, hierarchy, samplers, upsampling
+from hinote_jax.models import (
+  blocks,
+  galerkin,
+  hierarchy,
+  hinote_parts,
+  planes,
+  samplers,
+)
 from hinote_jax.typing import Array, Periodic
 
 DOMAINS = ("grid", "queries")
-
-
-class Encoder(nn.Module):
-  """Trunk and hybrid upsampling, [b h w c] -> [b u*h u*w C].
-
-  Attributes:
-    width: channels C of the features.
-    blocks: residual blocks of the trunk.
-    upsample: u, a power of two; log2(u) hybrid stages.
-  """
-
-  width: int
-  blocks: int
-  upsample: int = 1
-  periodic: Periodic = (False, False)
-  dtype: DTypeLike = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W d"]:
-    options = dict(periodic=self.periodic, dtype=self.dtype)
-    x = blocks.Trunk(self.width, self.blocks, name="trunk", **options)(x)
-    for i in range(int(math.log2(self.upsample))):
-      x = upsampling.HybridDoubling(name=f"double_{i}", **options)(x)
-    return x
-
-
-class Head(nn.Module):
-  """A pointwise network on the sampled tokens: the light query side.
-
-  Attributes:
-    width: channels of the hidden layers.
-    depth: hidden layers, the sampled one included.
-    channels: variables of the result.
-    heads: attention heads of one Galerkin block whose keys and values are the
-      encoder's features; 0 for none.
-  """
-
-  width: int
-  depth: int
-  channels: int
-  heads: int = 0
-  periodic: Periodic = (False, False)
-  dtype: DTypeLike = jnp.float32
-
-  @nn.compact
-  def __call__(self, feats, coords, rel_cell):
-    x = samplers.SampledDense(
-      self.width, periodic=self.periodic, dtype=self.dtype, name="lift"
-    )(feats, coords, rel_cell)
-    if self.heads:
-      x = galerkin.GalerkinBlock(self.heads, self.dtype, name="galerkin")(
-        x, feats
-      )
-    for i in range(1, self.depth):
-      x = blocks.Dense(self.width, dtype=self.dtype, name=f"hidden_{i}")(
-        jax.nn.gelu(x)
-      )
-    return _project(self.channels, jax.nn.gelu(x))
-
-
-def _project(channels: int, x: Float[Array, "b H W c"]):
-  """The last pointwise layer, in float32, small but not zero when fresh."""
-  return blocks.Dense(channels, kernel_init=blocks.small_init, name="project")(
-    x.astype(jnp.float32)
-  )
-
-
-class QueryDecoder(nn.Module):
-  """The paper's decoder: lifting, hierarchy, projection on the query grid."""
-
-  hierarchy: hierarchy.Hierarchy
-  channels: int
-
-  @nn.compact
-  def __call__(self, feats, coords, rel_cell):
-    options = dict(periodic=self.hierarchy.periodic, dtype=self.hierarchy.dtype)
-    x = samplers.SampledDense(self.hierarchy.widths[0], name="lift", **options)(
-      feats, coords, rel_cell
-    )
-    return _project(self.channels, jax.nn.gelu(self.hierarchy(x)))
 
 
 class Hinote(nn.Module):
@@ -187,45 +114,127 @@ class Hinote(nn.Module):
       ValueError: wrong number of channels, or an argument that does not fit.
     """
     self._check(lowres)
-    options = dict(periodic=self.periodic, dtype=self.dtype)
-    feats = Encoder(
-      self.width, self.blocks, self.upsample, name="encoder", **options
-    )(self._trunk_input(lowres, cell))
-    levels = hierarchy.Hierarchy(
+    feats = self._encoder()(self._trunk_input(lowres, cell))
+    rel_cell = self._rel_cell(cell, feats.shape[1:3])
+    levels = self._levels()
+    if self.domain == "queries":
+      residual = self._decoder(levels)(feats, coords, rel_cell)
+    else:
+      feats = levels(feats) if self.level_widths else feats
+      residual = self._head()(feats, coords, rel_cell)
+    return self._finish(residual, lowres, coords)
+
+  @nn.nowrap
+  def _options(self):
+    return dict(periodic=self.periodic, dtype=self.dtype)
+
+  @nn.nowrap
+  def _encoder(self):
+    return hinote_parts.Encoder(
+      self.width, self.blocks, self.upsample, name="encoder", **self._options()
+    )
+
+  @nn.nowrap
+  def _levels(self):
+    return hierarchy.Hierarchy(
       self.level_widths,
       self.level_blocks,
       self.level_convs,
       self.heads,
       self.is_alias_free,
       name="hierarchy",
-      **options,
-    )
-    rel_cell = samplers.relative_cell(
-      cell, feats.shape[1:3], self.upsample, self.max_scale
-    )
-    if self.domain == "queries":
-      decode = QueryDecoder(levels, self.channels, name="decoder")
-    else:
-      feats = levels(feats) if self.level_widths else feats
-      decode = Head(
-        self.head_width,
-        self.head_depth,
-        self.channels,
-        self.head_heads,
-        name="head",
-        **options,
-      )
-    residual = decode(feats, coords, rel_cell) * self._unit()
-    return residual + resize.sample(
-      lowres,
-      coords,
-      method=self.skip,
-      boundary=resize.boundaries(self.periodic, "edge"),
+      **self._options(),
     )
 
+  @nn.nowrap
+  def _decoder(self, levels):
+    return hinote_parts.QueryDecoder(levels, self.channels, name="decoder")
+
+  @nn.nowrap
+  def _head(self):
+    return hinote_parts.Head(
+      self.head_width,
+      self.head_depth,
+      self.channels,
+      self.head_heads,
+      name="head",
+      **self._options(),
+    )
+
+  @nn.nowrap
+  def _rel_cell(self, cell, shape):
+    return samplers.relative_cell(cell, shape, self.upsample, self.max_scale)
+
+  @nn.nowrap
+  def _finish(self, residual, lowres, coords):
+    """Returns the field of the decoder's answer at the query points."""
+    rules = resize.boundaries(self.periodic, "edge")
+    known = resize.sample(lowres, coords, method=self.skip, boundary=rules)
+    return residual * self._unit() + known
+
+  @nn.nowrap
+  def planes(
+    self,
+    run: planes.Run,
+    variables: Mapping[str, Any],
+    lowres: Float[Array, "b h w c"],
+    queries: planes.Queries,
+  ) -> planes.Plane:
+    """Returns the same as a call, window by window; see `planes`."""
+    self._check(lowres)
+    params, levels = variables["params"], self._levels()
+    seen = run.call(self._trunk_input, lowres, queries.cell)
+    seen = run.hold(seen, self.periodic)
+    feats = self._encoder().planes(run, params["encoder"], seen)
+    if self.domain == "grid":
+      if self.level_widths:
+        feats = levels.planes(run, params["hierarchy"], feats)
+      feats = run.store(feats)
+    cell = self._rel_cell(queries.cell, feats.grid.shape)
+    inputs = queries.on(feats, self.upsample)
+    if self.domain == "grid":
+      known = params["head"], lowres, cell
+      return self._head_plane(run, known, queries, inputs)
+    decoder = self._decoder(levels)
+    apply = functools.partial(decoder.apply, method="stage")
+
+    def lift(params, points, feats):
+      params, cell = params
+      values, place = feats.values, feats.place
+      return apply({"params": params}, "lift", values, points, cell, place)
+
+    def finish(params, points, x):
+      params, lowres = params
+      residual = apply({"params": params}, "finish", x.values)
+      return self._finish(residual, lowres, points)
+
+    x = queries.plane(lift, (params["decoder"], cell), inputs)
+    x = levels.planes(run, params["hierarchy"], x)
+    return queries.plane(finish, (params["decoder"], lowres), planes.same(x))
+
+  @nn.nowrap
+  def _head_plane(self, run, known, queries, inputs):
+    """Returns the plane of the head and what follows it."""
+    (params, lowres, cell), head, integral = known, self._head(), None
+    if self.head_heads:
+      integral = galerkin.integral(
+        run, head.block(), params["galerkin"], inputs.plane
+      )
+
+    def at(params, points, feats):
+      params, integral, lowres, cell = params
+      residual = head.apply(
+        {"params": params}, feats.values, points, cell, feats.place, integral
+      )
+      return self._finish(residual, lowres, points)
+
+    return queries.plane(at, (params, integral, lowres, cell), inputs)
+
+  @nn.nowrap
   def _unit(self):
     return jnp.asarray(self.residual_scale or (1.0,) * self.channels)
 
+  @nn.nowrap
   def _trunk_input(self, lowres, cell):
     shape = lowres.shape[1:3]
     parts = [lowres]

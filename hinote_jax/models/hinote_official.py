@@ -4,9 +4,12 @@ For its checkpoints and for comparison: `hinote` is the method, this is the
 code that was released, with its oddities; those are in `published`.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+import math
+from typing import Any
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
@@ -15,10 +18,11 @@ from hinote_jax import grids, naming, resize
 from hinote_jax.models import (
   bands,
   blocks,
-  galerkin,
   lifted,
+  official_parts,
+  plane_ops,
+  planes,
   published,
-  samplers,
 )
 from hinote_jax.typing import Array, Periodic
 
@@ -28,136 +32,6 @@ _METHODS = {
   "bilinear": "linear",
   "bicubic": "cubic_torch",
 }
-
-
-class Pair(nn.Module):
-  """Two pointwise layers around a LeakyReLU of slope 0.1."""
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    c = x.shape[-1]
-    x = nn.leaky_relu(nn.Dense(c, name="first")(x), 0.1)
-    return nn.Dense(c, name="second")(x)
-
-
-class FourierDoubling(nn.Module):
-  """Doubles a field through layers on its amplitude and on its phase.
-
-  Attributes:
-    kind: one of `published.FOURIER_UPS`.
-  """
-
-  kind: str
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
-    double = naming.look_up("fourier_up", self.kind, published.FOURIER_UPS)
-    amplitude, phase = published.spectrum(x)
-    amplitude = Pair(name="amplitude")(amplitude)
-    x = double(amplitude, Pair(name="phase")(phase))
-    return x if self.kind == "Corner" else nn.Dense(x.shape[-1], name="post")(x)
-
-
-class Doubling(nn.Module):
-  """Linear and Fourier enlargement, mixed by a pointwise layer.
-
-  Attributes:
-    fourier_up: see `FourierDoubling`.
-    combine: "add" the two or "cat" them.
-    activate: function of the mixture.
-    periodic: which of (y, x) the linear one takes as closed.
-  """
-
-  fourier_up: str
-  combine: str
-  activate: Callable
-  periodic: Periodic = (False, False)
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
-    _, h, w, c = x.shape
-    boundary = resize.boundaries(self.periodic, "edge")
-    near = resize.resize(x, (2 * h, 2 * w), method="linear", boundary=boundary)
-    far = FourierDoubling(self.fourier_up, name="fourier")(x)
-    if self.combine == "cat":
-      both = jnp.concatenate([near, far], axis=-1)
-    else:
-      both = near + far
-    return self.activate(nn.Dense(c, use_bias=False, name="fuse")(both))
-
-
-class Sampler(nn.Module):
-  """The tokens of the query points, [b H W 4(c+2)+2]; no parameters.
-
-  Attributes:
-    method: how a neighbour is read, a method of `resize`.
-    periodic: which of (y, x) close on themselves; "nearest" only.
-  """
-
-  method: str
-  periodic: Periodic = (False, False)
-
-  def __call__(self, feats, coords, rel_cell):
-    if self.method == "nearest":
-      return samplers.local_ensemble(
-        feats, coords, rel_cell, periodic=self.periodic, halve_at_walls=True
-      )
-    points = grids.dense(grids.batched(coords, feats.shape[0]))
-    return published.blurred_ensemble(feats, points, rel_cell, self.method)
-
-
-class Decoder(nn.Module):
-  """A Galerkin block a level, the levels joined by alias-free activations.
-
-  Attributes:
-    width: channels.
-    heads: of every block.
-    levels: each has half the sides of the one before.
-    activate: every non-linear function.
-    dtype: type of the products.
-    most: points of a block at once.
-  """
-
-  width: int
-  heads: int
-  levels: int
-  activate: Callable
-  dtype: DTypeLike = jnp.float32
-  most: int | None = None
-
-  @nn.compact
-  def __call__(self, x: Float[Array, "b H W d"]) -> Float[Array, "b H W 1"]:
-    finer = [x]
-    for i in range(self.levels - 1):
-      x = published.alias_free(self.activate, finer[-1])
-      down = nn.Conv(
-        self.width, (3, 3), 2, 1, dtype=self.dtype, name=f"down_{i}"
-      )
-      finer.append(down(x))
-    finer = [self._block(i)(x) for i, x in enumerate(finer)]
-    x = finer.pop()
-    for i in range(self.levels - 1):
-      h, w = x.shape[1:3]
-      x = published.alias_free(self.activate, x)
-      x = self._conv(f"up_{i}")(published.nodes(x, (2 * h, 2 * w)))
-      x = jnp.concatenate([finer.pop(), x], axis=-1)
-      x = self._conv(f"merge_{i}")(x)
-    return blocks.Conv(1, name="project")(x.astype(jnp.float32))
-
-  def _block(self, level):
-    return galerkin.GalerkinBlock(
-      self.heads,
-      self.dtype,
-      norm="published",
-      use_bias=False,
-      activate=self.activate,
-      activate_sum=self.activate,
-      most=self.most,
-      name=f"galerkin_{level}",
-    )
-
-  def _conv(self, name):
-    return blocks.Conv(self.width, dtype=self.dtype, name=name)
 
 
 class HinoteOfficial(nn.Module):
@@ -220,23 +94,42 @@ class HinoteOfficial(nn.Module):
     """
     self._check(lowres, grids.query_shape(coords))
     coords = grids.batched(coords, lowres.shape[0])
-    feats, activate = lowres, published.activation(self.non_act)
+    feats = self.encode(lowres)
+    if self._is_plain():
+      x = self.lift(feats, coords, cell)
+      answer = self._decoder()(x)
+    else:
+      params = self.variables["params"]
+      is_distinct = self._is_distinct(coords)
+      tokens = self._tokens(feats, coords, cell, is_distinct)
+      decoder = self._lifted(params)
+      answer = decoder.decode(self._with_kernel(params, tokens, is_distinct))
+    return self._finish(answer, lowres, coords)
+
+  @nn.compact
+  def stage(self, name: str, *args: Any) -> jax.Array:
+    """Returns what one of the stages makes of its arguments."""
+    return getattr(self, name)(*args)
+
+  def encode(self, lowres):
+    """Returns the refined features of a field."""
+    feats = lowres
     for i in range(self.feature_up_ratio.bit_length() - 1):
-      feats = Doubling(
+      feats = official_parts.Doubling(
         self.fourier_up,
         self.feature_combine,
-        activate,
+        published.activation(self.non_act),
         self.periodic,
         name=f"double_{i}",
       )(feats)
-    rel_cell = cell * jnp.asarray(feats.shape[1:3], cell.dtype)
-    if self._is_plain():
-      answer = self._decode(feats, coords, rel_cell, activate)
-    else:
-      answer = self._decode_in_bands(feats, coords, rel_cell, activate)
-    boundary = resize.boundaries(self.periodic, "edge")
+    return feats
+
+  @nn.nowrap
+  def _finish(self, answer, lowres, coords):
+    """Returns the field of the decoder's answer at the query points."""
+    rules = resize.boundaries(self.periodic, "edge")
     return answer + resize.sample(
-      lowres, coords, method="linear", boundary=boundary
+      lowres, coords, method="linear", boundary=rules
     )
 
   def _check(self, lowres, window):
@@ -266,49 +159,156 @@ class HinoteOfficial(nn.Module):
         f"divide by {step}, got {window[0]} x {window[1]}"
       )
 
+  @nn.nowrap
+  def _is_banded(self) -> bool:
+    """Whether the decoder is one that `lifted` knows."""
+    return self.hierarchical_levels == 1 and self.dtype == jnp.float32
+
   def _is_plain(self) -> bool:
     """Whether to run module by module: to make parameters, or to see inside."""
     return (
-      self.hierarchical_levels > 1
-      or self.dtype != jnp.float32
+      not self._is_banded()
       or self.is_initializing()
       or self.is_mutable_collection("intermediates")
     )
 
-  def _decode(self, feats, coords, rel_cell, activate):
-    tokens = self._sampler()(feats, coords, rel_cell)
-    x = blocks.Conv(
+  def lift(self, feats, coords, cell):
+    """Returns the decoder's input at the query points."""
+    return self._lift()(self._tokens(feats, coords, cell, False))
+
+  @nn.nowrap
+  def _lift(self):
+    return blocks.Conv(
       self.attention_width, 5, use_bias=False, dtype=self.dtype, name="lift"
-    )(tokens)
-    return Decoder(
+    )
+
+  @nn.nowrap
+  def _decoder(self):
+    return official_parts.Decoder(
       self.attention_width,
       self.attention_head,
       self.hierarchical_levels,
-      activate,
+      published.activation(self.non_act),
       self.dtype,
       self.most,
       name="decoder",
-    )(x)
-
-  def _decode_in_bands(self, feats, coords, rel_cell, activate):
-    params = self.variables["params"]
-    kernel = params["lift"]["kernel"]
-    if self.liif_up_method == "nearest" and isinstance(coords, grids.Axes):
-      tokens = lifted.distinct(
-        feats, coords, rel_cell, kernel, periodic=self.periodic
-      )
-    else:
-      values = self._sampler()(feats, coords, rel_cell)
-      tokens = lifted.Tokens(values, kernel)
-    return lifted.decode(
-      tokens,
-      params["decoder"]["galerkin_0"],
-      params["decoder"]["project"],
-      heads=self.attention_head,
-      activate=activate,
-      most=bands.at_once(self.most),
     )
 
+  @nn.nowrap
+  def _is_distinct(self, coords):
+    """Says whether the tokens that repeat on a window can be left out."""
+    return self.liif_up_method == "nearest" and isinstance(coords, grids.Axes)
+
+  @nn.nowrap
+  def _tokens(self, feats, coords, cell, is_distinct, part=None):
+    """Returns what the lifting convolution reads, [b H W t]."""
+    shape = feats.shape[1:3] if part is None else part.shape
+    rel_cell = cell * jnp.asarray(shape, cell.dtype)
+    if not is_distinct:
+      return self._sampler()(feats, coords, rel_cell)
+    return lifted.distinct(
+      feats, coords, rel_cell, periodic=self.periodic, part=part
+    )
+
+  @nn.nowrap
+  def _with_kernel(self, params, tokens, is_distinct):
+    kernel = params["lift"]["kernel"]
+    kernel = lifted.on_distinct(kernel) if is_distinct else kernel
+    return lifted.Tokens(tokens, kernel)
+
+  @nn.nowrap
+  def _lifted(self, params):
+    """Returns the decoder of one level in bands."""
+    return lifted.Lifted(
+      params["decoder"]["galerkin_0"],
+      params["decoder"]["project"],
+      self.attention_head,
+      published.activation(self.non_act),
+      bands.at_once(self.most),
+    )
+
+  @nn.nowrap
   def _sampler(self):
-    method = _METHODS[self.liif_up_method]
-    return Sampler(method, self.periodic, name="sampler")
+    return official_parts.Sampler(
+      _METHODS[self.liif_up_method], self.periodic, name="sampler"
+    )
+
+  @nn.nowrap
+  def planes(
+    self,
+    run: planes.Run,
+    variables: Mapping[str, Any],
+    lowres: Float[Array, "b h w c"],
+    queries: planes.Queries,
+  ) -> planes.Plane:
+    """Returns the same as a call, window by window; see `planes`.
+
+    The features, one channel, are made at once: their spectra are global.
+    """
+    self._check(lowres, queries.grid.shape)
+    params = variables["params"]
+
+    def encode(variables, lowres):
+      return self.apply(variables, "encode", lowres, method="stage")
+
+    feats = run.call(encode, variables, lowres)
+    # The convolutions on the query window never go around.
+    queries = queries._replace(grid=planes.Grid(queries.grid.shape))
+    tokens = self._token_plane(run, feats, queries)
+    if self._is_banded():
+      x = self._banded(run, params, tokens)
+    else:
+      is_distinct = self.liif_up_method == "nearest"
+
+      def lift(params, values):
+        known = self._with_kernel(params, values, is_distinct)
+        return blocks.convolve(*known, (False, False), self.dtype)
+
+      x = plane_ops.local(tokens, lift, params, reach=2)
+      x = self._decoder().planes(run, params["decoder"], x)
+
+    def finish(lowres, points, x):
+      return self._finish(x.values, lowres, points)
+
+    return queries.plane(finish, lowres, planes.same(x))
+
+  @nn.nowrap
+  def _token_plane(self, run, feats, queries):
+    """Returns the plane of what the lifting convolution reads."""
+    if self.liif_up_method != "nearest":
+
+      def of_whole(known, points):
+        feats, cell = known
+        return self._tokens(feats, points, cell, False)
+
+      return queries.plane(of_whole, (feats, queries.cell))
+
+    def of_part(cell, points, feats):
+      values, place = feats.values, feats.place
+      return self._tokens(values, points, cell, True, place)
+
+    held = run.hold(feats, self.periodic)
+    inputs = queries.on(held, 1 << (self.feature_up_ratio.bit_length() - 1))
+    return queries.plane(of_part, queries.cell, inputs)
+
+  @nn.nowrap
+  def _banded(self, run, params, tokens):
+    """Returns the plane of the decoder of one level."""
+    is_distinct = self.liif_up_method == "nearest"
+    points = math.prod(tokens.grid.shape)
+
+    def sums(params, here, part):
+      known = self._with_kernel(params, part.values, is_distinct)
+      return self._lifted(params).sums(known, part.inside(here))
+
+    def answer(params, here, part):
+      params, total = params
+      known = self._with_kernel(params, part.values, is_distinct)
+      values = self._lifted(params).answer(known, total, points)
+      return part._replace(values=values).crop(here)
+
+    # Lifting reads two points each way, the projection one of what it makes.
+    inputs = (planes.same(tokens, 2),)
+    total = run.sum(tokens.grid, inputs, sums, params)
+    inputs = (planes.same(tokens, 3),)
+    return planes.Plane(tokens.grid, inputs, answer, (params, total))

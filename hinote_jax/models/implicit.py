@@ -14,7 +14,14 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import grids, resize
-from hinote_jax.models import bands, blocks, encoders, samplers
+from hinote_jax.models import (
+  bands,
+  blocks,
+  encoders,
+  plane_ops,
+  planes,
+  samplers,
+)
 from hinote_jax.typing import Array, Periodic
 
 # A dense layer: its kernel [c d] and bias [d].
@@ -121,7 +128,6 @@ class Implicit(nn.Module):
   dtype: DTypeLike = jnp.float32
   most: int | None = None
 
-  @nn.compact
   def __call__(
     self,
     lowres: Float[Array, "b h w c"],
@@ -134,14 +140,29 @@ class Implicit(nn.Module):
       ValueError: wrong number of channels, or an unknown encoder.
     """
     blocks.require_channels(lowres, self.channels)
-    shared = dict(periodic=self.periodic, dtype=self.dtype, name="encoder")
-    encode = encoders.make(self.encoder, self.encoder_options, **shared)
+    feats = self.stage("encode", lowres)
     coords = grids.batched(coords, len(lowres))
-    return self.answer(encode(lowres), lowres, coords, cell)
+    part = grids.Part.whole(feats)
+    return self.stage("answer", feats, part, lowres, coords, cell)
+
+  @nn.compact
+  def stage(self, name: str, *args: Any) -> jax.Array:
+    """Returns what one of the stages makes of its arguments."""
+    return getattr(self, name)(*args)
+
+  def encode(self, lowres: Float[Array, "b h w c"]):
+    """Returns the features of a field."""
+    return self._encoder()(lowres)
+
+  @nn.nowrap
+  def _encoder(self):
+    shared = dict(periodic=self.periodic, dtype=self.dtype, name="encoder")
+    return encoders.make(self.encoder, self.encoder_options, **shared)
 
   def answer(
     self,
     feats: Float[Array, "b h w d"],
+    part: grids.Part,
     lowres: Float[Array, "b y x c"],
     coords: grids.Coords,
     cell: Float[Array, "b 2"],
@@ -149,16 +170,68 @@ class Implicit(nn.Module):
     """Returns the field at the query points from its features.
 
     Args:
-      feats: what the encoder made of `lowres`.
+      feats: what the encoder made of `lowres`, or a window of it.
+      part: where `feats` lies on its grid.
       lowres: the field.
       coords: query points, batched.
       cell: size of a query cell in coordinates, (y, x).
     """
     raise NotImplementedError
 
-  def _rel_cell(self, cell, feats):
+  @nn.nowrap
+  def planes(
+    self,
+    run: planes.Run,
+    variables: Mapping[str, Any],
+    lowres: Float[Array, "b h w c"],
+    queries: planes.Queries,
+  ) -> planes.Plane:
+    """Returns the same as a call, window by window; see `planes`."""
+    blocks.require_channels(lowres, self.channels)
+    feats, ratio = self._feats(run, variables, lowres)
+
+    def at(params, points, feats):
+      variables, lowres, cell = params
+      return self.apply(
+        variables,
+        "answer",
+        feats.values,
+        feats.place,
+        lowres,
+        points,
+        cell,
+        method="stage",
+      )
+
+    # Two: the cells around a query, and a convolution before.
+    inputs = queries.on(feats, ratio, reach=2)
+    return queries.plane(at, (variables, lowres, queries.cell), inputs)
+
+  @nn.nowrap
+  def _feats(self, run, variables, lowres):
+    """Returns the features as a plane, and their cells per cell of lowres."""
+    encoder = self._encoder()
+
+    feats = plane_ops.local(
+      run.hold(lowres, self.periodic),
+      plane_ops.applied(encoder),
+      variables["params"]["encoder"],
+      encoder.reach,
+      encoder.ratio,
+    )
+    return run.store(feats), encoder.ratio
+
+  def _rel_cell(self, cell, part):
     """Returns the query cell in feature cells times 2, [b 2]."""
-    return samplers.relative_cell(cell, feats.shape[1:3], 1, jnp.inf)
+    return samplers.relative_cell(cell, part.shape, 1, jnp.inf)
+
+  def _take(self, feats, part, y, x):
+    """Returns the features of cells of the whole grid, see `take`."""
+    y, x = (
+      part.local(index, axis, self.periodic[axis])
+      for axis, index in enumerate((y, x))
+    )
+    return take(feats, y, x)
 
   def _conv(self, feats, features, name, size=3):
     """A convolution of the features."""

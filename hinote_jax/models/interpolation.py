@@ -30,6 +30,17 @@ class Interpolation(nn.Module):
     boundary = resize.boundaries(self.periodic, "edge")
     return resize.sample(lowres, coords, method=self.method, boundary=boundary)
 
+  @nn.nowrap
+  def planes(self, run, variables, lowres, queries):
+    """Returns the same as a call, window by window; see `planes`."""
+    del run
+
+    def at(params, points):
+      lowres, cell = params
+      return self.apply(variables, lowres, points, cell)
+
+    return queries.plane(at, (lowres, queries.cell))
+
 
 nearest = functools.partial(Interpolation, method="nearest")
 bilinear = functools.partial(Interpolation, method="linear")

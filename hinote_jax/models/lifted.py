@@ -40,17 +40,30 @@ def distinct(
   feats: Float[Array, "b h w 1"],
   coords: grids.Axes,
   rel_cell: Float[Array, "b 2"],
-  kernel: Float[Array, "k k 14 d"],
   *,
   periodic: Periodic = (False, False),
-) -> Tokens:
+  part: grids.Part | None = None,
+) -> Float[Array, "b H W 10"]:
   """Returns the tokens of a regular window, without those that repeat.
 
   On a window an offset along y is the same for both neighbours along x, and
   the other way round: of the 14 channels of `samplers.local_ensemble` 10 are
-  distinct, and what weighs them adds up.
+  distinct.
+
+  Args:
+    feats: features.
+    coords: query points.
+    rel_cell: query cell in feature cells times 2.
+    periodic: which of (y, x) close on themselves.
+    part: where `feats` lies on the grid that `coords` are of; None: it is it.
   """
-  y, x = samplers.sides(coords, feats.shape[1:3], periodic, halve_at_walls=True)
+  part = grids.Part.whole(feats) if part is None else part
+  y, x = (
+    side._replace(index=part.local(side.index, axis, periodic[axis]))
+    for axis, side in enumerate(
+      samplers.sides(coords, part.shape, periodic, halve_at_walls=True)
+    )
+  )
   (b, height), width = coords.y.shape, coords.x.shape[1]
   along_y, along_x = (
     jax.nn.one_hot(side.index, n) * side.weight[..., None]
@@ -71,10 +84,16 @@ def distinct(
     weighted.reshape(*shape, 4),
     jnp.broadcast_to(rel_cell[:, None, None], (*shape, 2)),
   ]
+  return jnp.concatenate(values, -1)
+
+
+def on_distinct(
+  kernel: Float[Array, "k k 14 d"],
+) -> Float[Array, "k k 10 d"]:
+  """Returns the lifting kernel for `distinct`; what weighs the same adds up."""
   on_y = kernel[:, :, 0:8:4] + kernel[:, :, 2:8:4]
   on_x = kernel[:, :, 1:4:2] + kernel[:, :, 5:8:2]
-  kernel = jnp.concatenate([on_y, on_x, kernel[:, :, 8:]], axis=2)
-  return Tokens(jnp.concatenate(values, -1), kernel)
+  return jnp.concatenate([on_y, on_x, kernel[:, :, 8:]], axis=2)
 
 
 def _bands(values, rows, halo):
@@ -123,8 +142,8 @@ def _moments(bands, inside, matrix, heads, size):
   """
   depth = matrix.shape[1] // (2 * heads)
 
-  def add(total, band):
-    tokens, is_inside = band
+  def add(sums, band):
+    (total, excess), (tokens, is_inside) = sums, band
     both = _times(_patches(tokens, size), matrix)
     both = both.reshape(2, heads, depth, -1)
     variance = jnp.square(both).sum(2) / (depth - 1)
@@ -133,12 +152,16 @@ def _moments(bands, inside, matrix, heads, size):
     scale = is_inside / (std + 1e-5)
     k, v = both * scale[:, :, None]
     product = jnp.einsum("gdn,gen->gde", k, v, precision="highest")
-    sums = product, k.sum(-1), v.sum(-1)
-    return jax.tree.map(jnp.add, total, sums), None
+    part = jax.tree.map(jnp.subtract, (product, k.sum(-1), v.sum(-1)), excess)
+    new = jax.tree.map(jnp.add, total, part)
+    # What rounding added, to be taken away again: Kahan's sum.
+    excess = jax.tree.map(lambda n, t, p: (n - t) - p, new, total, part)
+    return (new, excess), None
 
   square, line = jnp.zeros((heads, depth, depth)), jnp.zeros((heads, depth))
-  total, _ = jax.lax.scan(
-    jax.checkpoint(add), (square, line, line), (bands, inside)
+  zero = square, line, line
+  (total, _), _ = jax.lax.scan(
+    jax.checkpoint(add), (zero, zero), (bands, inside)
   )
   return total
 
@@ -163,19 +186,10 @@ def _attention(sums, points, block):
   return jnp.matmul(matrix, block["expand"]["kernel"], precision="highest")
 
 
-def decode(
-  tokens: Tokens,
-  block: Params,
-  project: Params,
-  *,
-  heads: int,
-  activate: Callable,
-  most: int,
-) -> Float[Array, "b H W e"]:
-  """Returns lifting, Galerkin block and projection of the tokens.
+class Lifted(NamedTuple):
+  """The decoder's parameters and how to run it.
 
-  Args:
-    tokens: of the whole window.
+  Attributes:
     block: parameters of a `galerkin.GalerkinBlock` without biases, with the
       published norm.
     project: parameters of a convolution.
@@ -183,44 +197,91 @@ def decode(
     activate: of the block's MLP and of its sum.
     most: points of a band; it has one row at least.
   """
-  values, kernel = tokens
-  b, height, width, _ = values.shape
-  size, c = kernel.shape[0], kernel.shape[-1]
-  lift = kernel.reshape(-1, c)
-  count = -(-height // max(1, most // width))
-  rows = -(-height // count)
-  bands = _bands(values, rows, size // 2)
-  count = bands.shape[1]
-  inside = jnp.arange(count * rows * width) < height * width
-  inside = inside.reshape(count, -1).astype(values.dtype)
 
-  def centred(name):
-    matrix = block["attention"][name]["kernel"].reshape(c, heads, -1)
-    return (matrix - matrix.mean(-1, keepdims=True)).reshape(c, c)
+  block: Params
+  project: Params
+  heads: int
+  activate: Callable
+  most: int
 
-  both = jnp.concatenate([centred("k"), centred("v")], axis=1)
-  both = jnp.matmul(lift, both, precision="highest")
-  contract = block["contract"]["kernel"]
-  side = project["kernel"].shape[0]
-  last = project["kernel"].transpose(2, 0, 1, 3).reshape(c, -1)
+  def sums(
+    self, tokens: Tokens, inside: Float[Array, "H W"] | None = None
+  ) -> tuple[Array, Array, Array]:
+    """Returns what the integral of the attention needs, summed over points.
 
-  def example(bands):
-    sums = _moments(bands, inside, both, heads, size)
-    expand = _attention(sums, height * width, block)
+    Args:
+      tokens: of a window; beyond it there are zeros.
+      inside: 1 for the points that count; None for all.
+    """
+    values, kernel = tokens
+    size, c = kernel.shape[0], kernel.shape[-1]
+    if inside is None:
+      inside = jnp.ones(values.shape[1:3], values.dtype)
+    bands = self._cut(tokens)
+    count, rows = bands.shape[1], bands.shape[3] - size + 1
+    below = count * rows - inside.shape[0]
+    inside = jnp.pad(inside, [(0, below), (0, 0)]).reshape(count, -1)
 
-    def answer(band):
-      x = _times(_patches(band, size), lift)
-      y = activate(_times(x, expand))
-      return _times(activate(x + _times(y, contract)), last)
+    def centred(name):
+      matrix = self.block["attention"][name]["kernel"]
+      matrix = matrix.reshape(c, self.heads, -1)
+      return (matrix - matrix.mean(-1, keepdims=True)).reshape(c, c)
 
-    return jax.lax.map(jax.checkpoint(answer), bands)
+    both = jnp.concatenate([centred("k"), centred("v")], axis=1)
+    both = jnp.matmul(kernel.reshape(-1, c), both, precision="highest")
+    return jax.lax.map(
+      lambda bands: _moments(bands, inside, both, self.heads, size), bands
+    )
 
-  parts = jax.lax.map(example, bands)
-  parts = parts.reshape(b, count, side, side, -1, rows, width)
-  parts = jnp.moveaxis(parts, 1, 4)
-  parts = parts.reshape(*parts.shape[:4], count * rows, width)
-  answer = _gather_taps(parts[..., :height, :])
-  return jnp.moveaxis(answer, 1, -1) + project["bias"]
+  def answer(
+    self, tokens: Tokens, sums: tuple[Array, Array, Array], points: int
+  ) -> Float[Array, "b H W e"]:
+    """Returns lifting, Galerkin block and projection of the tokens.
+
+    Args:
+      tokens: of a window; beyond it there are zeros.
+      sums: of all points.
+      points: how many these were.
+    """
+    values, kernel = tokens
+    size, c = kernel.shape[0], kernel.shape[-1]
+    lift = kernel.reshape(-1, c)
+    contract = self.block["contract"]["kernel"]
+    side = self.project["kernel"].shape[0]
+    last = self.project["kernel"].transpose(2, 0, 1, 3).reshape(c, -1)
+
+    def example(bands_and_sums):
+      bands, sums = bands_and_sums
+      expand = _attention(sums, points, self.block)
+
+      def answer(band):
+        x = _times(_patches(band, size), lift)
+        y = self.activate(_times(x, expand))
+        return _times(self.activate(x + _times(y, contract)), last)
+
+      return jax.lax.map(jax.checkpoint(answer), bands)
+
+    bands = self._cut(tokens)
+    parts = jax.lax.map(example, (bands, sums))
+    b, count = bands.shape[:2]
+    rows, (height, width) = bands.shape[3] - size + 1, values.shape[1:3]
+    parts = parts.reshape(b, count, side, side, -1, rows, width)
+    parts = jnp.moveaxis(parts, 1, 4)
+    parts = parts.reshape(*parts.shape[:4], count * rows, width)
+    answer = _gather_taps(parts[..., :height, :])
+    return jnp.moveaxis(answer, 1, -1) + self.project["bias"]
+
+  def decode(self, tokens: Tokens) -> Float[Array, "b H W e"]:
+    """Returns what the decoder makes of all its points."""
+    height, width = tokens.values.shape[1:3]
+    return self.answer(tokens, self.sums(tokens), height * width)
+
+  def _cut(self, tokens):
+    """Returns the bands of the tokens, [b m t rows+halo W+halo]."""
+    _, height, width, _ = tokens.values.shape
+    count = -(-height // max(1, self.most // width))
+    halo = tokens.kernel.shape[0] // 2
+    return _bands(tokens.values, -(-height // count), halo)
 
 
 def _gather_taps(parts):

@@ -24,15 +24,14 @@ class Liif(implicit.Implicit):
   feat_unfold: bool = True
   cell_decode: bool = True
 
-  def answer(self, feats, lowres, coords, cell):
-    shape = feats.shape[1:3]
+  def answer(self, feats, part, lowres, coords, cell):
     width = self.hidden[0]
     size = 3 if self.feat_unfold else 1
     tokens = self._conv(feats, width, "features", size)
     offset, _ = blocks.Affine(width, use_bias=False, name="offset")(2)
     if self.cell_decode:
       dense, _ = blocks.Affine(width, use_bias=False, name="cell")(2)
-      rel_cell = self._rel_cell(cell, feats)
+      rel_cell = self._rel_cell(cell, part)
       tokens = tokens + (rel_cell @ dense)[:, None, None].astype(self.dtype)
     widths = (*self.hidden[1:], self.channels)
     layers = self._layers(width, widths, first=1)
@@ -40,13 +39,12 @@ class Liif(implicit.Implicit):
     def decode(points):
       total = 0.0
       for near in implicit.cells(
-        points, shape, self.periodic, ensemble=self.local_ensemble
+        points, part.shape, self.periodic, ensemble=self.local_ensemble
       ):
         along_y = near.offset_y[..., None] * offset[0]
         along_x = near.offset_x[..., None] * offset[1]
-        x = implicit.take(tokens, near.y, near.x) + (along_y + along_x).astype(
-          self.dtype
-        )
+        x = self._take(tokens, part, near.y, near.x)
+        x = x + (along_y + along_x).astype(self.dtype)
         answer = implicit.mlp(nn.relu(x), layers).astype(jnp.float32)
         total += near.weight[..., None] * answer
       return total

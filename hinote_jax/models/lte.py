@@ -92,24 +92,24 @@ class Lte(implicit.Implicit):
   hidden: tuple[int, ...] = (256, 256, 256)
   waves: int = 128
 
-  def answer(self, feats, lowres, coords, cell):
-    shape, ratio = feats.shape[1:3], feats.shape[1] // lowres.shape[1]
+  def answer(self, feats, part, lowres, coords, cell):
+    ratio = part.shape[0] // lowres.shape[1]
     amplitude = self._conv(feats, 2 * self.waves, "amplitude")
     frequency = self._conv(feats, 2 * self.waves, "frequency")
     both = jnp.concatenate([amplitude, frequency], axis=-1)
     phase, _ = blocks.Affine(self.waves, use_bias=False, name="phase")(2)
-    rel_cell = self._rel_cell(cell, feats)
+    rel_cell = self._rel_cell(cell, part)
     phase = (rel_cell @ phase)[:, None, None]
     widths = (*self.hidden, self.channels)
     layers = self._layers(2 * self.waves, widths)
 
     def decode(points):
       total = 0.0
-      cells = implicit.cells(points, shape, self.periodic, ensemble=True)
+      cells = implicit.cells(points, part.shape, self.periodic, ensemble=True)
       if ratio > 1:
         cells = _on_input_grid(list(cells), ratio)
       for near in cells:
-        taken = implicit.take(both, near.y, near.x)
+        taken = self._take(both, part, near.y, near.x)
         on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
         angle = (
           along_y.astype(jnp.float32) * near.offset_y[..., None]

@@ -20,8 +20,8 @@ class MetaSr(implicit.Implicit):
 
   hidden: tuple[int, ...] = (256,)
 
-  def answer(self, feats, lowres, coords, cell):
-    b, h, w, c = feats.shape
+  def answer(self, feats, part, lowres, coords, cell):
+    h, w = part.shape
     mixed = self._mixed(feats)
     layers = self._layers(3, self.hidden)
     corner = 0.5 * cell  # a query's cell begins half of it before its centre
@@ -44,7 +44,7 @@ class MetaSr(implicit.Implicit):
         place = y[1], x[1], size[:, :, None]
       place = jnp.stack(jnp.broadcast_arrays(*place), axis=-1)
       hidden = nn.relu(implicit.mlp(place.astype(self.dtype), layers))
-      taken = implicit.take(mixed, y[0], x[0]).astype(jnp.float32)
+      taken = self._take(mixed, part, y[0], x[0]).astype(jnp.float32)
       taken = taken.reshape(*taken.shape[:3], -1, self.channels)
       answer = jnp.einsum("bHWk,bHWko->bHWo", hidden, taken[..., :-1, :])
       return answer + taken[..., -1, :]

@@ -24,6 +24,7 @@ class Trunk(nn.Module):
     blocks: residual dense blocks.
     layers: convolutions of each, every one seeing all before it.
     growth: channels that each of them adds.
+    ratio: cells of the features per cell of the input, along an axis.
   """
 
   width: int = 64
@@ -32,6 +33,13 @@ class Trunk(nn.Module):
   growth: int = 64
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
+
+  ratio = 1
+
+  @property
+  def reach(self) -> int:
+    """Cells of the input that a feature depends on, each way."""
+    return self.blocks * self.layers + 3
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:

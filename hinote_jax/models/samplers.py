@@ -168,8 +168,19 @@ class SampledDense(nn.Module):
     feats: Float[Array, "b h w c"],
     coords: grids.Coords,
     rel_cell: Float[Array, "b 2"],
+    part: grids.Part | None = None,
   ) -> Float[Array, "b H W d"]:
-    b, h, w, c = feats.shape
+    """Returns the layer of the tokens at the query points.
+
+    Args:
+      feats: features.
+      coords: query points.
+      rel_cell: query cell in feature cells times 2.
+      part: where `feats` lies on the grid that `coords` are of; `Axes` only.
+        None: it is the grid.
+    """
+    b, _, _, c = feats.shape
+    part = grids.Part.whole(feats) if part is None else part
     shape = (token_width(c), self.width)
     # The four neighbours are nearly alike: their fan-in is that of one.
     init = nn.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
@@ -180,7 +191,10 @@ class SampledDense(nn.Module):
     if not isinstance(coords, grids.Axes):
       tokens = local_ensemble(feats, coords, rel_cell, **rule)
       return blocks.multiply(tokens, kernel, tokens.dtype) + bias
-    y, x = sides(coords, (h, w), **rule)
+    y, x = (
+      side._replace(index=part.local(side.index, axis, self.periodic[axis]))
+      for axis, side in enumerate(sides(coords, part.shape, **rule))
+    )
     sampled = self._sampled(feats, kernel[8:-2].reshape(4 * c, -1), y, x)
     on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
     on_cell = rel_cell @ kernel[-2:] + bias

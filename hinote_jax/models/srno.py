@@ -1,5 +1,8 @@
 """SRNO, the super-resolution neural operator (Wei and Zhang, CVPR 2023)."""
 
+import functools
+
+from flax import linen as nn
 import jax.numpy as jnp
 
 from hinote_jax.models import (
@@ -8,6 +11,7 @@ from hinote_jax.models import (
   blocks,
   galerkin,
   implicit,
+  planes,
   samplers,
 )
 
@@ -33,24 +37,36 @@ class Srno(implicit.Implicit):
   blocks: int = 2
   max_scale: float = jnp.inf
 
-  def answer(self, feats, lowres, coords, cell):
-    rel_cell = samplers.relative_cell(cell, feats.shape[1:3], 1, self.max_scale)
-    x = samplers.SampledDense(
+  def answer(self, feats, part, lowres, coords, cell):
+    x = self.lift(feats, part, coords, cell)
+    for i in range(self.blocks):
+      x = self._block(i)(x)
+    return self.finish(x, lowres, coords)
+
+  def lift(self, feats, part, coords, cell):
+    """Returns the features at the query points, [b H W width]."""
+    rel_cell = samplers.relative_cell(cell, part.shape, 1, self.max_scale)
+    return samplers.SampledDense(
       self.width,
       self.periodic,
       halve_at_walls=True,
       dtype=self.dtype,
       name="lift",
-    )(feats, coords, rel_cell)
-    for i in range(self.blocks):
-      x = galerkin.GalerkinBlock(
-        self.heads,
-        self.dtype,
-        norm="published",
-        activate=activations.gelu,
-        most=self.most,
-        name=f"galerkin_{i}",
-      )(x)
+    )(feats, coords, rel_cell, part)
+
+  @nn.nowrap
+  def _block(self, i):
+    return galerkin.GalerkinBlock(
+      self.heads,
+      self.dtype,
+      norm="published",
+      activate=activations.gelu,
+      most=self.most,
+      name=f"galerkin_{i}",
+    )
+
+  def finish(self, x, lowres, coords):
+    """Returns the field of the last features, [b H W c]."""
     layers = self._layers(self.width, (*self.hidden, self.channels))
 
     def project(points):
@@ -62,6 +78,28 @@ class Srno(implicit.Implicit):
 
     x = bands.pointwise(project, x, bands.at_once(self.most))
     return x + self._skip(lowres, coords)
+
+  @nn.nowrap
+  def planes(self, run, variables, lowres, queries):
+    blocks.require_channels(lowres, self.channels)
+    feats, ratio = self._feats(run, variables, lowres)
+    run_stage = functools.partial(self.apply, method="stage")
+
+    def lift(params, points, feats):
+      variables, cell = params
+      values, place = feats.values, feats.place
+      return run_stage(variables, "lift", values, place, points, cell)
+
+    def finish(params, points, x):
+      variables, lowres = params
+      return run_stage(variables, "finish", x.values, lowres, points)
+
+    inputs = queries.on(feats, ratio)
+    x = queries.plane(lift, (variables, queries.cell), inputs)
+    for i in range(self.blocks):
+      block = self._block(i)
+      x = galerkin.attend(run, block, variables["params"][block.name], x)
+    return queries.plane(finish, (variables, lowres), planes.same(x))
 
 
 build = Srno

@@ -1,5 +1,8 @@
 """Hybrid upsampling: an aligned spatial and a Fourier branch, concatenated."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import spectral
-from hinote_jax.models import blocks
+from hinote_jax.models import blocks, plane_ops, planes
 from hinote_jax.typing import Array, Periodic
 
 
@@ -34,6 +37,39 @@ class FourierDoubling(nn.Module):
       spectrum, (h, w), (2 * h, 2 * w), periodic=self.periodic
     )
 
+  @nn.nowrap
+  def in_groups(
+    self, params: Mapping[str, Any], x: Float[Array, "b h w c"], size: int = 4
+  ) -> Float[Array, "b H W d"]:
+    """Returns the same as a call, some channels of the result at a time.
+
+    Mixing commutes with the transform, so it goes before, to real fields.
+
+    Args:
+      params: of this module.
+      x: the field.
+      size: channels at a time.
+    """
+    _, h, w, _ = x.shape
+    size = next(n for n in range(size, 0, -1) if self.features % n == 0)
+
+    def group(mixing):
+      real, imag = (
+        spectral.forward(
+          jnp.matmul(x, m, precision="highest"), periodic=self.periodic
+        )
+        for m in mixing
+      )
+      return spectral.inverse(
+        real + 1j * imag, (h, w), (2 * h, 2 * w), periodic=self.periodic
+      )
+
+    mixing = jnp.stack([params["real"], params["imag"]])
+    mixing = mixing.reshape(2, x.shape[-1], -1, size)
+    parts = jax.lax.map(group, jnp.moveaxis(mixing, 2, 0))
+    parts = jnp.moveaxis(parts, 0, -2)
+    return parts.reshape(*parts.shape[:-2], self.features)
+
 
 def _near_identity(key, shape, dtype=jnp.float32):
   return jnp.eye(*shape, dtype=dtype) + blocks.small_init(key, shape, dtype)
@@ -52,10 +88,48 @@ class HybridDoubling(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
     c = x.shape[-1]
-    local = blocks.Conv(
+    local = blocks.pixel_shuffle(self._local(c)(x), 2)
+    return self._mix(c)(self._both(local, self._fourier(c)(x)))
+
+  @nn.nowrap
+  def _local(self, c):
+    return blocks.Conv(
       4 * c, periodic=self.periodic, dtype=self.dtype, name="local"
-    )(x)
-    local = blocks.pixel_shuffle(local, 2)
-    world = FourierDoubling(c, self.periodic, name="fourier")(x)
-    both = jnp.concatenate([local, world.astype(self.dtype)], axis=-1)
-    return blocks.Dense(c, dtype=self.dtype, name="mix")(both)
+    )
+
+  @nn.nowrap
+  def _fourier(self, c):
+    return FourierDoubling(c, self.periodic, name="fourier")
+
+  @nn.nowrap
+  def _mix(self, c):
+    return blocks.Dense(c, dtype=self.dtype, name="mix")
+
+  def _both(self, local, world):
+    return jnp.concatenate([local, world.astype(self.dtype)], axis=-1)
+
+  @nn.nowrap
+  def planes(
+    self, run: planes.Run, params: Mapping[str, Any], x: planes.Plane
+  ) -> planes.Plane:
+    """Returns the same as a call of a plane; see `planes`.
+
+    The Fourier branch is of the whole grid, and made at once.
+    """
+    c = params["mix"]["bias"].shape[0]
+    fourier = self._fourier(c)
+    world = run.call(fourier.in_groups, params["fourier"], run.whole(x))
+    world = run.hold(world, x.grid.periodic)
+
+    def local(params, values):
+      values = self._local(c).apply({"params": params}, values)
+      return blocks.pixel_shuffle(values, 2)
+
+    def mix(params, here, local, world):
+      del here
+      both = self._both(local.values, world.values)
+      return self._mix(c).apply({"params": params}, both)
+
+    local = plane_ops.local(x, local, params["local"], reach=1, ratio=2)
+    inputs = planes.same(local), planes.same(world)
+    return planes.Plane(local.grid, inputs, mix, params["mix"])

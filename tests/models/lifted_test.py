@@ -33,13 +33,15 @@ def test_distinct_tokens_convolve_like_all_of_them(periodic):
   )
   rel_cell = jnp.array([[2.0, 3.0], [0.5, 0.25]])
   kernel = jax.random.normal(_KEYS[1], (3, 3, 14, 4))
-  found = lifted.distinct(feats, window, rel_cell, kernel, periodic=periodic)
-  assert found.values.shape[-1] == 10
+  found = lifted.distinct(feats, window, rel_cell, periodic=periodic)
+  assert found.shape[-1] == 10
   tokens = samplers.local_ensemble(
     feats, window, rel_cell, periodic=periodic, halve_at_walls=True
   )
   np.testing.assert_allclose(
-    _convolved(*found), _convolved(tokens, kernel), atol=2e-5
+    _convolved(found, lifted.on_distinct(kernel)),
+    _convolved(tokens, kernel),
+    atol=2e-5,
   )
 
 
@@ -97,9 +99,8 @@ def test_bands_equal_double_precision(most):
     kernel=jax.random.normal(_KEYS[4], (3, 3, 8, 2)), bias=jnp.ones(2)
   )
   block = _block(8, 2)
-  got = lifted.decode(
-    tokens, block, project, heads=2, activate=jnp.tanh, most=most
-  )
+  decoder = lifted.Lifted(block, project, 2, jnp.tanh, most)
+  got = decoder.decode(tokens)
   want = _reference(tokens, block, project, 2)
   np.testing.assert_allclose(got, want, atol=2e-5)  # float32
 
@@ -110,14 +111,8 @@ def test_gradient_is_finite_where_heads_are_flat():
   project = dict(kernel=jnp.ones((3, 3, 8, 1)), bias=jnp.zeros(1))
 
   def total(block, tokens):
-    return lifted.decode(
-      tokens,
-      block,
-      project,
-      heads=2,
-      activate=published.activation("GELU"),
-      most=8,
-    ).sum()
+    activate = published.activation("GELU")
+    return lifted.Lifted(block, project, 2, activate, 8).decode(tokens).sum()
 
   gradient = jax.grad(total, argnums=(0, 1))(_block(8, 2), tokens)
   for leaf in jax.tree.leaves(gradient):
