@@ -82,10 +82,23 @@ class Part(NamedTuple):
     """Returns the place of an array [b h w c] that is the whole grid."""
     return cls((0, 0), values.shape[1:3])
 
-  def local(self, index: Array, axis: int, is_periodic: bool) -> Array:
-    """Returns where cells of the grid are in the array, along an axis."""
-    index = index - self.start[axis]
-    return index % self.shape[axis] if is_periodic else index
+  def local(
+    self, index: Array, axis: int, is_periodic: bool, length: int
+  ) -> Array:
+    """Returns where cells of the grid are in the array, along an axis.
+
+    Args:
+      index: of the cells.
+      axis: 0 for y, 1 for x.
+      is_periodic: the axis closes on itself.
+      length: of the array along it. Where it goes around more than once, the
+        middle is taken: convolutions spoil the ends.
+    """
+    index, n = index - self.start[axis], self.shape[axis]
+    if not is_periodic:
+      return index
+    margin = max(0, (length - n) // 2)
+    return (index - margin) % n + margin
 
 
 def axis_centers(n: int) -> np.ndarray:

@@ -52,9 +52,7 @@ class Store:
         if os.pwrite(self._file.fileno(), data, at) != len(data):
           raise OSError(f"cannot write to the scratch file {tempfile.tempdir}")
 
-  def read(
-    self, start: tuple[int, int], shape: tuple[int, int]
-  ) -> np.ndarray:
+  def read(self, start: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
     """Returns a window [b h w c]; beyond the ends it goes around.
 
     Args:

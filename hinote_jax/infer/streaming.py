@@ -54,6 +54,16 @@ def even(n: int, most: int) -> int:
   return -(-n // -(-n // most))
 
 
+def _bytes(compiled) -> int:
+  """Returns what a compiled function takes while it runs."""
+  stats = compiled.memory_analysis()
+  return (
+    stats.temp_size_in_bytes
+    + stats.argument_size_in_bytes
+    + 2 * stats.output_size_in_bytes
+  )
+
+
 class Stage:
   """One compiled step: a function of windows, for tiles of one size."""
 
@@ -64,16 +74,26 @@ class Stage:
     function: Callable,
     params: Any,
     memory: int,
+    side: int | None = None,
   ):
     """Chooses the largest tile that fits the memory, and compiles for it.
+
+    Args:
+      grid: of the tiles.
+      inputs: of the function.
+      function: as of a `planes.Plane`.
+      params: its own.
+      memory: bytes that a tile may take.
+      side: longest side to begin with; None chooses.
 
     Raises:
       ValueError: not even the smallest tile fits.
     """
     self.grid = grid
     halo = math.ceil(planes.reach_of(inputs))
-    side = _SIDE.get(jax.default_backend(), _SIDE_ELSEWHERE)
-    side = max(side, _HALOS * halo)
+    if side is None:
+      side = _SIDE.get(jax.default_backend(), _SIDE_ELSEWHERE)
+      side = max(side, _HALOS * halo)
     while True:
       self.size = tuple(even(n, side) for n in grid.shape)
       self._compiled = self._compile(inputs, function, params)
@@ -102,12 +122,7 @@ class Stage:
     return jax.jit(tile).lower(*arguments, below, params).compile()
 
   def _needed(self) -> int:
-    stats = self._compiled.memory_analysis()
-    return (
-      stats.temp_size_in_bytes
-      + stats.argument_size_in_bytes
-      + 2 * stats.output_size_in_bytes
-    )
+    return _bytes(self._compiled)
 
   def _arguments(self, start, owned, inputs):
     starts, reads = planes.windows(inputs, start, self.size)
@@ -116,7 +131,9 @@ class Stage:
 
   def tiles(self) -> list[tuple[Span, Span]]:
     """Returns the tiles of the grid, row by row."""
-    y, x = (spans(n, s) for n, s in zip(self.grid.shape, self.size, strict=True))
+    y, x = (
+      spans(n, s) for n, s in zip(self.grid.shape, self.size, strict=True)
+    )
     return [(a, b) for a in y for b in x]
 
   def run(
@@ -178,15 +195,22 @@ class Answer:
 class Stream:
   """A `planes.Run` that goes over tiles; used again, nothing is compiled."""
 
-  def __init__(self, memory: float | int, tell: Callable | None = None):
+  def __init__(
+    self,
+    memory: float | int,
+    tell: Callable | None = None,
+    *,
+    side: int | None = None,
+  ):
     """Makes a run.
 
     Args:
       memory: bytes for tiles, and for planes that are kept in memory; larger
         ones are kept in a scratch file.
       tell: called as tell(what, done, total) after every tile.
+      side: longest side of a tile, and nothing is done whole; None chooses.
     """
-    self._memory = int(memory)
+    self._memory, self._side = int(memory), side
     self._tell = tell or (lambda what, done, total: None)
     self._stages: list[Any] = []
     self._next = 0
@@ -203,11 +227,10 @@ class Stream:
     return self._stages[self._next - 1]
 
   def _stage_of(self, plane) -> Stage:
-    return self._stage(
-      lambda: Stage(
-        plane.grid, plane.inputs, plane.function, plane.params, self._memory
-      )
-    )
+    return self._sums_of(plane.grid, plane.inputs, plane.function, plane.params)
+
+  def _sums_of(self, *what) -> Stage:
+    return self._stage(lambda: Stage(*what, self._memory, self._side))
 
   def hold(self, values, periodic) -> planes.Held:
     """Returns an array [b h w c] as a plane."""
@@ -243,15 +266,23 @@ class Stream:
     """Returns all values of a plane, [b h w c]."""
     return jnp.asarray(self.store(plane).store.read((0, 0), plane.grid.shape))
 
+  def small(self, function: Callable, *args: Any) -> Any:
+    """Returns function(*args) where that takes a third of the memory, or None.
+
+    What is small is done whole: fewer steps, and no halo twice.
+    """
+    if self._side is not None:
+      return None
+    compiled = self._stage(lambda: jax.jit(function).lower(*args).compile())
+    return compiled(*args) if 3 * _bytes(compiled) <= self._memory else None
+
   def call(self, function: Callable, *args: Any) -> Any:
     """Returns function(*args), compiled once."""
     return self._stage(lambda: jax.jit(function))(*args)
 
   def sum(self, grid, inputs, function, params) -> Any:
     """Returns function(params, here, *parts) summed over the tiles."""
-    stage = self._stage(
-      lambda: Stage(grid, inputs, function, params, self._memory)
-    )
+    stage = self._sums_of(grid, inputs, function, params)
     tiles, total = stage.tiles(), None
     for i, part in enumerate(stage.run(inputs, params, tiles)):
       part = jax.tree.map(lambda t: np.asarray(t, np.float64), part)

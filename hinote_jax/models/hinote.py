@@ -95,7 +95,6 @@ class Hinote(nn.Module):
         f"{self.width}: with domain 'grid' they must be equal"
       )
 
-  @nn.compact
   def __call__(
     self,
     lowres: Float[Array, "b h w c"],
@@ -114,15 +113,36 @@ class Hinote(nn.Module):
       ValueError: wrong number of channels, or an argument that does not fit.
     """
     self._check(lowres)
-    feats = self._encoder()(self._trunk_input(lowres, cell))
-    rel_cell = self._rel_cell(cell, feats.shape[1:3])
-    levels = self._levels()
-    if self.domain == "queries":
-      residual = self._decoder(levels)(feats, coords, rel_cell)
-    else:
-      feats = levels(feats) if self.level_widths else feats
-      residual = self._head()(feats, coords, rel_cell)
+    feats = self.features(lowres, cell)
+    residual = self.residual(feats, coords, cell)
     return self._finish(residual, lowres, coords)
+
+  @nn.compact
+  def _part(self, function, *args):
+    """Returns function(*args), which may make submodules."""
+    return function(*args)
+
+  def features(self, lowres, cell):
+    """Returns what the decoder reads, on the encoder's grid."""
+
+    def make():
+      feats = self._encoder()(self._trunk_input(lowres, cell))
+      if self.domain == "queries" or not self.level_widths:
+        return feats
+      return self._levels()(feats)
+
+    return self._part(make)
+
+  def residual(self, feats, coords, cell):
+    """Returns the decoder's answer at the query points."""
+
+    def make():
+      rel_cell = self._rel_cell(cell, feats.shape[1:3])
+      if self.domain == "grid":
+        return self._head()(feats, coords, rel_cell)
+      return self._decoder(self._levels())(feats, coords, rel_cell)
+
+    return self._part(make)
 
   @nn.nowrap
   def _options(self):
@@ -182,19 +202,14 @@ class Hinote(nn.Module):
   ) -> planes.Plane:
     """Returns the same as a call, window by window; see `planes`."""
     self._check(lowres)
-    params, levels = variables["params"], self._levels()
-    seen = run.call(self._trunk_input, lowres, queries.cell)
-    seen = run.hold(seen, self.periodic)
-    feats = self._encoder().planes(run, params["encoder"], seen)
-    if self.domain == "grid":
-      if self.level_widths:
-        feats = levels.planes(run, params["hierarchy"], feats)
-      feats = run.store(feats)
+    params = variables["params"]
+    feats = self._feats(run, variables, lowres, queries.cell)
     cell = self._rel_cell(queries.cell, feats.grid.shape)
     inputs = queries.on(feats, self.upsample)
     if self.domain == "grid":
       known = params["head"], lowres, cell
       return self._head_plane(run, known, queries, inputs)
+    levels = self._levels()
     decoder = self._decoder(levels)
     apply = functools.partial(decoder.apply, method="stage")
 
@@ -211,6 +226,21 @@ class Hinote(nn.Module):
     x = queries.plane(lift, (params["decoder"], cell), inputs)
     x = levels.planes(run, params["hierarchy"], x)
     return queries.plane(finish, (params["decoder"], lowres), planes.same(x))
+
+  @nn.nowrap
+  def _feats(self, run, variables, lowres, cell):
+    """Returns the plane of what the decoder reads."""
+    features = functools.partial(self.apply, method="features")
+    whole = run.small(features, variables, lowres, cell)
+    if whole is not None:
+      return run.hold(whole, self.periodic)
+    params = variables["params"]
+    seen = run.call(self._trunk_input, lowres, cell)
+    seen = run.hold(seen, self.periodic)
+    feats = self._encoder().planes(run, params["encoder"], seen)
+    if self.domain == "grid" and self.level_widths:
+      feats = self._levels().planes(run, params["hierarchy"], feats)
+    return run.store(feats)
 
   @nn.nowrap
   def _head_plane(self, run, known, queries, inputs):

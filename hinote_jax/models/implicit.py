@@ -211,6 +211,11 @@ class Implicit(nn.Module):
   def _feats(self, run, variables, lowres):
     """Returns the features as a plane, and their cells per cell of lowres."""
     encoder = self._encoder()
+    whole = run.small(
+      plane_ops.applied(encoder), variables["params"]["encoder"], lowres
+    )
+    if whole is not None:
+      return run.hold(whole, self.periodic), encoder.ratio
 
     feats = plane_ops.local(
       run.hold(lowres, self.periodic),
@@ -228,7 +233,7 @@ class Implicit(nn.Module):
   def _take(self, feats, part, y, x):
     """Returns the features of cells of the whole grid, see `take`."""
     y, x = (
-      part.local(index, axis, self.periodic[axis])
+      part.local(index, axis, self.periodic[axis], feats.shape[1 + axis])
       for axis, index in enumerate((y, x))
     )
     return take(feats, y, x)

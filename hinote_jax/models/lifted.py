@@ -58,11 +58,11 @@ def distinct(
     part: where `feats` lies on the grid that `coords` are of; None: it is it.
   """
   part = grids.Part.whole(feats) if part is None else part
-  y, x = (
-    side._replace(index=part.local(side.index, axis, periodic[axis]))
-    for axis, side in enumerate(
-      samplers.sides(coords, part.shape, periodic, halve_at_walls=True)
-    )
+  y, x = samplers.in_part(
+    samplers.sides(coords, part.shape, periodic, halve_at_walls=True),
+    part,
+    periodic,
+    feats.shape[1:3],
   )
   (b, height), width = coords.y.shape, coords.x.shape[1]
   along_y, along_x = (

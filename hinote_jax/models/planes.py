@@ -163,6 +163,9 @@ class Run(Protocol):
   def whole(self, plane: Plane) -> Array:
     """Returns all values of a plane, [b h w c]."""
 
+  def small(self, function: Callable, *args: Any) -> Any:
+    """Returns function(*args), or None where that should not be done whole."""
+
   def call(self, function: Callable, *args: Any) -> Any:
     """Returns function(*args), compiled; as a plane's, it keeps no array."""
 

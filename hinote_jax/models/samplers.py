@@ -105,6 +105,26 @@ def sides(
   ]
 
 
+def in_part(
+  near: list[Neighbours],
+  part: grids.Part,
+  periodic: Periodic,
+  shape: tuple[int, int],
+) -> list[Neighbours]:
+  """Returns neighbours along y and x, by their place in a window of the grid.
+
+  Args:
+    near: of `sides`, cells of the whole grid.
+    part: where the window lies.
+    periodic: which of (y, x) close on themselves.
+    shape: (h, w) of the window.
+  """
+  return [
+    side._replace(index=part.local(side.index, axis, periodic[axis], n))
+    for axis, (side, n) in enumerate(zip(near, shape, strict=True))
+  ]
+
+
 def local_ensemble(
   feats: Float[Array, "b h w c"],
   coords: grids.Coords,
@@ -191,10 +211,8 @@ class SampledDense(nn.Module):
     if not isinstance(coords, grids.Axes):
       tokens = local_ensemble(feats, coords, rel_cell, **rule)
       return blocks.multiply(tokens, kernel, tokens.dtype) + bias
-    y, x = (
-      side._replace(index=part.local(side.index, axis, self.periodic[axis]))
-      for axis, side in enumerate(sides(coords, part.shape, **rule))
-    )
+    near = sides(coords, part.shape, **rule)
+    y, x = in_part(near, part, self.periodic, feats.shape[1:3])
     sampled = self._sampled(feats, kernel[8:-2].reshape(4 * c, -1), y, x)
     on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
     on_cell = rel_cell @ kernel[-2:] + bias
