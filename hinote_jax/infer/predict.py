@@ -1,6 +1,6 @@
 """One call from a coarse field to a fine one, in physical units."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import pathlib
 from typing import Any
 
@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax import grids, models
+from hinote_jax.infer import plans, upscaling
+from hinote_jax.io import axes, fields
 from hinote_jax.typing import Array, Periodic
 
 
@@ -18,7 +20,8 @@ class Predictor:
 
   predictor(field, scale=3.7) or predictor(field, shape=(721, 1440)) normalises,
   evaluates the network at the cell centres of the finer grid over the same
-  extent, and de-normalises. Each pair of shapes is compiled once.
+  extent, and de-normalises. Each pair of shapes is compiled once. With
+  memory="2GB" it does so tile by tile, with the same result.
   """
 
   def __init__(
@@ -46,6 +49,7 @@ class Predictor:
     self.periodic = tuple(periodic)
     self.names = tuple(names)
     self._apply = jax.jit(self.module.apply)
+    self._plans: dict[Any, plans.Plan] = {}
 
   @property
   def channels(self) -> int | None:
@@ -56,30 +60,64 @@ class Predictor:
 
   def __call__(
     self,
-    field: Array,
+    field: Array | fields.Field,
     *,
-    scale: float | int | None = None,
+    scale: float | int | tuple[float | int, float | int] | None = None,
     shape: tuple[int, int] | None = None,
-  ) -> np.ndarray:
+    like: fields.Field | fields.Header | None = None,
+    memory: str | float | int | None = None,
+    devices: Sequence[Any] | None = None,
+    **options: Any,
+  ) -> np.ndarray | fields.Field:
     """Returns the field on a finer grid over the same extent.
 
     Args:
       field: values in physical units, [h w c] or [b h w c]; [h w] where the
-        model has one channel.
-      scale: how many times finer, at least 1; sides are rounded to a cell.
-      shape: (H, W) of the result, at least (h, w). Give one of the two.
+        model has one channel. Or a field of `hinote_jax.io`, with coordinates
+        and missing values, of which a field is returned.
+      scale: how many times finer, at least 1; sides are rounded to a cell. A
+        pair is for y and x.
+      shape: (H, W) of the result, at least (h, w).
+      like: a field of a file whose grid to take; of a `Field` only. Give one
+        of the three.
+      memory: what the process may take, "2GB": tile by tile; None: at once.
+      devices: to divide the field among.
+      **options: of `upscaling.Options`.
 
     Returns:
-      float32 of the same rank as `field`, in the same units.
+      float32 of the same rank as `field`, in the same units; or a field.
 
     Raises:
-      ValueError: not exactly one of `scale` and `shape`, a result coarser than
-        the field, a wrong number of channels, or values that are not finite.
+      ValueError: not exactly one of `scale`, `shape` and `like`, a result
+        coarser than the field, a wrong number of channels, or values that are
+        not finite.
     """
+    if isinstance(field, fields.Field):
+      return self._of_field(
+        field,
+        dict(scale=scale, shape=shape, like=like),
+        devices,
+        memory=memory,
+        **options,
+      )
     values = np.asarray(field, np.float32)
     lowres = self._as_batch(values)
-    shape = _fine_shape(lowres.shape[1:3], scale, shape)
     _require_finite(values)
+    header = _plain_header(lowres, self.names, self.periodic)
+    goal = upscaling.target(header, scale=scale, shape=shape, like=like)
+    shape = len(goal.y), len(goal.x)
+    if memory is None and devices is None and not options:
+      highres = self._at_once(lowres, shape)
+    else:
+      chosen = upscaling.Options(memory=memory, **options)
+      make = upscaling.Upscaler(self, header, goal, chosen, devices=devices)
+      highres = np.stack([make.field(one) for one in lowres])
+    lead = values.shape[:-3] if values.ndim > 2 else ()
+    tail = values.shape[-1:] if values.ndim > 2 else ()
+    return highres.astype(np.float32).reshape(*lead, *shape, *tail)
+
+  def _at_once(self, lowres, shape):
+    """Returns all fields of a batch by one call of the network."""
     if self.normaliser is not None:
       lowres = self.normaliser.normalise(lowres)
     cell = np.tile(grids.cell_size(shape), (len(lowres), 1))
@@ -89,9 +127,66 @@ class Predictor:
     highres = np.asarray(highres)
     if self.normaliser is not None:
       highres = np.asarray(self.normaliser.denormalise(highres))
-    lead = values.shape[:-3] if values.ndim > 2 else ()
-    tail = values.shape[-1:] if values.ndim > 2 else ()
-    return highres.astype(np.float32).reshape(*lead, *shape, *tail)
+    return highres
+
+  def _of_field(self, field, wanted, devices, **options):
+    """Returns a field of a file on a finer grid."""
+    goal = upscaling.target(field.header, **wanted)
+    chosen = upscaling.Options(**options)
+    make = upscaling.Upscaler(self, field.header, goal, chosen, devices=devices)
+    lead, one = field.header.lead_shape, field.values.shape[-3:]
+    fine = [make.field(values) for values in field.values.reshape(-1, *one)]
+    values = np.stack(fine).reshape(*lead, *fine[0].shape)
+    return fields.Field(make.header, values)
+
+  def plan(
+    self,
+    shape: tuple[int, int],
+    lines: tuple[grids.Line, grids.Line],
+    *,
+    periodic: Periodic | None = None,
+    **options: Any,
+  ) -> plans.Plan:
+    """Returns the network ready for fields of a shape; see `plans.Plan`.
+
+    The same as before where the same is asked for: nothing is compiled twice.
+
+    Args:
+      shape: (h, w) of the fields.
+      lines: query points along y and x.
+      periodic: of the fields; None: as this predictor's.
+      **options: of `plans.Plan`.
+    """
+    periodic = self.periodic if periodic is None else tuple(periodic)
+    known = {k: v for k, v in options.items() if k != "tell"}
+    devices = known.pop("devices", None)
+    key = (shape, lines, periodic, *sorted(known.items()), str(devices))
+    if key not in self._plans:
+      self._plans[key] = plans.Plan(
+        self.module,
+        self.variables,
+        shape,
+        lines,
+        periodic=periodic,
+        **options,
+      )
+    return self._plans[key]
+
+  def tiles(
+    self, plan: plans.Plan, values: np.ndarray
+  ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
+    """Yields where the tiles of a finer field are, and their values [r s c].
+
+    Args:
+      plan: of this predictor.
+      values: in physical units, finite, [h w c].
+    """
+    if self.normaliser is None:
+      yield from plan(values)
+      return
+    for tile, highres in plan(np.asarray(self.normaliser.normalise(values))):
+      highres = self.normaliser.denormalise(highres)
+      yield tile, np.asarray(highres, np.float32)
 
   def _as_batch(self, values: np.ndarray) -> np.ndarray:
     """Returns the field as [b h w c], its channels checked."""
@@ -174,24 +269,15 @@ def _published(path, normalisation, options) -> Predictor:
   )
 
 
-def _fine_shape(
-  coarse: tuple[int, int],
-  scale: float | int | None,
-  shape: tuple[int, int] | None,
-) -> tuple[int, int]:
-  if (scale is None) == (shape is None):
-    raise ValueError(
-      f"give exactly one of scale and shape, got scale={scale}, shape={shape}"
-    )
-  if shape is None:
-    return grids.scaled_shape(coarse, float(scale))
-  height, width = (int(n) for n in shape)
-  if height < coarse[0] or width < coarse[1]:
-    raise ValueError(
-      f"shape {(height, width)} is coarser than the field's {tuple(coarse)}: "
-      "the scale is below 1"
-    )
-  return height, width
+def _plain_header(lowres, names, periodic) -> fields.Header:
+  """Returns the header of values without one, [b h w c]."""
+  _, h, w, c = lowres.shape
+  names = names or [f"channel{i}" for i in range(c)]
+  y, x = (
+    axes.counted(name, n).registered("cells", is_closed)
+    for name, n, is_closed in zip("yx", (h, w), periodic, strict=True)
+  )
+  return fields.Header(tuple(fields.Variable(name) for name in names), y, x)
 
 
 def _require_finite(values: np.ndarray) -> None:

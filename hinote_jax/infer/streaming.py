@@ -40,11 +40,18 @@ class Span(NamedTuple):
   last: int
 
 
-def spans(n: int, size: int) -> list[Span]:
-  """Returns tiles of `size` cells that cover an axis of n cells once."""
+def spans(n: int, size: int, *, is_cut: bool = False) -> list[Span]:
+  """Returns tiles of `size` cells that cover an axis of n cells once.
+
+  The last begins earlier, to end with the axis; with `is_cut` it does not.
+  """
   count = -(-n // size)
   return [
-    Span(min(i * size, n - size), i * size, min((i + 1) * size, n))
+    Span(
+      i * size if is_cut else min(i * size, n - size),
+      i * size,
+      min((i + 1) * size, n),
+    )
     for i in range(count)
   ]
 
@@ -184,12 +191,26 @@ class Answer:
       yield tile, np.asarray(values)[:, rows, columns]
       self._tell("answer", i + 1, len(tiles))
 
-  def window(self, start: tuple[int, int]) -> np.ndarray:
-    """Returns the window of `size` that begins anywhere, [b h w c]."""
-    y, x = (Span(a, a, a + n) for a, n in zip(start, self.size, strict=True))
-    plane = self._plane
-    (values,) = self._stage.run(plane.inputs, plane.params, [(y, x)])
-    return np.asarray(values)
+  def read(self, rows: slice, columns: slice) -> np.ndarray:
+    """Returns any window of the result, [b h w c]."""
+    tiles = [
+      [
+        Span(
+          min(part.start + span.start, n - size),
+          part.start + span.first,
+          part.start + span.last,
+        )
+        for span in spans(part.stop - part.start, size, is_cut=True)
+      ]
+      for part, n, size in zip(
+        (rows, columns), self._stage.grid.shape, self.size, strict=True
+      )
+    ]
+    grid = [[(y, x) for x in tiles[1]] for y in tiles[0]]
+    parts = [[values for _, values in self(line)] for line in grid]
+    return np.concatenate(
+      [np.concatenate(line, axis=2) for line in parts], axis=1
+    )
 
 
 class Stream:

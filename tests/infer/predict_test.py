@@ -125,7 +125,7 @@ class PredictorTest(parameterized.TestCase):
     self.assertLen(_TRACES, 2)
 
   @parameterized.parameters(
-    (dict(), "exactly one of scale and shape, got scale=None, shape=None"),
+    (dict(), "exactly one of .*, got scale=None, shape=None, like=None"),
     (
       dict(scale=2.0, shape=(9, 9)),
       r"exactly one .* scale=2.0, shape=\(9, 9\)",

@@ -1,0 +1,242 @@
+"""A network made ready for one shape of field and one set of query points."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hinote_jax import grids
+from hinote_jax.infer import ensemble, sharded, streaming
+from hinote_jax.models import planes
+from hinote_jax.typing import Periodic
+
+# What a process holds on a CPU before its first tile: the interpreter, JAX and
+# compiled programs.
+RESERVED = 400_000_000
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+Tile = tuple[slice, slice]
+
+
+def parse_bytes(text: str | float | int) -> int:
+  """Returns a number of bytes: 2e9, "2GB", "512 MB", "1.5G".
+
+  Raises:
+    ValueError: it is none.
+  """
+  if not isinstance(text, str):
+    return int(text)
+  number = text.strip().upper().removesuffix("B").removesuffix("I").strip()
+  unit = number[-1:] if number[-1:] in _UNITS else ""
+  try:
+    return int(float(number.removesuffix(unit)) * _UNITS[unit])
+  except ValueError as error:
+    raise ValueError(
+      f"memory is a number of bytes such as 2GB or 512MB, got {text!r}"
+    ) from error
+
+
+def _left(memory: str | float | int, held: int) -> int:
+  """Returns what is left for tiles of the memory of the process."""
+  total = parse_bytes(memory)
+  left = total - held
+  if jax.default_backend() == "cpu":
+    left -= RESERVED
+  if left < 1 << 24:
+    least = total - left + (1 << 26)
+    raise ValueError(
+      f"memory of {total / 1e6:.0f} MB leaves nothing for tiles: the input and "
+      f"what the process holds before take {(total - left) / 1e6:.0f} MB; "
+      f"give {least / 1e6:.0f} MB or more"
+    )
+  return left
+
+
+class _View:
+  """One of the ensemble's views of a field, and what is asked of it."""
+
+  def __init__(self, transform, shape, lines, periodic):
+    self.transform = transform
+    self.shape = transform.shape(shape)
+    self.lines = transform.lines(*lines, shape)
+    self.periodic = transform.periodic(periodic)
+
+  @property
+  def key(self):
+    """What views must share to share what is compiled."""
+    counts = tuple(line.count for line in self.lines)
+    return self.shape, counts, self.periodic
+
+  def queries(self) -> planes.Queries:
+    """Returns the query points of the view."""
+    both = list(zip(self.lines, self.shape, strict=True))
+    closed = tuple(
+      is_closed and line.is_whole(n)
+      for is_closed, (line, n) in zip(self.periodic, both, strict=True)
+    )
+    return planes.Queries(
+      self.lines,
+      grids.Axes(*(line.coords(n) for line, n in both)),
+      np.asarray([[2 * line.step / n for line, n in both]], np.float32),
+      planes.Grid(tuple(line.count for line in self.lines), closed),
+    )
+
+
+class _Whole:
+  """A result that is there."""
+
+  def __init__(self, values: np.ndarray):
+    self._values = values
+
+  def tiles(self) -> list[Tile]:
+    """Returns the one tile there is."""
+    return [tuple(slice(0, n) for n in self._values.shape[:2])]
+
+  def __call__(self) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Yields it."""
+    yield self.tiles()[0], self._values
+
+  def read(self, rows: slice, columns: slice) -> np.ndarray:
+    """Returns a window of it, [r s c]."""
+    return self._values[rows, columns]
+
+
+class _Streamed:
+  """A result that is computed where it is read."""
+
+  def __init__(self, answer: streaming.Answer):
+    self._answer = answer
+
+  def tiles(self) -> list[Tile]:
+    """Returns the tiles, row by row."""
+    return [(slice(*y[1:]), slice(*x[1:])) for y, x in self._answer.tiles]
+
+  def __call__(self) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Yields the tiles."""
+    for (y, x), values in self._answer():
+      yield (slice(*y[1:]), slice(*x[1:])), values[0]
+
+  def read(self, rows: slice, columns: slice) -> np.ndarray:
+    """Returns a window, [r s c]."""
+    return self._answer.read(rows, columns)[0]
+
+
+class Plan:
+  """A network ready for fields of one shape; compiled once for all of them.
+
+  Attributes:
+    shape: (H, W) of the result.
+  """
+
+  def __init__(
+    self,
+    module: nn.Module,
+    variables: Mapping[str, Any],
+    shape: tuple[int, int],
+    lines: tuple[grids.Line, grids.Line],
+    *,
+    periodic: Periodic = (False, False),
+    memory: str | float | int | None = None,
+    devices: Sequence[Any] | None = None,
+    is_ensemble: bool = False,
+    side: int | None = None,
+    tell: Callable | None = None,
+  ):
+    """Makes a network ready.
+
+    Args:
+      module: a model of `hinote_jax.models`.
+      variables: its own.
+      shape: (h, w) of the fields.
+      lines: query points along y and x.
+      periodic: which axes (y, x) of the fields close on themselves.
+      memory: of the process, in bytes or as "2GB": the result is computed tile
+        by tile within it. None computes it whole.
+      devices: to divide every field among; None or one takes the first.
+      is_ensemble: average over the eight flips and transpositions.
+      side: longest side of a tile; None chooses.
+      tell: called as tell(what, done, total) after every tile.
+
+    Raises:
+      ValueError: the network does not stream, or the memory is too small.
+    """
+    self.shape = tuple(line.count for line in lines)
+    views = ensemble.EIGHT if is_ensemble else ensemble.EIGHT[:1]
+    self._views = [_View(view, shape, lines, periodic) for view in views]
+    self._module, self._variables = module, variables
+    self._tell, self._side, self._made = tell, side, {}
+    self._devices = devices if devices and len(devices) > 1 else None
+    self._memory = None
+    if memory is None and self._devices is None:
+      return
+    if not hasattr(module, "planes"):
+      raise ValueError(
+        f"{type(module).__name__} does not run tile by tile: leave memory and "
+        "devices out"
+      )
+    if memory is not None:
+      held = 8 * math.prod(shape) * (getattr(module, "channels", None) or 1)
+      self._memory = _left(memory, held) // len(views)
+
+  def __call__(self, lowres: np.ndarray) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Yields where the tiles of the result are, and their values [r s c].
+
+    Args:
+      lowres: normalised field, [h w c].
+    """
+    answers = [self._answer(view, lowres) for view in self._views]
+    first = answers[0]
+    if len(answers) == 1:
+      yield from first()
+      return
+    for tile in first.tiles():
+      total = 0.0
+      for view, answer in zip(self._views, answers, strict=True):
+        window = view.transform.window(*tile, self.shape)
+        total = total + view.transform.undo(answer.read(*window))
+      yield tile, np.asarray(total / len(answers), np.float32)
+
+  def _answer(self, view, lowres):
+    lowres = np.ascontiguousarray(view.transform.apply(lowres))[None]
+    if self._devices is not None:
+      return _Whole(self._on_devices(view, lowres))
+    queries = view.queries()
+    module = self._module.clone(periodic=view.periodic)
+    if self._memory is None:
+      apply = self._once(view.key, lambda: jax.jit(module.apply))
+      cell = queries.cell
+      return _Whole(
+        np.asarray(apply(self._variables, lowres, queries.coords, cell))[0]
+      )
+    run = self._once(
+      view.key,
+      lambda: streaming.Stream(self._memory, self._tell, side=self._side),
+    )
+    run.begin()
+    plane = module.planes(run, self._variables, jnp.asarray(lowres), queries)
+    return _Streamed(run.answer(plane))
+
+  def _on_devices(self, view, lowres):
+    queries = view.queries()
+    module = self._module.clone(periodic=view.periodic)
+    apply = self._once(
+      (view.key, view.lines),
+      lambda: sharded.Sharded(
+        module,
+        self._variables,
+        view.lines,
+        queries.grid.periodic,
+        devices=self._devices,
+      ),
+    )
+    return apply(lowres, queries.coords, queries.cell)[0]
+
+  def _once(self, key, make):
+    """Returns what is made for a key, the first time it is asked for."""
+    if key not in self._made:
+      self._made[key] = make()
+    return self._made[key]

@@ -1,0 +1,320 @@
+"""From a field of a file to the same field finer, with all that belongs to it.
+
+Missing values are filled for the network and put back, the axes are refined,
+units and attributes stay; where asked, the result is made to degrade to the
+input again, to keep its mean, or to stay within a range.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hinote_jax import grids, resize
+from hinote_jax.degradations import pipeline
+from hinote_jax.infer import consistency, masks, plans, stores
+from hinote_jax.io import axes, fields
+
+# A role that a variable may say it has: opacity, which no network should see.
+ALPHA = "alpha"
+
+
+class Target(NamedTuple):
+  """The grid of a result.
+
+  Attributes:
+    y: rows.
+    x: columns.
+    lines: where they lie in cells of the input, along its axes.
+    is_turned: which of (y, x) run against the input's.
+  """
+
+  y: axes.Axis
+  x: axes.Axis
+  lines: tuple[grids.Line, grids.Line]
+  is_turned: tuple[bool, bool] = (False, False)
+
+
+def target(
+  header: fields.Header,
+  *,
+  scale: float | int | tuple[float | int, float | int] | None = None,
+  shape: tuple[int, int] | None = None,
+  like: fields.Header | fields.Field | None = None,
+) -> Target:
+  """Returns the grid that is asked for; give one of the three.
+
+  Args:
+    header: of the input.
+    scale: how many times finer, at least 1; or one number for y and one for x.
+      Sides are rounded to a cell.
+    shape: (H, W), at least that of the input.
+    like: whose grid to take, within the extent of the input.
+
+  Raises:
+    ValueError: not exactly one is given, a scale is below 1, or the grid does
+      not lie within the input's.
+  """
+  if sum(value is not None for value in (scale, shape, like)) != 1:
+    raise ValueError(
+      "give exactly one of scale, shape and like, got "
+      f"scale={scale}, shape={shape}, "
+      f"like={'a grid' if like is not None else None}"
+    )
+  both = header.y, header.x
+  if like is not None:
+    other = like.header if isinstance(like, fields.Field) else like
+    (y, line_y, up), (x, line_x, left) = (
+      a.onto(b) for a, b in zip(both, (other.y, other.x), strict=True)
+    )
+    return Target(y, x, (line_y, line_x), (up, left))
+  if scale is not None:
+    pair = scale if isinstance(scale, Sequence) else (scale, scale)
+    if len(pair) != 2:
+      raise ValueError(
+        f"scale is one number, or one for y and one for x: {scale}"
+      )
+    for s in pair:
+      if not np.isfinite(s) or s < 1:
+        raise ValueError(
+          f"scale must be a finite number of at least 1, got {s}"
+        )
+    shape = tuple(a.scaled(s) for a, s in zip(both, pair, strict=True))
+  shape = tuple(int(n) for n in shape)
+  if len(shape) != 2:
+    raise ValueError(f"shape is rows and columns, got {shape}")
+  if any(n < m for n, m in zip(shape, header.shape, strict=True)):
+    raise ValueError(
+      f"shape {shape} is coarser than the field's {header.shape}: the scale is "
+      "below 1"
+    )
+  (y, line_y), (x, line_x) = (
+    a.refined(n) for a, n in zip(both, shape, strict=True)
+  )
+  return Target(y, x, (line_y, line_x))
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What is asked of a result beyond the network's answer.
+
+  Attributes:
+    consistent: degrading the result with this gives the input back, to 1e-5 of
+      its range; None: it need not.
+    keeps_mean: the mean over the cells is that of the input, to 1e-6 of its
+      range.
+    clip: (lowest, highest) value, None for no bound; applied last.
+    is_ensemble: average over the eight flips and transpositions.
+    memory: of the process; None: no tiles.
+    side: longest side of a tile; None chooses.
+  """
+
+  consistent: pipeline.Degradation | None = None
+  keeps_mean: bool = False
+  clip: tuple[float | int | None, float | int | None] = (None, None)
+  is_ensemble: bool = False
+  memory: str | float | int | None = None
+  side: int | None = None
+
+
+class Upscaler:
+  """Makes the fields of one header finer, one after the other.
+
+  Attributes:
+    header: of the result.
+  """
+
+  def __init__(
+    self,
+    predictor: Any,
+    header: fields.Header,
+    goal: Target,
+    options: Options = Options(),
+    *,
+    devices: Sequence[Any] | None = None,
+    tell: Callable | None = None,
+  ):
+    """Makes a network ready for the fields.
+
+    Args:
+      predictor: an `infer.Predictor`.
+      header: of the fields.
+      goal: grid of the result.
+      options: what else is asked.
+      devices: to divide every field among.
+      tell: called as tell(what, done, total) after every tile.
+
+    Raises:
+      ValueError: the network is of other variables, or what is asked cannot be
+        done on this grid.
+    """
+    self.header = header.on(goal.y, goal.x)
+    self._predictor, self._goal, self._options = predictor, goal, options
+    self._source = header
+    is_alpha = [v.attributes.get("role") == ALPHA for v in header.variables]
+    self._alpha = np.flatnonzero(is_alpha)
+    self._seen = np.flatnonzero(np.logical_not(is_alpha))
+    self._require_variables()
+    self._plan = predictor.plan(
+      header.shape,
+      goal.lines,
+      periodic=header.periodic,
+      memory=options.memory,
+      devices=devices,
+      is_ensemble=options.is_ensemble,
+      side=options.side,
+      tell=tell,
+    )
+    self._projection = None
+    if options.consistent is not None:
+      self._projection = consistency.Projection.of_lines(
+        options.consistent, *goal.lines, header.shape, header.periodic
+      )
+
+  def _require_variables(self) -> None:
+    names, wanted = self._source.names, self._predictor.names
+    found = [names[i] for i in self._seen]
+    if wanted and list(wanted) != found:
+      raise ValueError(
+        f"the model is of {', '.join(wanted)} and the input has "
+        f"{', '.join(found)}: choose them with --variable, in this order"
+      )
+    channels = self._predictor.channels
+    if channels not in (None, len(found)):
+      raise ValueError(
+        f"the model takes {channels} channels and the input has {len(found)} "
+        f"({', '.join(found)}): choose with --variable"
+      )
+
+  def __call__(
+    self, values: np.ndarray
+  ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
+    """Yields where the tiles of the result are, and their values [r s c].
+
+    Args:
+      values: of one field, [h w c] float32, NaN where missing.
+
+    Raises:
+      ValueError: a variable is missing everywhere, or is infinite.
+    """
+    mask = np.isnan(values)
+    known = self._filled(values, mask)
+    for (rows, columns), tile in self._corrected(known, values):
+      tile = self._clipped(tile)
+      if mask.any():
+        missing = masks.restore(
+          mask,
+          *self._goal.lines,
+          self._source.periodic,
+          rows=rows,
+          columns=columns,
+        )
+        tile = np.where(missing, np.float32(np.nan), tile)
+      yield self._turned(rows, columns, tile)
+
+  def _filled(self, values, mask):
+    names = self._source.names
+    if np.isinf(values).any():
+      where = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
+      raise ValueError(
+        f"{names[where[-1]]} is infinite at row {where[0]}, column {where[1]}: "
+        "mark what is missing as NaN or by the fill value"
+      )
+    if not mask.any():
+      return values
+    return masks.fill(values, self._source.periodic, names).astype(np.float32)
+
+  def _raw(self, known):
+    """Yields the tiles of the network's answer, all channels."""
+    lowres = known[..., self._seen]
+    for (rows, columns), tile in self._predictor.tiles(self._plan, lowres):
+      if not len(self._alpha):
+        yield (rows, columns), tile
+        continue
+      whole = np.empty((*tile.shape[:2], known.shape[-1]), np.float32)
+      whole[..., self._seen] = tile
+      alpha = self._interpolated(known[..., self._alpha], rows, columns)
+      whole[..., self._alpha] = alpha
+      yield (rows, columns), whole
+
+  def _interpolated(self, values, rows, columns):
+    """Returns a window of values interpolated linearly, as opacity is."""
+    along = (
+      resize.weights(line.index()[part], n, method="linear", boundary=rule)
+      for line, part, n, rule in zip(
+        self._goal.lines,
+        (rows, columns),
+        values.shape[:2],
+        resize.boundaries(self._source.periodic, "edge"),
+        strict=True,
+      )
+    )
+    y, x = along
+    return np.einsum("Yy,yxc,Xx->YXc", y, values, x, optimize=True)
+
+  def _corrected(self, known, values):
+    """Yields the tiles, consistent and with the input's mean where asked."""
+    options = self._options
+    if self._projection is None and not options.keeps_mean:
+      yield from self._raw(known)
+      return
+    residual = self._projection and self._projection.residual()
+    mean, kept = consistency.Mean(), []
+    shape = (1, *self._plan.shape, known.shape[-1])
+    size = 4 * np.prod(shape, dtype=np.int64)
+    # The first sweep is kept: what is to be added is known after it.
+    store = stores.Store(shape, is_scratch=self._is_large(size))
+    for (rows, columns), tile in self._raw(known):
+      store.write(rows.start, columns.start, tile[None])
+      kept.append((rows, columns))
+      mean.add(tile)
+      if residual:
+        residual.add(rows, columns, tile)
+    z = residual.solve(values) if residual else None
+    shift = self._shift(mean, known, z)
+    for rows, columns in kept:
+      window = (s.stop - s.start for s in (rows, columns))
+      tile = store.read((rows.start, columns.start), tuple(window))[0]
+      added = shift
+      if z is not None:
+        added = added + self._projection.correction(rows, columns, z)
+      yield (rows, columns), (tile + added).astype(np.float32)
+
+  def _shift(self, mean, known, z):
+    """Returns what is added everywhere for the mean, [c] float64."""
+    if not self._options.keeps_mean:
+      return 0.0
+    shift = mean.shift(known)
+    if z is None:
+      return shift
+    whole = slice(None)
+    added = self._projection.correction(whole, whole, z)
+    return shift - added.mean((0, 1))
+
+  def _is_large(self, size) -> bool:
+    memory = self._options.memory
+    return memory is not None and 4 * size > plans.parse_bytes(memory)
+
+  def _clipped(self, tile):
+    low, high = self._options.clip
+    if low is None and high is None:
+      return tile
+    return np.clip(tile, low, high)
+
+  def _turned(self, rows, columns, tile):
+    """Returns a tile in the direction of the result's axes."""
+    parts = []
+    for axis, part in enumerate((rows, columns)):
+      n = self._plan.shape[axis]
+      if self._goal.is_turned[axis]:
+        part, tile = slice(n - part.stop, n - part.start), np.flip(tile, axis)
+      parts.append(part)
+    return tuple(parts), tile
+
+  def field(self, values: np.ndarray) -> np.ndarray:
+    """Returns one finer field, [H W c], held whole."""
+    whole = np.empty((*self._plan.shape, values.shape[-1]), np.float32)
+    for (rows, columns), tile in self(values):
+      whole[rows, columns] = tile
+    return whole
