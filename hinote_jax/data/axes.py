@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import io
 from hinote_jax.data import fields
 
 _TIME_NAMES = ("time", "valid_time", "step", "t", "date")
@@ -33,8 +34,8 @@ def ordered(path: str | os.PathLike, array: Any) -> Any:
       "select one level first"
     )
   y, x = (d for d in array.dims if d != time)
-  is_turned = fields.is_longitude(coordinate(array, y))
-  if is_turned or fields.is_latitude(coordinate(array, x)):
+  is_turned = io.axes.is_longitude(coordinate(array, y))
+  if is_turned or io.axes.is_latitude(coordinate(array, x)):
     y, x = x, y
   return array.transpose(time, y, x)
 
@@ -67,7 +68,7 @@ def _time_axis(path, array):
 
 def _in_space(array, dim) -> bool:
   axis = coordinate(array, dim)
-  return fields.is_latitude(axis) or fields.is_longitude(axis)
+  return io.axes.is_latitude(axis) or io.axes.is_longitude(axis)
 
 
 def _is_time(array, name) -> bool:

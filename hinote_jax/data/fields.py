@@ -9,6 +9,8 @@ import dataclasses
 
 import numpy as np
 
+from hinote_jax.io import axes
+
 
 @dataclasses.dataclass(frozen=True)
 class Variable:
@@ -46,40 +48,7 @@ class Coordinate:
     return None if np.all(is_same) else int(np.argmin(is_same))
 
 
-_LATITUDES = {"latitude", "lat", "nav_lat"}
-_LATITUDES |= {"degrees_north", "degree_north", "degrees_n", "degree_n"}
-_LONGITUDES = {"longitude", "lon", "long", "nav_lon"}
-_LONGITUDES |= {"degrees_east", "degree_east", "degrees_e", "degree_e"}
-
-
-def is_latitude(coordinate: Coordinate) -> bool:
-  """Says whether an axis is latitude by its units or its name."""
-  return not _LATITUDES.isdisjoint(_words(coordinate))
-
-
-def is_longitude(coordinate: Coordinate) -> bool:
-  """Says whether an axis is longitude by its units or its name."""
-  return not _LONGITUDES.isdisjoint(_words(coordinate))
-
-
-def _words(coordinate: Coordinate) -> tuple[str, str]:
-  return coordinate.units.lower(), coordinate.name.lower()
-
-
-def is_cyclic(coordinate: Coordinate) -> bool:
-  """Says whether an axis is longitude and goes once around the globe.
-
-  True where the steps are even (1 %, a jump of 360 degrees counting as none)
-  and n steps make 360 degrees to within half a step.
-  """
-  if not is_longitude(coordinate) or len(coordinate) < 2:
-    return False
-  steps = np.diff(np.asarray(coordinate.values, np.float64))
-  steps = (steps + 180.0) % 360.0 - 180.0
-  step = abs(steps.mean())
-  is_even = np.all(np.abs(np.abs(steps) - step) <= 0.01 * step)
-  around = abs(len(coordinate) * step - 360.0) < 0.5 * step
-  return bool(is_even and around)
+is_cyclic = axes.is_cyclic
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,16 +1,16 @@
-"""Opening npy, npz, NetCDF and Zarr files as series of fields on a grid."""
+"""Opening files as series of fields on a grid.
 
-from collections.abc import Callable, Iterable, Sequence
+npy, npz, NetCDF and Zarr have a time here; all other formats of `io` are fields
+that are counted.
+"""
+
+from collections.abc import Callable, Sequence
 import dataclasses
-import importlib
 import pathlib
-import pickle
-import types
-import zipfile
 
 import numpy as np
 
-from hinote_jax import naming
+from hinote_jax import io, naming
 from hinote_jax.data import axes, fields
 
 
@@ -48,50 +48,19 @@ def open_series(path: pathlib.Path, variables: Sequence[str] | None) -> Series:
     ValueError: the suffix is unknown, the file cannot be read, or it does not
       hold the variables as series of fields.
   """
-  if path.suffix not in _OPENERS:
+  suffix = next((s for s in _OPENERS if path.name.endswith(s)), path.suffix)
+  if suffix not in _OPENERS:
     raise ValueError(
-      f"cannot tell the format of {path}: {naming.hint(path.suffix, _OPENERS)}"
+      f"cannot tell the format of {path}: {naming.hint(suffix, _OPENERS)}"
     )
-  return _OPENERS[path.suffix](path, variables)
+  return _OPENERS[suffix](path, variables)
 
 
-def choose(
-  variables: Sequence[str] | None, known: Iterable[str], where: object
-) -> tuple[str, ...]:
-  """Returns the names asked for, all of them by default; refuses unknown ones.
-
-  Raises:
-    ValueError: a variable is unknown or asked for twice.
-  """
-  known = tuple(known)
-  names = known if variables is None else tuple(variables)
-  for name in names:
-    if name not in known:
-      raise ValueError(f"{where} has no {name!r}; {naming.hint(name, known)}")
-  if not names or len(set(names)) < len(names):
-    raise ValueError(
-      f"name each variable of {where} once, got {list(names)}; known: "
-      f"{', '.join(known)}"
-    )
-  return names
-
-
-def require(module: str, extra: str) -> types.ModuleType:
-  """Imports a package that an extra of this one installs.
-
-  Raises:
-    ModuleNotFoundError: it is missing; says which extra brings it.
-  """
-  try:
-    return importlib.import_module(module)
-  except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-      f"{error.name} is needed here: pip install 'hinote_jax[{extra}]'"
-    ) from error
+choose, require = io.inputs.choose, io.inputs.require
 
 
 def _open_npy(path, variables):
-  values = _load(path, mmap_mode="r")
+  values = io.inputs.load_numpy(path, mmap_mode="r")
   if values.ndim == 2:
     values = values[None]
   if values.ndim == 3:
@@ -109,7 +78,7 @@ def _open_npy(path, variables):
 
 
 def _open_npz(path, variables):
-  archive = _load(path)
+  archive = io.inputs.load_numpy(path)
   names = choose(variables, archive.files, path)
   arrays = {}
   for name in names:
@@ -123,19 +92,7 @@ def _open_npz(path, variables):
 
 
 def _open_xarray(path, variables):
-  xarray = require("xarray", "io")
-  if path.suffix == ".zarr":
-    require("zarr", "io")
-    # Looking for consolidated metadata warns and gains nothing on a disk.
-    options = {"engine": "zarr", "consolidated": False}
-  else:
-    options = {}
-  try:
-    dataset = xarray.open_dataset(path, **options)
-  except (OSError, ValueError, KeyError) as error:
-    if "IO backends" in str(error):
-      require("netCDF4", "io")
-    raise ValueError(f"cannot read {path} ({_line(error)})") from error
+  dataset = io.inputs.load_xarray(path)
   names = choose(variables, map(str, dataset.data_vars), path)
   arrays = {name: axes.ordered(path, dataset[name]) for name in names}
   for name, array in arrays.items():
@@ -160,6 +117,27 @@ def _open_xarray(path, variables):
   )
 
 
+def _open_fields(path, variables):
+  """Opens a format that training has no other view of than all the rest."""
+  reader = io.open(path, variables)
+  header = reader.header
+  y, x = (
+    fields.Coordinate(axis.name, axis.units, axis.values)
+    for axis in (header.y, header.x)
+  )
+  return Series(
+    variables=tuple(
+      fields.Variable(v.name, v.units, str(v.attributes.get("long_name", "")))
+      for v in header.variables
+    ),
+    count=header.count,
+    times=None,
+    y=y,
+    x=x,
+    read=reader.read,
+  )
+
+
 _OPENERS = {
   ".npy": _open_npy,
   ".npz": _open_npz,
@@ -167,19 +145,11 @@ _OPENERS = {
   ".nc4": _open_xarray,
   ".zarr": _open_xarray,
 }
-
-
-def _load(path, **options):
-  try:
-    return np.load(path, allow_pickle=False, **options)
-  except (
-    OSError,
-    ValueError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-  ) as error:
-    raise ValueError(f"cannot read {path} ({_line(error)})") from error
+_OPENERS |= {
+  suffix: _open_fields
+  for suffix in io.formats.MODULES
+  if suffix not in _OPENERS and suffix not in io.formats.READ_ONLY
+}
 
 
 def _check_array(path, what, values, *, ndim):
@@ -215,7 +185,3 @@ def _plain_series(names, shape, read):
     x=fields.Coordinate("x", "cell", np.arange(width)),
     read=read,
   )
-
-
-def _line(error: Exception) -> str:
-  return " ".join(str(error).split())[:200] or type(error).__name__

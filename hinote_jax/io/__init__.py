@@ -1,0 +1,149 @@
+"""Files of fields: read with all that they say, written finer.
+
+A file is told by its suffix: NetCDF, Zarr, GeoTIFF, NIfTI, HDF5, npy, npz,
+PNG, TIFF. What is written appears whole or not at all.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+from hinote_jax.io import formats, inputs, outputs
+from hinote_jax.io.axes import Axis
+from hinote_jax.io.fields import Field, Header, Reader
+
+__all__ = [
+  "Axis",
+  "Field",
+  "Header",
+  "Reader",
+  "open",
+  "read",
+  "save",
+  "write",
+]
+
+_Registration = str | tuple[str | None, str | None] | None
+_Periodic = tuple[bool | None, bool | None] | None
+
+
+def open(
+  path: str | os.PathLike,
+  variables: Sequence[str] | None = None,
+  *,
+  registration: _Registration = None,
+  periodic: _Periodic = None,
+) -> Reader:
+  """Opens a file; its fields are read one at a time, when asked for.
+
+  Args:
+    path: of the file; its suffix tells the format.
+    variables: which to take, in this order; None takes all on one grid.
+    registration: of (y, x), "cells" or "nodes"; one name is for both, but a
+      periodic axis keeps its cells. None finds out (`Axis.of`).
+    periodic: which of (y, x) close on themselves; None finds out.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ModuleNotFoundError: the package that reads this format is missing.
+    OSError: the file cannot be read.
+    ValueError: the suffix or a variable is unknown, or the file does not hold
+      fields on an even grid.
+  """
+  path = pathlib.Path(path)
+  if not path.exists():
+    raise FileNotFoundError(f"no file at {path}: check the path")
+  reader = formats.reader_of(path).open(path, variables)
+  header = reader.header
+  closes = (None, None) if periodic is None else periodic
+  y, x = (
+    _registered(axis, registration, i, closes[i])
+    for i, axis in enumerate((header.y, header.x))
+  )
+  return dataclasses.replace(reader, header=header.on(y, x))
+
+
+def _registered(
+  axis: Axis, registration: _Registration, i: int, is_periodic: bool | None
+) -> Axis:
+  """Returns axis i of a file registered as asked for; None keeps it."""
+  is_periodic = axis.is_periodic if is_periodic is None else is_periodic
+  if isinstance(registration, str):
+    wanted = "cells" if is_periodic else registration
+  else:
+    wanted = registration[i] if registration else None
+  return axis.registered(wanted or axis.registration, is_periodic)
+
+
+def read(
+  path: str | os.PathLike,
+  variables: Sequence[str] | None = None,
+  *,
+  registration: _Registration = None,
+  periodic: _Periodic = None,
+) -> Field:
+  """Reads a file into memory; arguments and errors as of `open`."""
+  return Field.of(
+    open(path, variables, registration=registration, periodic=periodic)
+  )
+
+
+def write(
+  path: str | os.PathLike, field: Field, *, overwrite: bool = False
+) -> None:
+  """Writes fields that are in memory; arguments and errors as of `save`."""
+  header = field.header
+  shape = (header.count, *header.shape, len(header.variables))
+  if field.values.size == 0 or field.values.shape[-3:] != shape[1:]:
+    raise ValueError(
+      f"{path}: values of shape {field.values.shape} are not the fields of "
+      f"their header, {header.lead_shape + shape[1:]}"
+    )
+  save(path, header, field.values.reshape(shape), overwrite=overwrite)
+
+
+def save(
+  path: str | os.PathLike,
+  header: Header,
+  values: Any,
+  *,
+  overwrite: bool = False,
+) -> None:
+  """Writes a file, whole or not at all, in memory of a few blocks of rows.
+
+  Args:
+    path: of the file; its suffix tells the format.
+    header: what the file is to say.
+    values: [count H W c] float32 in the units of the variables, NaN where
+      missing: an array, a memory map, anything that is read by
+      values[i, rows].
+    overwrite: replace the file that is there.
+
+  Raises:
+    FileExistsError: the file is there and not to be overwritten.
+    FileNotFoundError: there is no such folder.
+    ModuleNotFoundError: the package that writes this format is missing.
+    OSError: it cannot be written; the disk is full.
+    ValueError: the suffix is unknown, or the format cannot hold the fields.
+  """
+  path = pathlib.Path(path)
+  module = formats.writer_of(path, header)
+  if path.exists() and not overwrite:
+    raise FileExistsError(
+      f"{path} exists: give another name, or say that it is to be overwritten"
+    )
+  if not path.parent.is_dir():
+    raise FileNotFoundError(f"no folder {path.parent}: create it first")
+  shape = (header.count, *header.shape, len(header.variables))
+  if tuple(values.shape) != shape:
+    raise ValueError(
+      f"{path}: values of shape {tuple(values.shape)} are not the fields of "
+      f"their header, {shape}"
+    )
+  try:
+    with outputs.whole(path, formats.suffix(path)) as partial:
+      module.save(partial, header, values)
+  except (OSError, RuntimeError) as error:
+    raise OSError(f"cannot write {path} ({inputs.line(error)})") from error

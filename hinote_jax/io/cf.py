@@ -1,0 +1,315 @@
+"""What an xarray dataset says by the CF conventions, not decoded.
+
+Which variables are fields on one grid, which dimensions are y and x, and what
+else lies on the grid or beside it. Numbers and attributes are as in the file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.io import axes, cf_packing, fields, inputs
+
+KIND = "xarray_files"
+
+_STANDARD = (
+  ("latitude", "grid_latitude", "projection_y_coordinate"),
+  ("longitude", "grid_longitude", "projection_x_coordinate"),
+)
+_NAMES = (
+  ("y", "rlat", "yc", "nj", "j", "row", "rows", "south_north", "northing"),
+  ("x", "rlon", "xc", "ni", "i", "col", "cols", "west_east", "easting"),
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layout:
+  """How a dataset is arranged: what it takes to write its like again.
+
+  Attributes:
+    dims: of each field, in the order of the file.
+    packing: of each field, the attributes that say how it is packed.
+    coarse: y and x as read.
+    coordinates: names of the variables that hold y and x; None where the
+      dimension has none.
+    grid: variables along y and x that are refined with them: the coordinates,
+      their bounds, further coordinates.
+    passed: variables that do not lie on the grid.
+    unlimited: dimensions that may grow.
+    zarr_format: 2 or 3.
+  """
+
+  dims: Mapping[str, tuple[str, ...]]
+  packing: Mapping[str, Mapping[str, Any]]
+  coarse: tuple[axes.Axis, axes.Axis]
+  coordinates: tuple[str | None, str | None]
+  grid: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  passed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  unlimited: frozenset[str] = frozenset()
+  zarr_format: int = 3
+
+
+def layout_of(header: fields.Header) -> Layout:
+  """Returns the arrangement a header was read with, or a plain one."""
+  if header.kind == KIND:
+    return header.extra["layout"]
+  both = (header.y, header.x)
+  return Layout(
+    dims={},
+    packing={},
+    coarse=both,
+    # Cells that are only counted need no coordinate.
+    coordinates=tuple(None if a.units == "cell" else a.name for a in both),
+  )
+
+
+def dims_of(
+  header: fields.Header, layout: Layout, name: str
+) -> tuple[str, ...]:
+  """Returns the dimensions of a field in the order in which it was read.
+
+  Where it has others by now, they are the leads, y and x.
+  """
+  leads = (lead.name for lead in header.leads)
+  plain = (*leads, header.y.name, header.x.name)
+  found = layout.dims.get(name, plain)
+  return found if set(found) == set(plain) else plain
+
+
+def header_of(
+  dataset: Any,
+  variables: Sequence[str] | None,
+  where: object,
+  *,
+  is_ordered: bool = True,
+) -> fields.Header:
+  """Returns what a dataset says of its fields.
+
+  Args:
+    dataset: an xarray.Dataset, opened with decode_cf=False.
+    variables: names; None takes all on the grid of the first.
+    where: the file, for messages.
+    is_ordered: whether the dataset has its variables in an order; they are
+      taken in that of their names if not.
+
+  Raises:
+    ValueError: it has no such fields, they lie on different grids, or a
+      coordinate is unsorted or uneven.
+  """
+  names, y, x = _chosen(dataset, variables, where, is_ordered)
+  first = dataset.variables[names[0]]
+  along = [d for d in first.dims if d not in (y, x)]
+  both = tuple(_axis(dataset, dim, where) for dim in (y, x))
+  coordinates = tuple(coordinate_of(dataset, dim) for dim in (y, x))
+  leads = tuple(_lead(dataset, dim) for dim in along)
+  said = {name for lead in leads for name in lead.coordinates}
+  said |= set(names)
+  rest = {k: v for k, v in dataset.variables.items() if k not in said}
+  layout = Layout(
+    dims={name: dataset.variables[name].dims for name in names},
+    packing={
+      name: cf_packing.packing_of(dataset.variables[name]) for name in names
+    },
+    coarse=both,
+    coordinates=coordinates,
+    grid=dict(_on_grid(dataset, rest, names, {y, x})),
+    passed={
+      str(name): raw.to_base_variable().drop_encoding()
+      for name, raw in rest.items()
+      if not {y, x} & set(raw.dims) and not _is_field(dataset, name)
+    },
+    unlimited=frozenset(dataset.encoding.get("unlimited_dims", ())),
+  )
+  return fields.Header(
+    variables=tuple(
+      cf_packing.variable_of(n, dataset.variables[n]) for n in names
+    ),
+    y=both[0],
+    x=both[1],
+    leads=leads,
+    attributes=dict(dataset.attrs),
+    kind=KIND,
+    extra={"layout": layout},
+  )
+
+
+def coordinate_of(dataset: Any, dim: str) -> str | None:
+  """Returns the name of the variable that says where a dimension lies."""
+  along = [
+    str(name)
+    for name, raw in dataset.variables.items()
+    if raw.dims == (dim,) and raw.dtype.kind in "iuf"
+  ]
+  if dim in along:
+    return str(dim)
+  return next((name for name in along if _said_role(dataset, name)), None)
+
+
+def _said_role(dataset, name) -> str:
+  """Returns "y" or "x" by what a variable says of itself, "" if nothing."""
+  attrs = dataset.variables[name].attrs
+  axis = str(attrs.get("axis", "")).lower()
+  standard = attrs.get("standard_name", "")
+  place = _named(name, attrs)
+  is_y = axis == "y" or standard in _STANDARD[0] or axes.is_latitude(place)
+  is_x = axis == "x" or standard in _STANDARD[1] or axes.is_longitude(place)
+  return "y" if is_y else "x" if is_x else ""
+
+
+def _role(dataset, dim) -> str:
+  """Returns which axis a dimension is: "y", "x", or "" for neither."""
+  name = coordinate_of(dataset, dim)
+  role = _said_role(dataset, name) if name is not None else ""
+  return role or role_of(str(dim))
+
+
+def role_of(name: str) -> str:
+  """Returns which axis a name stands for: "y", "x", or "" for neither."""
+  word, place = name.lower(), _named(name, {})
+  if word in _NAMES[0] or axes.is_latitude(place):
+    return "y"
+  return "x" if word in _NAMES[1] or axes.is_longitude(place) else ""
+
+
+def _named(name, attrs) -> axes.Axis:
+  return axes.Axis(str(name), np.empty(0), str(attrs.get("units", "")))
+
+
+def _plane(dataset, dims) -> tuple[str, str, bool] | None:
+  """Returns y and x of a variable's dimensions, and whether both are known."""
+  found = {_role(dataset, dim): dim for dim in dims}
+  if "y" in found and "x" in found:
+    return found["y"], found["x"], True
+  if len(dims) < 2:
+    return None
+  if "y" in found:
+    return found["y"], [d for d in dims if d != found["y"]][-1], False
+  if "x" in found:
+    return [d for d in dims if d != found["x"]][-1], found["x"], False
+  return *dims[-2:], False
+
+
+def _is_field(dataset, name) -> bool:
+  """Says whether a variable is numbers over known y and x."""
+  raw = dataset.variables[name]
+  plane = _plane(dataset, raw.dims) if raw.dtype.kind in "iuf" else None
+  return plane is not None and plane[2]
+
+
+def _referenced(dataset) -> set[str]:
+  """Returns the variables that others name: bounds, coordinates, areas."""
+  found = set(str(dataset.attrs.get("coordinates", "")).split())
+  for raw in dataset.variables.values():
+    for key in (
+      "bounds",
+      "climatology",
+      "coordinates",
+      "ancillary_variables",
+      "cell_measures",
+      "formula_terms",
+      "grid_mapping",
+    ):
+      found |= set(str(raw.attrs.get(key, "")).split())
+  return found
+
+
+def _chosen(
+  dataset, variables, where, is_ordered
+) -> tuple[tuple[str, ...], str, str]:
+  """Returns the names of the fields, and their y and x."""
+  planes = {
+    str(name): plane
+    for name, raw in dataset.variables.items()
+    if raw.dtype.kind in "iuf" and 0 not in raw.shape
+    if raw.ndim > 1 and (plane := _plane(dataset, raw.dims)) is not None
+  }
+  if variables is None:
+    names = _usual(
+      dataset, planes if is_ordered else dict(sorted(planes.items()))
+    )
+  else:
+    names = inputs.choose(variables, planes, where)
+  if not names:
+    raise ValueError(f"{where} has no variable of numbers over y and x")
+  first = dataset.variables[names[0]]
+  for name in names[1:]:
+    other = dataset.variables[name]
+    if planes[name][:2] != planes[names[0]][:2] or set(other.dims) != set(
+      first.dims
+    ):
+      a, b = (
+        f"{n!r} ({', '.join(f'{d} {s}' for d, s in v.sizes.items())})"
+        for n, v in ((names[0], first), (name, other))
+      )
+      raise ValueError(
+        f"{where}: {a} and {b} are two variables of different grids: name "
+        "variables that share all dimensions"
+      )
+  return names, *planes[names[0]][:2]
+
+
+def _usual(dataset, planes) -> tuple[str, ...]:
+  """Returns the fields that are taken where none are named."""
+  besides = _referenced(dataset) | {
+    name for name in planes if _said_role(dataset, name)
+  }
+  usual = [name for name in planes if name not in besides]
+  # Known axes go before the last two dimensions.
+  usual.sort(key=lambda name: not planes[name][2])
+  return tuple(n for n in usual if planes[n][:2] == planes[usual[0]][:2])
+
+
+def _axis(dataset, dim, where) -> axes.Axis:
+  name = coordinate_of(dataset, dim)
+  if name is None:
+    return axes.counted(str(dim), dataset.sizes[dim])
+  said = cf_packing.variable_of(name, dataset.variables[name])
+  return axes.Axis.of(
+    str(dim),
+    cf_packing.plain(name, dataset.variables[name]),
+    _units(name, said),
+    attributes=said.attributes,
+    where=where,
+  )
+
+
+def _units(name: str, said: fields.Variable) -> str:
+  """Returns the units of a coordinate; of degrees, also which they are."""
+  standard = said.attributes.get("standard_name", "")
+  if said.units not in ("", "degrees", "degree"):
+    return said.units
+  if standard == "latitude" or axes.is_latitude(_named(name, {})):
+    return "degrees_north"
+  if standard == "longitude" or axes.is_longitude(_named(name, {})):
+    return "degrees_east"
+  return said.units
+
+
+def _lead(dataset, dim) -> fields.Lead:
+  along = {
+    str(name): raw.to_base_variable().drop_encoding()
+    for name, raw in dataset.variables.items()
+    if raw.dims == (dim,)
+  }
+  return fields.Lead(str(dim), dataset.sizes[dim], along)
+
+
+def _on_grid(dataset, rest, names, plane) -> Iterator[tuple[str, Any]]:
+  """Yields what lies along y and x and is refined with them.
+
+  Their coordinates and bounds, and further coordinates that the fields or the
+  file name or that are latitude or longitude.
+  """
+  said = " ".join(
+    str(attrs.get("coordinates", ""))
+    for attrs in (dataset.attrs, *(dataset.variables[n].attrs for n in names))
+  ).split()
+  own = {name for dim in plane if (name := coordinate_of(dataset, dim))}
+  own |= {dataset.variables[name].attrs.get("bounds") for name in own}
+  for name, raw in rest.items():
+    is_coordinate = name in said or bool(_said_role(dataset, name))
+    is_within = raw.ndim and set(raw.dims) <= plane and raw.dtype.kind == "f"
+    if name in own or (is_coordinate and is_within):
+      yield str(name), raw.to_base_variable().drop_encoding()

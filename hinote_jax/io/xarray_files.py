@@ -1,0 +1,324 @@
+"""NetCDF files and Zarr stores by the CF conventions, through xarray.
+
+Numbers and attributes of what is not a field on the grid are passed through as
+they are: times are not decoded. Fields are written in regions, and a Zarr store
+may be filled by several processes, in any order and more than once.
+"""
+
+from collections.abc import Mapping, Sequence
+import contextlib
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+from jaxtyping import Float
+import numpy as np
+
+from hinote_jax.io import (
+  cf,
+  cf_packing,
+  coordinates,
+  fields,
+  inputs,
+  outputs,
+  packing,
+  stores,
+)
+
+_ALL = slice(None)
+
+
+def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
+  """Opens a NetCDF file or a Zarr store.
+
+  y and x are known by units, standard_name, axis or name, else they are the
+  last two dimensions; all others are leads, in any order. Fields that are not
+  taken are not passed through.
+
+  Args:
+    path: of the file or store.
+    variables: which to take, in this order; None takes all that lie on the grid
+      of the first field, as the file has them, or by name of a store.
+
+  Raises:
+    ModuleNotFoundError: xarray, or what it needs for this format, is missing.
+    ValueError: the file cannot be read, the variables lie on different grids,
+      or a coordinate is unsorted or uneven.
+  """
+  dataset = inputs.load_xarray(path, decode_cf=False, cache=False)
+  # A folder has no order of its own.
+  is_file = path.is_file()
+  header = cf.header_of(dataset, variables, path, is_ordered=is_file)
+  if (path / ".zgroup").exists():
+    layout = dataclasses.replace(header.extra["layout"], zarr_format=2)
+    header = dataclasses.replace(header, extra={"layout": layout})
+  read = functools.partial(_read, dataset, header, path)
+  return fields.Reader(header, read, str(path))
+
+
+def _read(dataset, header, path, i: int) -> np.ndarray:
+  """Returns field i, [h w c] float32, NaN where missing."""
+  layout = cf.layout_of(header)
+  at = _at(header, i)
+  found = []
+  for variable in header.variables:
+    raw = dataset.variables[variable.name]
+    try:
+      plane = raw.isel(at).transpose(header.y.name, header.x.name).values
+    except (OSError, RuntimeError) as error:
+      raise OSError(
+        f"{path}: field {i} of {variable.name!r} cannot be read "
+        f"({inputs.line(error)})"
+      ) from error
+    told = layout.packing[variable.name]
+    is_unsigned = cf_packing.is_unsigned(told)
+    stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
+    values = packing.unpack(stored, variable)
+    for missing in cf_packing.missing_values(told):
+      values[plane == missing] = np.nan
+    found.append(values)
+  return np.stack(found, axis=-1)
+
+
+def _at(header, i) -> dict[str, int]:
+  """Returns the index along each lead of field i."""
+  index = map(int, np.unravel_index(i, header.lead_shape))
+  return dict(zip((lead.name for lead in header.leads), index, strict=True))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Slot:
+  """An array of a file, to be filled in regions of the grid."""
+
+  variable: fields.Variable
+  told: Mapping[str, Any]
+  dims: tuple[str, ...]
+  array: Any
+
+  def put(self, at: Mapping[str, slice | int], values: np.ndarray) -> None:
+    """Packs values [.. ..], rows first, and writes them where `at` says.
+
+    Args:
+      at: index along each dimension, y before x.
+      values: in the units of the variable, NaN where missing.
+    """
+    packed = packing.pack(values, self.variable)
+    packed = packed.view(cf_packing.stored_type(self.variable, self.told))
+    order = [d for d in at if isinstance(at[d], slice)]
+    is_turned = self.dims.index(order[0]) > self.dims.index(order[1])
+    self.array[tuple(at[d] for d in self.dims)] = (
+      packed.T if is_turned else packed
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Regions:
+  """A store whose fields are written in regions, in any order.
+
+  Regions end where chunks do, so that several processes may write at once, and
+  to write one again changes nothing.
+
+  Attributes:
+    header: what the store says of its fields.
+    chunks: (rows, columns) of a chunk.
+    slots: the arrays, one a variable.
+  """
+
+  header: fields.Header
+  chunks: tuple[int, int]
+  slots: tuple[_Slot, ...]
+
+  def write(
+    self,
+    i: int,
+    rows: slice,
+    columns: slice,
+    values: Float[np.ndarray, "r k c"],
+  ) -> None:
+    """Packs and writes a region of field i.
+
+    Args:
+      i: of the field, row-major over the leads.
+      rows: where the region lies.
+      columns: where it lies.
+      values: [r k c] float32, in the units of the variables, NaN where missing.
+
+    Raises:
+      ValueError: the region does not end where chunks do, has another shape,
+        or a value does not fit the type of its variable.
+    """
+    both = (rows, columns)
+    spans = [
+      s.indices(n)[:2] for s, n in zip(both, self.header.shape, strict=True)
+    ]
+    for (start, stop), chunk, n in zip(
+      spans, self.chunks, self.header.shape, strict=True
+    ):
+      if start % chunk or (stop % chunk and stop != n):
+        raise ValueError(
+          f"the region {start} to {stop} of {n} does not end where chunks of "
+          f"{chunk} do: another process may write the same chunk"
+        )
+    shape = (*(b - a for a, b in spans), len(self.slots))
+    if values.shape != shape:
+      raise ValueError(
+        f"values of shape {values.shape} do not fit a region of shape {shape}"
+      )
+    self.put(i, *(slice(*span) for span in spans), values)
+
+  def put(
+    self, i: int, rows: slice, columns: slice, values: np.ndarray
+  ) -> None:
+    """Writes a region of field i wherever it ends; for one process alone."""
+    at = _at(self.header, i)
+    at |= {self.header.y.name: rows, self.header.x.name: columns}
+    for c, slot in enumerate(self.slots):
+      slot.put(at, values[..., c])
+
+
+def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
+  """Writes a NetCDF-4 file or a Zarr store, in blocks of rows.
+
+  Args:
+    path: of the file or folder, which is not there yet.
+    header: what it is to say.
+    values: [count H W c] float32, read by values[i, rows].
+
+  Raises:
+    ModuleNotFoundError: what writes this format is missing.
+    ValueError: a value does not fit the type of its variable.
+  """
+  with _created(path, header, None) as regions:
+    row_bytes = 4 * len(header.x) * len(header.variables)
+    for i in range(header.count):
+      for rows in packing.blocks(len(header.y), row_bytes, regions.chunks[0]):
+        regions.put(i, rows, _ALL, np.asarray(values[i, rows]))
+
+
+def create(
+  path: pathlib.Path,
+  header: fields.Header,
+  *,
+  chunks: tuple[int, int] | None = None,
+) -> Regions:
+  """Makes a Zarr store with all its metadata and coordinates and no values.
+
+  It appears whole or not at all. Fields that are not written are missing, or
+  0 where integers have no fill value.
+
+  Args:
+    path: of the folder, which is not there yet.
+    header: what it is to say.
+    chunks: (rows, columns) of a chunk; None takes about 2 MB.
+
+  Raises:
+    FileExistsError: it is there: `open_regions` goes on with it.
+    ModuleNotFoundError: zarr or xarray is missing.
+    ValueError: the path is not one of a Zarr store.
+  """
+  if path.suffix != ".zarr":
+    raise ValueError(
+      f"{path}: only Zarr stores are written in any order: .zarr"
+    )
+  if path.exists():
+    raise FileExistsError(f"{path} exists: open its regions to go on with it")
+  with outputs.whole(path, ".zarr") as partial:
+    with _created(partial, header, chunks):
+      pass
+  return open_regions(path, header.names)
+
+
+def open_regions(path: pathlib.Path, variables: Sequence[str]) -> Regions:
+  """Opens a Zarr store to write regions of its fields.
+
+  Args:
+    path: of the folder, as `create` has made it.
+    variables: the fields, in the order of the channels, which a store does not
+      keep: the names of the header that it was made with.
+
+  Raises:
+    ModuleNotFoundError: zarr or xarray is missing.
+    ValueError: it is no such store.
+  """
+  header = open(path, variables).header
+  layout = cf.layout_of(header)
+  group = inputs.require("zarr", "io").open_group(path, mode="r+")
+  slots = tuple(
+    _Slot(v, layout.packing[v.name], layout.dims[v.name], group[v.name])
+    for v in header.variables
+  )
+  return Regions(header, _chunks_of(slots[0], header), slots)
+
+
+def _chunks_of(slot, header) -> tuple[int, int]:
+  shape = slot.array.chunks
+  return tuple(
+    shape[slot.dims.index(axis.name)] for axis in (header.y, header.x)
+  )
+
+
+@contextlib.contextmanager
+def _created(path, header, chunks):
+  """Yields the regions of a new file in which all else is written."""
+  layout = cf.layout_of(header)
+  small = coordinates.small(header, layout)
+  planes = tuple(coordinates.planes(header, layout))
+  if chunks is None:
+    itemsize = max(np.dtype(v.dtype).itemsize for v in header.variables)
+    chunks = stores.chunks(header.shape, len(header.variables), itemsize)
+  if path.suffix == ".zarr":
+    store = stores.Zarr(path, small, layout.zarr_format)
+  else:
+    store = stores.NetCDF(path, small, layout.unlimited)
+  known = {*map(str, small.variables), *(p.variable.name for p in planes)}
+  make = functools.partial(_slot, store, header, chunks, known)
+  with contextlib.closing(store):
+    for plane in planes:
+      _fill(make(plane.variable, plane.told, plane.dims), plane, header)
+    slots = tuple(
+      make(
+        v, layout.packing.get(v.name, {}), cf.dims_of(header, layout, v.name)
+      )
+      for v in header.variables
+    )
+    yield Regions(header, chunks, slots)
+
+
+def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
+  """Makes an empty array for a variable.
+
+  Args:
+    store: of `stores`.
+    header: of the file.
+    chunks: (rows, columns).
+    known: the coordinates that the file has.
+    variable: what is to be stored.
+    told: attributes of its packing as they were read.
+    dims: its dimensions, in order.
+  """
+  both = (header.y, header.x)
+  sizes = {lead.name: lead.size for lead in header.leads}
+  sizes |= {axis.name: len(axis) for axis in both}
+  spans = {axis.name: n for axis, n in zip(both, chunks, strict=True)}
+  attributes = dict(variable.attributes)
+  if variable.units:
+    attributes["units"] = variable.units
+  if "coordinates" in attributes:
+    named = str(attributes["coordinates"]).split()
+    attributes["coordinates"] = " ".join(n for n in named if n in known)
+  array = store.create(
+    variable.name,
+    {dim: sizes[dim] for dim in dims},
+    cf_packing.stored_type(variable, told),
+    attributes | cf_packing.packing_for(variable, told),
+    tuple(min(spans.get(dim, 1), sizes[dim]) for dim in dims),
+  )
+  return _Slot(variable, told, dims, array)
+
+
+def _fill(slot, plane, header) -> None:
+  """Writes a coordinate of two dimensions, in blocks of rows."""
+  for rows in packing.blocks(len(header.y), 8 * len(header.x)):
+    at = {header.y.name: rows, header.x.name: _ALL}
+    slot.put(at, plane.rows(rows))
