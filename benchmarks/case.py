@@ -84,7 +84,7 @@ def _inputs(case: Case, lowres: int, queries: int):
   return jnp.asarray(values, jnp.float32), axes, jnp.asarray(cell)
 
 
-def _draw(module, inputs):
+def draw(module, inputs):
   """Returns parameters as large as fresh ones, as from a file: no `init`."""
   random = np.random.default_rng(0)
 
@@ -99,7 +99,7 @@ def _draw(module, inputs):
 
 def _forward(case: Case) -> Callable:
   module = models.build(**case.model)
-  variables = _draw(module, _inputs(case, 16, 16))
+  variables = draw(module, _inputs(case, 16, 16))
   inputs = _inputs(case, case.lowres, case.queries)
   apply = jax.jit(module.apply)
   return lambda: apply(variables, *inputs)
@@ -139,7 +139,7 @@ def _seconds(call: Callable, repeats: int) -> list[float]:
   return times
 
 
-def _peak_gb() -> float:
+def peak_gb() -> float:
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
@@ -149,7 +149,7 @@ def main() -> None:
   case = CASES[sys.argv[1]]
   call = (_train_step if case.is_step else _forward)(case)
   times = _seconds(call, 7)
-  peak = _peak_gb()
+  peak = peak_gb()
   square = jnp.ones((_MATMUL, _MATMUL), jnp.float32)
   matmul = jax.jit(jnp.matmul)
   rate = 2 * _MATMUL**3 / np.median(_seconds(lambda: matmul(square, square), 9))

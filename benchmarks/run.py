@@ -17,7 +17,7 @@ import sys
 
 import tqdm
 
-from benchmarks import case
+from benchmarks import case, streaming
 from hinote_jax import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -26,8 +26,9 @@ PUBLISHED = pathlib.Path(__file__).with_name("published.json")
 
 def measure(name: str) -> dict:
   """Runs one case in a process of its own."""
+  module = "streaming" if name in streaming.CASES else "case"
   done = subprocess.run(
-    [sys.executable, "-m", "benchmarks.case", name],
+    [sys.executable, "-m", f"benchmarks.{module}", name],
     check=True,
     capture_output=True,
     text=True,
@@ -38,6 +39,8 @@ def measure(name: str) -> dict:
 def table(results: list[dict]) -> str:
   """Returns the results as Markdown, those with a published rival apart."""
   published = json.loads(PUBLISHED.read_text())
+  tiled = [r for r in results if r["case"] in streaming.CASES]
+  results = [r for r in results if r not in tiled]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
   parts = [_speeds(own)] if own else []
@@ -47,7 +50,40 @@ def table(results: list[dict]) -> str:
       f"{published['source']}:\n\n"
       + _speeds(rivals, published=published["results"])
     )
+  if tiled:
+    parts.append(
+      f"Exact inference in tiles with `memory={streaming.MEMORY}`, beside the "
+      "same result computed whole in the same process:\n\n" + _tiled(tiled)
+    )
   return "\n\n".join(parts)
+
+
+def _tiled(results) -> str:
+  lines = [
+    [
+      "case",
+      "seconds",
+      "ns a point",
+      "passes",
+      "peak memory",
+      "whole",
+      "tiles / whole",
+      "whole, peak memory",
+    ]
+  ]
+  for r in results:
+    whole = ["-", "-", "-"]
+    if "untiled_seconds" in r:
+      whole = [
+        f"{r['untiled_seconds']:.2f} s",
+        f"{r['seconds'] / r['untiled_seconds']:.2f}",
+        f"{r['untiled_peak_gb']:.2f} GB",
+      ]
+    seconds, each = r["seconds"], 1e9 * r["seconds"] / r["points"]
+    peak = f"{r['peak_gb']:.2f} GB"
+    row = [r["case"], f"{seconds:.2f}", f"{each:.0f}", str(r["passes"]), peak]
+    lines.append(row + whole)
+  return markdown.table(lines)
 
 
 def _speeds(results, published=None) -> str:
@@ -86,7 +122,8 @@ def main() -> None:
   if arguments.only_print:
     print(table(json.loads(RESULTS.read_text())["results"]))
     return
-  names = [n for n in case.CASES if arguments.pattern in n]
+  known = [*case.CASES, *streaming.CASES]
+  names = [n for n in known if arguments.pattern in n]
   results = [measure(name) for name in tqdm.tqdm(names)]
   if arguments.write:
     record = {"machine": platform.machine(), "results": results}

@@ -1,0 +1,118 @@
+"""One case of exact inference in tiles, in a process of its own: prints JSON.
+
+python -m benchmarks.streaming NAME
+
+The tiles come first, so that the peak memory is theirs; then, where it fits,
+the same result is computed whole. `passes` is how often the tiles of the
+result are gone over: once for every Galerkin block, and once for the answer.
+"""
+
+import json
+import sys
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from benchmarks import case
+from hinote_jax import grids, host_memory, models
+from hinote_jax.infer import plans
+
+MEMORY = "1.5GB"
+
+
+class Stream(NamedTuple):
+  """What is measured.
+
+  Attributes:
+    model: arguments of `models.build`.
+    lowres: side of the input.
+    queries: side of the output.
+    is_untiled: compute it whole too.
+    repeats: how often; the median counts.
+  """
+
+  model: dict[str, Any]
+  lowres: int
+  queries: int
+  is_untiled: bool = True
+  repeats: int = 3
+
+
+_HINOTE = dict(name="hinote", size="S", channels=1)
+_SRNO = dict(name="srno", channels=3)
+_OFFICIAL = dict(name="hinote_official", channels=1)
+_NAMED = {"hinote S": _HINOTE, "srno": _SRNO, "hinote_official": _OFFICIAL}
+CASES = {
+  **{
+    f"{name} {lowres} -> {queries} in tiles": Stream(model, lowres, queries)
+    for lowres, queries in ((128, 512), (256, 1024))
+    for name, model in _NAMED.items()
+  },
+  **{
+    f"{name} 128 -> {side} in tiles": Stream(
+      _NAMED[name], 128, side, is_untiled=False, repeats=1
+    )
+    for name in ("hinote S", "srno")
+    for side in (2048, 4096)
+  },
+}
+
+
+def _seconds(plan: plans.Plan, lowres: np.ndarray, repeats: int) -> float:
+  """Returns the median time of a result; nothing of it is kept."""
+  times = []
+  for _ in range(repeats):
+    start = time.perf_counter()
+    for _, values in plan(lowres):
+      values.sum()
+    times.append(time.perf_counter() - start)
+  return float(np.median(times))
+
+
+def measure(name: str) -> dict[str, Any]:
+  """Returns seconds, passes and peak memory of a case."""
+  chosen = CASES[name]
+  module = models.build(**chosen.model)
+  shape = (1, 16, 16, chosen.model["channels"])
+  inputs = np.zeros(shape, np.float32), grids.axes((16, 16)), np.ones((1, 2))
+  variables = case.draw(module, inputs)
+  side = chosen.lowres
+  lowres = np.random.default_rng(0).normal(size=(side, side, shape[-1]))
+  lowres, told = lowres.astype(np.float32), []
+
+  def tell(what, done, total):
+    if done == total and what in ("sums", "answer"):
+      told.append(what)
+
+  line = grids.cell_line(side, chosen.queries)
+  where = (side, side), (line, line)
+  streamed = plans.Plan(module, variables, *where, memory=MEMORY, tell=tell)
+  if chosen.repeats > 1:
+    _seconds(streamed, lowres, 1)  # compiles
+  told.clear()
+  seconds = _seconds(streamed, lowres, chosen.repeats)
+  result = {
+    "case": name,
+    "seconds": seconds,
+    "passes": len(told) // chosen.repeats,
+    "peak_gb": case.peak_gb(),
+    "points": chosen.queries**2,
+  }
+  if chosen.is_untiled:
+    whole = plans.Plan(module, variables, *where)
+    _seconds(whole, lowres, 1)
+    result["untiled_seconds"] = _seconds(whole, lowres, chosen.repeats)
+    result["untiled_peak_gb"] = case.peak_gb()
+  return result
+
+
+def main() -> None:
+  """Measures the named case."""
+  host_memory.keep()  # as the command line does
+  print(json.dumps(measure(sys.argv[1]) | {"backend": jax.default_backend()}))
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,191 @@
+"""What the layouts of HDF5 files have in common: datasets and their scales."""
+
+from collections.abc import Callable, Mapping, Sequence
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.io import axes, fields, inputs
+
+# Field, rows, channel -> dataset, and which part of it they are.
+Place = Callable[[int, slice, int], tuple[Any, tuple]]
+
+_REGISTRATION = "registration"
+_LIBRARY = (
+  "CLASS",
+  "DIMENSION_LABELS",
+  "DIMENSION_LIST",
+  "NAME",
+  "REFERENCE_LIST",
+  "_NCProperties",
+  "_Netcdf4Coordinates",
+  "_Netcdf4Dimid",
+)
+_CHUNK_BYTES = 16 << 20
+
+
+def of_numbers(file: Any) -> dict[str, Any]:
+  """Returns the datasets of real numbers over two dimensions or more.
+
+  In the order in which they were made, if the file has kept it, or by name.
+  """
+  h5py = inputs.require("h5py", "io")
+  found = {}
+  for name, item in file.items():
+    if isinstance(item, h5py.Group):
+      found |= {f"{name}/{key}": d for key, d in of_numbers(item).items()}
+    elif item.dtype.kind in "iuf" and item.ndim > 1 and not item.is_scale:
+      found[name] = item
+  return {name: d for name, d in found.items() if 0 not in d.shape}
+
+
+def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:
+  """Returns attributes without those of the library and some others."""
+  h5py = inputs.require("h5py", "io")
+  skipped = {*_LIBRARY, *but}
+  # A reference points into the file that it was read from.
+  return {
+    key: attrs[key]
+    for key in attrs
+    if key not in skipped
+    and h5py.check_ref_dtype(attrs.get_id(key).dtype) is None
+  }
+
+
+def text(value: Any) -> str:
+  """Returns a text of an attribute, which may be bytes."""
+  return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def require_one_grid(path: pathlib.Path, found: Sequence[Any]) -> None:
+  """Refuses datasets of different shapes.
+
+  Raises:
+    ValueError: they differ.
+  """
+  if len({dataset.shape for dataset in found}) > 1:
+    listed = ", ".join(f"{d.name[1:]} {d.shape}" for d in found)
+    raise ValueError(
+      f"{path} holds variables of different grids, {listed}: name those of one"
+    )
+
+
+def axis_of(path: pathlib.Path, dataset: Any, d: int) -> axes.Axis:
+  """Returns where cells lie along a dimension; counted where none says so.
+
+  Raises:
+    ValueError: the positions are unsorted or uneven.
+  """
+  scale = _scale(dataset, d)
+  if scale is None or scale.dtype.kind not in "iuf":
+    label = dataset.dims[d].label or "yx"[d - dataset.ndim]
+    return axes.counted(label, dataset.shape[d])
+  attrs = attributes(scale.attrs)
+  return axes.Axis.of(
+    _name(scale),
+    scale[()],
+    text(attrs.get("units", "")),
+    registration=attrs.pop(_REGISTRATION, None),
+    attributes=attrs,
+    where=path,
+  )
+
+
+def lead_of(dataset: Any, d: int) -> fields.Lead:
+  """Returns a dimension that is passed through."""
+  scale = _scale(dataset, d)
+  if scale is None:
+    return fields.Lead(dataset.dims[d].label or f"dim{d}", dataset.shape[d])
+  return fields.Lead(_name(scale), dataset.shape[d], {_name(scale): scale[()]})
+
+
+def _scale(dataset: Any, d: int) -> Any:
+  """Returns the dimension scale of a dimension, or None."""
+  scales = dataset.dims[d]
+  scale = scales[0] if len(scales) else None
+  is_fit = scale is not None and scale.shape == (dataset.shape[d],)
+  return scale if is_fit else None
+
+
+def _name(scale: Any) -> str:
+  return scale.name.rsplit("/", 1)[-1]
+
+
+def chunk_rows(header: fields.Header) -> int:
+  """Returns how many rows of a field are in a chunk."""
+  height, width = header.shape
+  size = max(np.dtype(v.dtype).itemsize for v in header.variables)
+  return min(height, max(1, _CHUNK_BYTES // (width * size)))
+
+
+def create(
+  file: Any,
+  variable: fields.Variable,
+  shape: Sequence[int],
+  chunk: Sequence[int],
+  name: str | None = None,
+) -> Any:
+  """Makes a compressed dataset of the type of a variable."""
+  return file.create_dataset(
+    name or variable.name,
+    shape=tuple(shape),
+    dtype=variable.dtype,
+    chunks=tuple(chunk),
+    compression="gzip",
+    shuffle=True,
+  )
+
+
+def put(attrs: Any, values: Mapping[str, Any]) -> None:
+  """Writes attributes."""
+  h5py = inputs.require("h5py", "io")
+  for key, value in values.items():
+    is_text = np.asarray(value).dtype.kind in "UO"
+    attrs.create(key, value, dtype=h5py.string_dtype() if is_text else None)
+
+
+def put_leads(file: Any, header: fields.Header, made: Sequence[Any]) -> None:
+  """Writes what is said of the leads, which are the first dimensions."""
+  for d, lead in enumerate(header.leads):
+    for dataset in made:
+      dataset.dims[d].label = lead.name
+    for name, value in lead.coordinates.items():
+      numbers = np.asarray(getattr(value, "values", value))
+      if numbers.shape != (lead.size,) or numbers.dtype.kind not in "iufSU":
+        continue
+      scale = _put_small(file, name, numbers)
+      put(scale.attrs, getattr(value, "attrs", {}))
+      if name == lead.name:
+        _attach(scale, made, d)
+
+
+def _put_small(file: Any, name: str, values: np.ndarray) -> Any:
+  """Writes a small dataset."""
+  h5py = inputs.require("h5py", "io")
+  if values.dtype.kind == "U":
+    return file.create_dataset(
+      name, data=values.astype(object), dtype=h5py.string_dtype()
+    )
+  return file.create_dataset(name, data=values)
+
+
+def put_axes(file: Any, header: fields.Header, made: Sequence[Any]) -> None:
+  """Writes y and x, the last two dimensions, where they do not just count."""
+  both = (header.y, header.x)
+  for d, axis in enumerate(both, made[0].ndim - 2):
+    for dataset in made:
+      dataset.dims[d].label = axis.name
+    if axis.units == "cell":
+      continue
+    scale = file.create_dataset(axis.name, data=axis.values)
+    put(scale.attrs, axis.attributes)
+    scale.attrs["units"] = axis.units
+    scale.attrs[_REGISTRATION] = axis.registration
+    _attach(scale, made, d)
+
+
+def _attach(scale: Any, made: Sequence[Any], d: int) -> None:
+  scale.make_scale(_name(scale))
+  for dataset in made:
+    dataset.dims[d].attach_scale(scale)

@@ -1,0 +1,222 @@
+"""HDF5 in the layouts of SEVIR and SuperBench, and plain datasets.
+
+A plain file holds each variable as a dataset [.. y x]; dimension scales, where
+there are any, say where its cells lie, and scale_factor, add_offset and
+_FillValue how it is packed. `sevir` and `superbench` describe the others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.io import (
+  clipping,
+  datasets,
+  fields,
+  inputs,
+  packing,
+  sevir,
+  superbench,
+)
+
+KIND = "hdf5"
+
+_PACKING = ("scale_factor", "add_offset", "_FillValue")
+_LAYOUTS = {"sevir": sevir, "superbench": superbench}
+# An event of SEVIR's visible images in one chunk is 58 MB, and is read frame by
+# frame.
+_CACHE_BYTES = 128 << 20
+
+
+def open(
+  path: pathlib.Path, variables: Sequence[str] | None = None
+) -> fields.Reader:
+  """Opens an HDF5 file.
+
+  Args:
+    path: of the file.
+    variables: image types of SEVIR, channels of SuperBench, or paths of other
+      datasets. None takes all that have the grid of the first; where other
+      datasets differ in shape, names are needed.
+
+  Raises:
+    ModuleNotFoundError: h5py is missing.
+    OSError: the file cannot be opened.
+    ValueError: it cannot be read or lacks a variable, or the variables have
+      different grids.
+  """
+  h5py = inputs.require("h5py", "io")
+  try:
+    file = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)
+  except FileNotFoundError:
+    raise
+  except OSError as error:
+    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  found = datasets.of_numbers(file)
+  fitting = [name for name, m in _LAYOUTS.items() if m.is_like(found)]
+  layout = fitting[0] if fitting else "plain"
+  describe = _LAYOUTS[layout].describe if fitting else _describe
+  header, get = describe(path, file, found, variables)
+  header = dataclasses.replace(
+    header,
+    attributes=datasets.attributes(file.attrs),
+    kind=KIND,
+    extra={**header.extra, "layout": layout},
+  )
+
+  def read(i: int) -> np.ndarray:
+    try:
+      planes = list(map(packing.unpack, get(i), header.variables))
+    except OSError as error:
+      raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+    return np.stack(planes, axis=-1)
+
+  return fields.Reader(header, read, str(path))
+
+
+def _describe(
+  path: pathlib.Path,
+  file: Any,
+  found: Mapping[str, Any],
+  variables: Sequence[str] | None,
+) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
+  """Returns the header of a plain file, and what gives planes of a field."""
+  if not found:
+    raise ValueError(f"{path} holds no dataset of numbers over y and x")
+  if variables is None and len({d.shape for d in found.values()}) > 1:
+    listed = ", ".join(f"{name} {d.shape}" for name, d in found.items())
+    raise ValueError(f"{path} holds {listed}: name the variables to take")
+  names = inputs.choose(variables, found, path)
+  datasets.require_one_grid(path, [found[name] for name in names])
+  first = found[names[0]]
+  header = fields.Header(
+    variables=tuple(_variable(name, found[name]) for name in names),
+    y=datasets.axis_of(path, first, first.ndim - 2),
+    x=datasets.axis_of(path, first, first.ndim - 1),
+    leads=tuple(datasets.lead_of(first, d) for d in range(first.ndim - 2)),
+  )
+
+  def get(i: int) -> list[np.ndarray]:
+    index = np.unravel_index(i, first.shape[:-2]) if header.leads else ()
+    return [found[name][tuple(map(int, index))] for name in names]
+
+  return header, get
+
+
+def _variable(name: str, dataset: Any) -> fields.Variable:
+  """Returns what a dataset says of a variable."""
+  attrs = dataset.attrs
+  scale, offset, fill = (
+    np.ravel(attrs[key])[0].item() if key in attrs else default
+    for key, default in zip(_PACKING, (1.0, 0.0, None), strict=True)
+  )
+  if fill is not None and np.isnan(fill):
+    fill = None
+  more = datasets.attributes(attrs, (*_PACKING, "units"))
+  dtype = dataset.dtype.newbyteorder("=").name
+  units = datasets.text(attrs.get("units", ""))
+  return fields.Variable(name, units, more, dtype, scale, offset, fill)
+
+
+def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
+  """Writes an HDF5 file in the layout that was read, or a plain one.
+
+  Chunks are of one frame, or of some of its rows where it is large.
+
+  Args:
+    path: of the file.
+    header: of the fields.
+    values: [count h w c] real, read as values[i, r0:r1].
+
+  Raises:
+    OSError: it cannot be written.
+    ValueError: a value does not fit its type.
+  """
+  h5py = inputs.require("h5py", "io")
+  layout = header.extra["layout"] if header.kind == KIND else "plain"
+  create = _LAYOUTS[layout].create if layout in _LAYOUTS else _create
+  with _Output(path, "w+") as output:
+    with h5py.File(output, "w", track_order=True) as file:
+      datasets.put(file.attrs, header.attributes)
+      place = create(file, header)
+      for i, rows, block in _blocks(header, values):
+        for c, variable in enumerate(header.variables):
+          plane = block[..., c]
+          if layout == "sevir":
+            plane = clipping.clip(plane, variable)
+          dataset, index = place(i, rows, c)
+          dataset[index] = packing.pack(plane, variable)
+        output.require_written()
+    output.require_written()
+
+
+class _Output(io.FileIO):
+  """A file that takes all that HDF5 gives it, and says later what was lost.
+
+  The library cannot close a file after it has failed to write, as on a full
+  disk: it ends the process.
+  """
+
+  _error: OSError | None = None
+
+  def write(self, data: Any) -> int:
+    rest = memoryview(data).cast("B")
+    count = len(rest)
+    try:
+      while rest:
+        rest = rest[super().write(rest) :]
+    except OSError as error:
+      self._error = self._error or error
+    return count
+
+  def truncate(self, size: int | None = None) -> int:
+    try:
+      return super().truncate(size)
+    except OSError as error:
+      self._error = self._error or error
+      return 0 if size is None else size
+
+  def require_written(self) -> None:
+    """Raises the OSError of what could not be written, if any."""
+    if self._error is not None:
+      raise self._error
+
+
+def _blocks(
+  header: fields.Header, values: Any
+) -> Iterator[tuple[int, slice, np.ndarray]]:
+  """Yields field, rows and values, in whole chunks."""
+  (height, width), channels = header.shape, len(header.variables)
+  step = datasets.chunk_rows(header)
+  for i in range(header.count):
+    for rows in packing.blocks(height, 4 * width * channels, step):
+      yield i, rows, np.asarray(values[i, rows])
+
+
+def _create(file: Any, header: fields.Header) -> datasets.Place:
+  """Makes the datasets of a plain file."""
+  shape = (*header.lead_shape, *header.shape)
+  chunk = (*(1 for _ in header.leads), datasets.chunk_rows(header), shape[-1])
+  made = []
+  for variable in header.variables:
+    dataset = datasets.create(file, variable, shape, chunk)
+    datasets.put(dataset.attrs, variable.attributes)
+    if variable.units:
+      dataset.attrs["units"] = variable.units
+    said = (variable.scale, variable.offset, variable.fill)
+    for key, number, plain in zip(_PACKING, said, (1, 0, None), strict=True):
+      if number != plain:
+        dataset.attrs[key] = number
+    made.append(dataset)
+  datasets.put_leads(file, header, made)
+  datasets.put_axes(file, header, made)
+
+  def place(i: int, rows: slice, c: int) -> tuple[Any, tuple]:
+    index = np.unravel_index(i, header.lead_shape) if header.leads else ()
+    return made[c], (*map(int, index), rows)
+
+  return place

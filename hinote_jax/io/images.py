@@ -1,0 +1,189 @@
+"""Pictures: PNG and TIFF of 8 and 16 bits, TIFF of float32; JPEG is only read.
+
+Grey and RGB, with or without alpha; palettes are looked up and a picture that
+lies on its side by its EXIF tag is put upright. Samples of 8 and 16 bits are
+given in [0, 1], others in their own numbers. Alpha is the last channel, with
+the attribute role = "alpha": no colour of a network.
+
+In saving, samples of 8 and 16 bits are clipped to what these hold, as a
+network overshoots beside black and white. The colour profile, the gamma and
+the texts are kept, the dots an inch become as many more as the pixels; of the
+EXIF tags only the orientation is looked at, and none is written.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax import naming
+from hinote_jax.io import (
+  axes,
+  clipping,
+  fields,
+  inputs,
+  jpeg,
+  packing,
+  picture,
+  png,
+  tiff,
+)
+
+KIND = "images"
+
+_WRITERS = {".png": png, ".tif": tiff, ".tiff": tiff}
+_READERS = _WRITERS | {".jpg": jpeg, ".jpeg": jpeg}
+_DEPTHS = ("uint8", "uint16")
+
+
+def open(
+  path: pathlib.Path, variables: Sequence[str] | None = None
+) -> fields.Reader:
+  """Opens a picture, or the pages of a TIFF file as the dimension "page".
+
+  Args:
+    path: of the file.
+    variables: channels: "grey", or "red", "green" and "blue", and "alpha";
+      all of them by default.
+
+  Raises:
+    ModuleNotFoundError: a package that reads this format is missing.
+    OSError: the file cannot be opened.
+    ValueError: it cannot be read, or lacks a variable.
+  """
+  form = naming.look_up("format of pictures", path.suffix.lower(), _READERS)
+  stored = form.info(path)
+  names = inputs.choose(variables, stored.channels, path)
+  chosen = [stored.channels.index(name) for name in names]
+  what = stored.upright()
+  header = fields.Header(
+    variables=tuple(_variable(name, stored.dtype) for name in names),
+    y=axes.counted("y", what.shape[0]),
+    x=axes.counted("x", what.shape[1]),
+    leads=(fields.Lead("page", what.count),) if what.count > 1 else (),
+    kind=KIND,
+    extra={"picture": what},
+  )
+
+  def read(i: int) -> np.ndarray:
+    pixels = picture.upright(form.read(path, i), stored.orientation)
+    planes = [
+      packing.unpack(pixels[..., c], variable)
+      for c, variable in zip(chosen, header.variables, strict=True)
+    ]
+    return np.stack(planes, axis=-1)
+
+  return fields.Reader(header, read, str(path))
+
+
+def _variable(name: str, dtype: str) -> fields.Variable:
+  role = {"role": picture.ALPHA} if name == picture.ALPHA else {}
+  scale = 1.0 / np.iinfo(dtype).max if dtype in _DEPTHS else 1.0
+  return fields.Variable(name, attributes=role, dtype=dtype, scale=scale)
+
+
+def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
+  """Writes a picture, or the pages of a TIFF file.
+
+  Args:
+    path: of the file.
+    header: of the fields; one field, or several for TIFF.
+    values: [count h w c] real, read as values[i, r0:r1].
+
+  Raises:
+    ValueError: the format cannot hold the fields.
+  """
+  form = naming.look_up("format of pictures", path.suffix.lower(), _WRITERS)
+  what = _picture(header)
+  multiple = tiff.TILE
+  if form is png:
+    _require_one(header, what)
+    multiple = 1
+  to_straight = what.is_premultiplied and form is png
+  blocks = _blocks(header, values, multiple, to_straight)
+  form.write(path, what, blocks)
+
+
+def _picture(header: fields.Header) -> picture.Picture:
+  """Returns what a file will say of the pictures of a header."""
+  dtypes = {variable.dtype for variable in header.variables}
+  if len(dtypes) > 1:
+    raise ValueError(
+      "channels of a picture have one type, got "
+      f"{', '.join(sorted(dtypes))}: save them as .npz"
+    )
+  roles = [v.attributes.get("role") for v in header.variables]
+  if picture.ALPHA in roles[:-1] or roles == [picture.ALPHA]:
+    raise ValueError(
+      "alpha comes after the colours of a picture, got "
+      f"{', '.join(header.names)}"
+    )
+  colours = len(roles) - (roles[-1] == picture.ALPHA)
+  names = tuple(f"channel{c}" for c in range(colours))
+  # Three quantities of a field are no colours.
+  is_rgb = header.names[:3] == picture.RGB or dtypes <= {*_DEPTHS}
+  if colours == 1 or (colours == 3 and is_rgb):
+    names = picture.GREY if colours == 1 else picture.RGB
+  names += (picture.ALPHA,) * (len(roles) - colours)
+  what = picture.Picture(header.shape, names, dtypes.pop(), header.count)
+  if header.kind != KIND:
+    return what
+  like = header.extra["picture"]
+  finer = (1.0 / header.x.step, 1.0 / header.y.step)
+  return dataclasses.replace(
+    what,
+    icc=like.icc if len(like.channels) == len(what.channels) else None,
+    dpi=like.dpi and (like.dpi[0] * finer[0], like.dpi[1] * finer[1]),
+    gamma=like.gamma,
+    text=like.text,
+    is_premultiplied=like.is_premultiplied and what.has_alpha,
+  )
+
+
+def _require_one(header: fields.Header, what: picture.Picture) -> None:
+  """Refuses what only TIFF holds: many pictures or channels, other types."""
+  if header.count > 1:
+    raise ValueError(
+      f"PNG holds one picture and there are {header.count} fields: save them "
+      "as .tif"
+    )
+  if what.channels[0] not in (picture.GREY[0], picture.RGB[0]):
+    raise ValueError(
+      f"PNG holds grey or RGB and there are {len(what.channels)} channels: "
+      "save them as .tif, or name those to save"
+    )
+  if what.dtype not in _DEPTHS:
+    raise ValueError(
+      f"PNG holds uint8 and uint16 and {header.names[0]} is {what.dtype}: save "
+      "it as .tif"
+    )
+
+
+def _blocks(
+  header: fields.Header,
+  values: Any,
+  multiple: int,
+  to_straight: bool,
+) -> Iterator[np.ndarray]:
+  """Yields blocks of rows as they are stored, [r w c], field by field."""
+  (height, width), channels = header.shape, len(header.variables)
+  for i in range(header.count):
+    for rows in packing.blocks(height, 4 * width * channels, multiple):
+      block = np.asarray(values[i, rows])
+      if to_straight:
+        alpha = block[..., -1:]
+        colours = block[..., :-1] / np.where(alpha > 0, alpha, 1.0)
+        block = np.concatenate([colours, alpha], axis=-1)
+      planes = [
+        packing.pack(_kept(block[..., c], variable), variable)
+        for c, variable in enumerate(header.variables)
+      ]
+      yield np.stack(planes, axis=-1)
+
+
+def _kept(values: np.ndarray, variable: fields.Variable) -> np.ndarray:
+  """Returns values without the overshoot that a picture has no use for."""
+  is_clipped = variable.dtype in _DEPTHS
+  return clipping.clip(values, variable) if is_clipped else values
