@@ -1,25 +1,52 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
+import shutil
 
 
 @contextlib.contextmanager
-def whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def whole(path: str | os.PathLike, suffix: str = "") -> Iterator[pathlib.Path]:
   """Yields a path beside `path` to write to; it takes its place at the end.
 
   After an error `path` is as it was, and nothing is left beside it. The folder
-  must exist.
+  that it lies in must exist.
+
+  Args:
+    path: of a file, or of a folder that stands for one.
+    suffix: of `path`, where the other one must have it too: libraries that
+      tell a format go by it.
   """
   path = pathlib.Path(path)
-  partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+  stem = path.name.removesuffix(suffix)
+  partial = path.with_name(f"{stem}.{os.getpid()}.tmp{suffix}")
   try:
     yield partial
-    os.replace(partial, path)
+    replace(partial, path)
   finally:
-    partial.unlink(missing_ok=True)
+    remove(partial)
+
+
+def replace(partial: pathlib.Path, path: pathlib.Path) -> None:
+  """Puts a file or folder in the place of another, which may be missing."""
+  if not path.is_dir() and not (path.exists() and partial.is_dir()):
+    os.replace(partial, path)
+    return
+  # A folder that holds something cannot be replaced at once.
+  old = path.with_name(f"{path.name}.{os.getpid()}.old")
+  os.replace(path, old)
+  os.replace(partial, path)
+  remove(old)
+
+
+def remove(path: pathlib.Path) -> None:
+  """Removes a file or a folder, if there is one."""
+  if path.is_dir():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

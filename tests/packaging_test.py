@@ -54,7 +54,8 @@ class SetupTest(absltest.TestCase):
   def test_extras_are_those_documented(self):
     self.assertEqual(
       set(read_setup()["options.extras_require"]),
-      {"data", "io", "interop", "plots", "tests", "demo", "cuda", "tpu", "all"},
+      {"data", "io", "dask", "interop", "plots", "tests", "demo", "cuda", "tpu"}
+      | {"all"},
     )
 
   def test_console_scripts_name_functions_that_exist(self):

@@ -10,7 +10,8 @@ import os
 import pathlib
 from typing import Any
 
-from hinote_jax.io import formats, inputs, outputs
+from hinote_jax import files
+from hinote_jax.io import formats, inputs
 from hinote_jax.io.axes import Axis
 from hinote_jax.io.fields import Field, Header, Reader
 
@@ -143,7 +144,7 @@ def save(
       f"their header, {shape}"
     )
   try:
-    with outputs.whole(path, formats.suffix(path)) as partial:
+    with files.whole(path, formats.suffix(path)) as partial:
       module.save(partial, header, values)
   except (OSError, RuntimeError) as error:
     raise OSError(f"cannot write {path} ({inputs.line(error)})") from error

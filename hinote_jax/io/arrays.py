@@ -202,7 +202,8 @@ def _save_npy(path, header, values):
     _write_head(stream, _shape(header), dtype)
     for block in _blocks(header, values):
       packed = [packing.pack(block[..., c], v) for c, v in enumerate(variables)]
-      stream.write(np.stack(packed, axis=-1).astype(dtype).data)
+      block = np.stack(packed, axis=-1).astype(dtype)
+      stream.write(np.ascontiguousarray(block).data)
 
 
 def _save_npz(path, header, values):

@@ -15,13 +15,13 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
+from hinote_jax import files
 from hinote_jax.io import (
   cf,
   cf_packing,
   coordinates,
   fields,
   inputs,
-  outputs,
   packing,
   stores,
 )
@@ -223,7 +223,7 @@ def create(
     )
   if path.exists():
     raise FileExistsError(f"{path} exists: open its regions to go on with it")
-  with outputs.whole(path, ".zarr") as partial:
+  with files.whole(path, ".zarr") as partial:
     with _created(partial, header, chunks):
       pass
   return open_regions(path, header.names)

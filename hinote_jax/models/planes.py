@@ -189,8 +189,10 @@ def same(plane: Plane, reach: int = 0) -> Input:
 def _span(line, reach, n, is_periodic, size) -> int:
   """Returns how many cells a window of `size` reads along an axis of n."""
   need = line.step * (size - 1) + 2 * reach
-  is_exact = all(float(v).is_integer() for v in (line.first, line.step, reach))
-  need = int(need) + 1 if is_exact else math.ceil(need - _TOUCH) + 2
+  is_exact = all(
+    abs(v - round(v)) < _TOUCH for v in (line.first, line.step, reach)
+  )
+  need = round(need) + 1 if is_exact else math.ceil(need - _TOUCH) + 2
   return need if is_periodic else min(need, n)
 
 
