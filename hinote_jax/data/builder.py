@@ -57,6 +57,8 @@ def cached(
     periodic=source.periodic,
     citation=source.citation,
     fingerprint=source.fingerprint,
+    groups=source.groups,
+    domain=source.domain,
   )
 
 

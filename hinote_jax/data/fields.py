@@ -51,6 +51,9 @@ class Coordinate:
 is_cyclic = axes.is_cyclic
 
 
+DOMAINS = ("", "turbulence", "weather", "radar", "mri", "image")
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
   """A series of fields on one grid, read one at a time.
@@ -65,6 +68,10 @@ class Source:
     citation: whom to thank and under which licence.
     fingerprint: digest of the files and the variables chosen.
     reader: gives field i as [H W c].
+    groups: what each field belongs to, a label a field: a trajectory, an
+      event, a subject. Fields of one group are never divided among training
+      and test. Empty where they are one series in time.
+    domain: the science, a name of `DOMAINS`; tells metrics and figures.
   """
 
   name: str
@@ -76,6 +83,8 @@ class Source:
   citation: str
   fingerprint: str
   reader: Callable[[int], np.ndarray]
+  groups: tuple[str, ...] = ()
+  domain: str = ""
 
   @property
   def field_shape(self) -> tuple[int, int, int]:
@@ -129,6 +138,8 @@ class Dataset:
   periodic: tuple[bool, bool]
   citation: str
   fingerprint: str
+  groups: tuple[str, ...] = ()
+  domain: str = ""
 
   @property
   def shape(self) -> tuple[int, int]:
