@@ -32,7 +32,7 @@ from scipy.sparse import linalg
 
 from hinote_jax import grids
 from hinote_jax.degradations import pipeline
-from hinote_jax.infer import masks
+from hinote_jax.infer import krylov
 from hinote_jax.typing import Array, Periodic
 
 # Coarse cells whose rows are made at once: bounds the dense blocks.
@@ -243,7 +243,7 @@ class Projection:
     def is_met(residual, _):
       return np.abs(residual).max((0, 1)) <= limit
 
-    z, met = masks.conjugate_residuals(
+    z, met = krylov.conjugate_residuals(
       apply, precondition, target, is_met, steps=_STEPS
     )
     error = np.abs(target - apply(z)).max((0, 1))

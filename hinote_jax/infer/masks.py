@@ -4,7 +4,7 @@ A missing value is NaN, channel by channel. `fill` extends the known cells
 smoothly over the missing ones; `restore` says which fine cells are missing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxtyping import Bool, Float
@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from hinote_jax import grids, resize
+from hinote_jax.infer import krylov
 from hinote_jax.typing import Array, Periodic
 
 # Where the filling stops, of the range of the known values; the distance to
@@ -128,51 +129,6 @@ def _nearest(line: grids.Line, n: int, is_periodic: bool) -> np.ndarray:
   return index[..., 0]
 
 
-def conjugate_residuals(
-  apply: Callable[[np.ndarray], np.ndarray],
-  precondition: Callable[[np.ndarray], np.ndarray],
-  target: Float[np.ndarray, "*n c"],
-  is_met: Callable[[np.ndarray, np.ndarray], np.ndarray],
-  *,
-  steps: int,
-) -> tuple[Float[np.ndarray, "*n c"], Bool[np.ndarray, " c"]]:
-  """Solves apply(x) = target for all channels at once.
-
-  Conjugate gradients in the form that brings the residual down at every step
-  (Stiefel 1955), so that stopping early is safe.
-
-  Args:
-    apply: a symmetric positive operator on [*n c], alike for each channel.
-    precondition: an approximate inverse, symmetric and positive.
-    target: right-hand sides, one a channel.
-    is_met: says of residual and preconditioned residual which channels are
-      solved, [c]; they are left as they are from then on.
-    steps: the most there may be.
-
-  Returns:
-    x and which channels are solved.
-  """
-  x, residual = np.zeros_like(target), target
-  direction = guess = precondition(residual)
-  image = seen = apply(guess)
-  power = _inner(guess, seen)
-  met = is_met(residual, guess)
-  for _ in range(steps):
-    if met.all():
-      break
-    back = precondition(image)
-    length = np.where(met, 0.0, _ratio(power, _inner(image, back)))
-    x = x + length * direction
-    residual = residual - length * image
-    guess = guess - length * back
-    seen, before = apply(guess), power
-    power = _inner(guess, seen)
-    turn = _ratio(power, before)
-    direction, image = guess + turn * direction, seen + turn * image
-    met = met | is_met(residual, guess)
-  return x, met
-
-
 def _harmonic(values, missing, periodic):
   """Returns the extension [n c] to the n missing cells, in order of rows.
 
@@ -195,7 +151,7 @@ def _harmonic(values, missing, periodic):
     # A preconditioned residual is near the error itself.
     return np.abs(guess).max(0) <= limit
 
-  x, met = conjugate_residuals(
+  x, met = krylov.conjugate_residuals(
     matrix.__matmul__,
     lambda v: _cycle(levels, coarsest, v),
     target,
@@ -282,11 +238,3 @@ def _cycle(levels, coarsest, target):
   left = level.restrict @ (target - level.matrix @ x)
   x = x + level.prolong @ _cycle(rest, coarsest, left)
   return x + level.damping * (target - level.matrix @ x)
-
-
-def _inner(a, b):
-  return np.einsum("nc,nc->c", *(v.reshape(-1, v.shape[-1]) for v in (a, b)))
-
-
-def _ratio(a, b):
-  return np.divide(a, b, out=np.zeros_like(a), where=b > 0.0)
