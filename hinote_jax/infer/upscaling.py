@@ -7,6 +7,7 @@ input again, to keep its mean, or to stay within a range.
 
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,8 +40,8 @@ class Target(NamedTuple):
 def target(
   header: fields.Header,
   *,
-  scale: float | int | tuple[float | int, float | int] | None = None,
-  shape: tuple[int, int] | None = None,
+  scale: float | int | Sequence[float | int] | None = None,
+  shape: Sequence[int] | None = None,
   like: fields.Header | fields.Field | None = None,
 ) -> Target:
   """Returns the grid that is asked for; give one of the three.
@@ -262,7 +263,7 @@ class Upscaler:
     residual = self._projection and self._projection.residual()
     mean, kept = consistency.Mean(), []
     shape = (1, *self._plan.shape, known.shape[-1])
-    size = 4 * np.prod(shape, dtype=np.int64)
+    size = 4 * math.prod(shape)
     # The first sweep is kept: what is to be added is known after it.
     store = stores.Store(shape, is_scratch=self._is_large(size))
     for (rows, columns), tile in self._raw(known):

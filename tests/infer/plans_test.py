@@ -1,0 +1,151 @@
+from flax import linen as nn
+import jax
+import numpy as np
+import pytest
+
+from hinote_jax import grids, infer, models
+from hinote_jax.infer import plans
+
+
+def _lines(shape, fine):
+  return tuple(grids.cell_line(n, m) for n, m in zip(shape, fine, strict=True))
+
+
+def _field(shape, seed=0):
+  return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def _whole(plan, lowres):
+  out = np.full((*plan.shape, lowres.shape[-1]), np.nan, np.float32)
+  for (rows, columns), values in plan(lowres):
+    assert np.all(np.isnan(out[rows, columns])), "a cell came twice"
+    out[rows, columns] = values
+  return out
+
+
+def _network(name, **kwargs):
+  module = models.build(name, channels=1, **kwargs)
+  shape = (1, 6, 6, 1)
+  variables = module.init(
+    jax.random.key(0),
+    _field(shape),
+    grids.axes((8, 8)),
+    np.ones((1, 2), np.float32),
+  )
+  return module, variables
+
+
+@pytest.mark.parametrize(
+  ("text", "count"),
+  [
+    ("2GB", 2e9),
+    ("1.5g", 1.5e9),
+    ("512 MB", 5.12e8),
+    ("800MiB", 8e8),
+    ("3e9", 3e9),
+    (10**9, 1e9),
+  ],
+)
+def test_bytes_are_read(text, count):
+  assert plans.parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["much", "", "2 pounds"])
+def test_what_is_no_size_is_refused(text):
+  with pytest.raises(ValueError, match="such as 2GB or 512MB"):
+    plans.parse_bytes(text)
+
+
+def test_memory_that_leaves_nothing_says_how_much_is_needed():
+  module = models.build("bicubic")
+  with pytest.raises(ValueError, match=r"300 MB leaves nothing.* give \d+ MB"):
+    plans.Plan(module, {}, (9, 9), _lines((9, 9), (20, 20)), memory="300MB")
+
+
+def _by_hand(module, variables, lowres, fine):
+  """The eight views one by one, by NumPy alone."""
+  total = 0.0
+  for turns in range(4):
+    for is_flipped in (False, True):
+      view = np.rot90(lowres, turns)
+      view = view[:, ::-1] if is_flipped else view
+      shape = fine if turns % 2 == 0 else fine[::-1]
+      cell = grids.cell_size(shape)[None]
+      found = module.apply(
+        variables, view[None].copy(), grids.axes(shape), cell
+      )
+      found = np.asarray(found[0], np.float64)
+      found = found[:, ::-1] if is_flipped else found
+      total = total + np.rot90(found, -turns)
+  return total / 8
+
+
+@pytest.mark.parametrize("memory", [None, "1GB"])
+def test_the_ensemble_is_the_mean_of_eight_views(memory):
+  module, variables = _network(
+    "srno",
+    width=8,
+    heads=2,
+    blocks=1,
+    hidden=(8,),
+    encoder_options=dict(width=4, blocks=1),
+  )
+  lowres, fine = _field((7, 9, 1)), (17, 20)
+  plan = plans.Plan(
+    module,
+    variables,
+    (7, 9),
+    _lines((7, 9), fine),
+    memory=memory,
+    is_ensemble=True,
+    side=None if memory is None else 8,
+  )
+  got, want = _whole(plan, lowres), _by_hand(module, variables, lowres, fine)
+  np.testing.assert_allclose(got, want, atol=1e-5 * want.std())
+
+
+def test_tiles_of_the_ensemble_cover_a_window_of_a_periodic_field():
+  # A target that is no whole number of cells, on an axis that wraps.
+  module = models.build("bicubic")
+  lines = grids.Line(0.3, 0.37, 11), grids.Line(-0.4, 0.21, 13)
+  options = dict(periodic=(False, True))
+  plain = plans.Plan(module, {}, (6, 8), lines, **options)
+  tiled = plans.Plan(
+    module,
+    {},
+    (6, 8),
+    lines,
+    memory="1GB",
+    side=5,
+    is_ensemble=True,
+    **options,
+  )
+  lowres = _field((6, 8, 2))
+  np.testing.assert_allclose(
+    _whole(tiled, lowres), _whole(plain, lowres), atol=2e-6
+  )
+
+
+def test_fields_of_one_shape_share_a_plan_and_its_programs():
+  predictor = infer.load("bicubic")
+  where = (5, 6), _lines((5, 6), (9, 9))
+  told = []
+  plan = predictor.plan(
+    *where, memory="1GB", tell=lambda *what: told.append(what)
+  )
+  assert predictor.plan(*where, memory="1GB") is plan
+  first, second = _field((5, 6, 1)), _field((5, 6, 1), seed=1)
+  got = [_whole(plan, field) for field in (first, second)]
+  for field, fine in zip((first, second), got, strict=True):
+    np.testing.assert_array_equal(fine, predictor(field, shape=(9, 9)))
+  (run,) = plan._made.values()
+  assert len(run._stages) == 1
+  assert told == [("answer", 1, 1)] * 2
+
+
+def test_a_network_without_planes_says_so():
+  class Bare(nn.Module):
+    periodic: tuple[bool, bool] = (False, False)
+
+  with pytest.raises(ValueError, match="Bare does not run tile by tile"):
+    plans.Plan(Bare(), {}, (4, 4), _lines((4, 4), (8, 8)), memory="1GB")
