@@ -109,6 +109,7 @@ class Options:
     is_ensemble: average over the eight flips and transpositions.
     memory: of the process; None: no tiles.
     side: longest side of a tile; None chooses.
+    is_renamed: the variables are the model's under other names, in its order.
   """
 
   consistent: pipeline.Degradation | None = None
@@ -117,6 +118,7 @@ class Options:
   is_ensemble: bool = False
   memory: str | float | int | None = None
   side: int | None = None
+  is_renamed: bool = False
 
 
 class Upscaler:
@@ -176,7 +178,7 @@ class Upscaler:
   def _require_variables(self) -> None:
     names, wanted = self._source.names, self._predictor.names
     found = [names[i] for i in self._seen]
-    if wanted and list(wanted) != found:
+    if wanted and list(wanted) != found and not self._options.is_renamed:
       raise ValueError(
         f"the model is of {', '.join(wanted)} and the input has "
         f"{', '.join(found)}: choose them with --variable, in this order"
