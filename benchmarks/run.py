@@ -114,7 +114,11 @@ def main() -> None:
   """Measures the cases whose name holds the pattern and prints them."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("pattern", nargs="?", default="")
-  parser.add_argument("--write", action="store_true", help="keep the results")
+  parser.add_argument(
+    "--write",
+    action="store_true",
+    help="keep the results, and of other cases those there are",
+  )
   parser.add_argument(
     "--print", action="store_true", dest="only_print", help="the kept results"
   )
@@ -126,6 +130,9 @@ def main() -> None:
   names = [n for n in known if arguments.pattern in n]
   results = [measure(name) for name in tqdm.tqdm(names)]
   if arguments.write:
+    old = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
+    new = {result["case"]: result for result in [*old, *results]}
+    results = [new[name] for name in known if name in new]
     record = {"machine": platform.machine(), "results": results}
     RESULTS.write_text(json.dumps(record, indent=1) + "\n")
   print(table(results))
