@@ -1,11 +1,13 @@
 """The grammar of degradation pipelines: stages joined by `|`.
 
-    [blur(sigma) |] one of
+    [blur(sigma) | blur(along y, along x[, degrees]) | kernel(file[, digest])]
+    | one of
       decimate(kernel[, antialias][, drop]) | area | uniform | imresize | pillow
+      | truncate | kspace[(window, partial=fraction, noise=f)]
     [| noise(f)]
 
-Exactly one stage reduces; blur comes before it, noise after it. Two stages are
-names for what two programs do: imresize, MATLAB's, is decimate(cubic,
+Exactly one stage reduces; a blur comes before it, noise after it. Two stages
+are names for what two programs do: imresize, MATLAB's, is decimate(cubic,
 antialias); pillow, its bicubic in floating point, is decimate(cubic, antialias,
 drop). They differ in the cells whose kernel reaches beyond a wall.
 """
@@ -13,7 +15,7 @@ drop). They differ in the cells whose kernel reaches beyond a wall.
 import re
 
 from hinote_jax import naming, resize
-from hinote_jax.degradations import pipeline
+from hinote_jax.degradations import blurs, kspace, linear, pipeline
 
 # Reducing stages without arguments.
 _NAMED = {
@@ -21,10 +23,17 @@ _NAMED = {
   "uniform": {"kernel": "nearest"},
   "imresize": {"kernel": "cubic", "antialias": True},
   "pillow": {"kernel": "cubic", "antialias": True, "wall": "drop"},
+  "truncate": {"kernel": "truncate"},
 }
-_REDUCING = ("decimate", *_NAMED)
-_STAGES = ("blur", *_REDUCING, "noise")
+_BLURRING = ("blur", "kernel")
+_REDUCING = ("decimate", *_NAMED, "kspace")
+_STAGES = (*_BLURRING, *_REDUCING, "noise")
 _STAGE = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\(([^()]*)\))?\s*")
+_NUMBERS = {
+  "blur": "one number, as in blur(0.5), or one along y, one along x and the "
+  "degrees from y towards x, as in blur(1.2, 0.6, 30)",
+  "noise": "one number, as in noise(0.5)",
+}
 
 
 def parse(text: str) -> pipeline.Degradation:
@@ -32,11 +41,14 @@ def parse(text: str) -> pipeline.Degradation:
 
   Args:
     text: such as "decimate(cubic, antialias)", "decimate(cubic_torch)",
-      "area", "uniform", "imresize", "pillow" or
-      "blur(1.2)|decimate(linear, antialias)|noise(0.05)".
+      "area", "uniform", "imresize", "pillow", "truncate", "kspace(hamming)",
+      "blur(1.2)|decimate(linear, antialias)|noise(0.05)",
+      "blur(1.2, 0.6, 30)|area" or "kernel(psf.npy)|uniform". Only a kernel
+      reads a file.
 
   Raises:
     ValueError: a stage, kernel or number is unknown or out of place.
+    OSError: the file of a kernel cannot be read.
   """
   options, names = {}, []
   for part in text.split("|"):
@@ -44,7 +56,7 @@ def parse(text: str) -> pipeline.Degradation:
     if names and _rank(name) <= _rank(names[-1]):
       raise ValueError(
         f"degradation {text!r}: {name} cannot follow {names[-1]}; the order "
-        f"is blur, one of {', '.join(_REDUCING)}, then noise"
+        f"is blur or kernel, one of {', '.join(_REDUCING)}, then noise"
       )
     names.append(name)
     options |= _options(name, arguments, text)
@@ -53,11 +65,13 @@ def parse(text: str) -> pipeline.Degradation:
       f"degradation {text!r} has no reducing stage: add one of "
       f"{', '.join(_REDUCING)}"
     )
-  return pipeline.Degradation(**options)
+  if "kspace" in names:
+    return kspace.KSpace(**options)
+  return linear.Linear(**options)
 
 
 def _rank(name: str) -> int:
-  return {"blur": 0, "noise": 2}.get(name, 1)
+  return 0 if name in _BLURRING else 2 if name == "noise" else 1
 
 
 def _stage(part: str, text: str) -> tuple[str, list[str]]:
@@ -82,15 +96,26 @@ def _options(name: str, arguments: list[str], text: str) -> dict:
     return _NAMED[name]
   if name == "decimate":
     return _decimate(arguments, text)
-  if len(arguments) != 1:
-    raise ValueError(
-      f"degradation {text!r}: {name} takes one number, as in {name}(0.5)"
-    )
+  if name == "kspace":
+    return _kspace(arguments, text)
+  if name == "kernel":
+    return _kernel(arguments, text)
+  if not 1 <= len(arguments) <= (3 if name == "blur" else 1):
+    raise ValueError(f"degradation {text!r}: {name} takes {_NUMBERS[name]}")
+  numbers = [_number(name, argument, text) for argument in arguments]
+  if name == "noise":
+    return {"noise": numbers[0]}
+  if len(numbers) == 1:
+    numbers *= 2
+  return {"blur": blurs.Gaussian(*numbers) or None}
+
+
+def _number(name: str, argument: str, text: str) -> float:
   try:
-    return {name: float(arguments[0])}
+    return float(argument)
   except ValueError:
     raise ValueError(
-      f"degradation {text!r}: {name} takes a number, not {arguments[0]!r}"
+      f"degradation {text!r}: {name} takes a number, not {argument!r}"
     ) from None
 
 
@@ -110,6 +135,36 @@ def _decimate(arguments: list[str], text: str) -> dict:
     )
   wall = "drop" if "drop" in flags else "mirror"
   return {"kernel": kernel, "antialias": "antialias" in flags, "wall": wall}
+
+
+def _kspace(arguments: list[str], text: str) -> dict:
+  windows = tuple(name for name in kspace.WINDOWS if name != "none")
+  keys = {"partial": "partial", "noise": "mode_noise"}
+  found = {}
+  for argument in arguments:
+    key, is_given, value = map(str.strip, argument.partition("="))
+    option = keys.get(key) if is_given else "window"
+    if option == "window" and key not in windows:
+      raise ValueError(_unknown("window of kspace", key, windows, text))
+    if option is None:
+      raise ValueError(_unknown("option of kspace", key, tuple(keys), text))
+    if option in found:
+      raise ValueError(
+        f"degradation {text!r}: kspace takes one {option}, not {argument!r} too"
+      )
+    is_window = option == "window"
+    found[option] = key if is_window else _number(f"kspace {key}", value, text)
+  return found
+
+
+def _kernel(arguments: list[str], text: str) -> dict:
+  if not 1 <= len(arguments) <= 2 or not all(arguments):
+    raise ValueError(
+      f"degradation {text!r}: kernel takes a file and, if wanted, the first "
+      "digits of its SHA-256, as in kernel(psf.npy); the name of the file "
+      "holds no comma"
+    )
+  return {"blur": blurs.read(*arguments)}
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...], text: str) -> str:

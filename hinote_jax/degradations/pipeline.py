@@ -1,116 +1,70 @@
-"""The linear reduction of a field to coarser cells, with blur and noise.
+"""What every degradation is: blur, reduction to coarser cells, noise.
 
 Coarse cell i of a window covers the fine cells [start + i scale,
-start + (i + 1) scale) of an axis. Blur and reduction are one matrix an axis,
-so a window of the coarse field equals the same cells of the whole one.
-Constants stay. Beyond a wall the field is mirrored, or the reducing kernel cut
-off; on a periodic axis it is wrapped.
+start + (i + 1) scale) of an axis. A window of the coarse field equals the same
+cells of the whole one. Constants stay.
 """
 
+import abc
 import dataclasses
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from hinote_jax import naming, resize
+from hinote_jax import resize
+from hinote_jax.degradations import blurs
 
-KERNELS = ("nearest", "area", *resize.KERNELS)
-WALLS = ("mirror", "drop")
-# Beyond four deviations a Gaussian holds 6e-5 of its weight.
-_BLUR_REACH = 4.0
+T = TypeVar("T", bound="Degradation")
+
 # OpenBLAS puts products beyond 2^18 multiplications on several threads, which
 # wait for each other: 30 times slower while a training step holds the cores.
 _ONE_THREAD = 1 << 17
 _BLOCK = 32
+# Wider bands are cut, lest a block on one thread be left a few columns wide.
+_BAND = 256
 
 
-@dataclasses.dataclass(frozen=True)
-class Degradation:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Degradation(abc.ABC):
   """A pipeline blur -> reduction -> noise; write it as text with `parse`.
 
   Attributes:
-    kernel: one of `KERNELS`; "area" averages, "nearest" reads the cell at the
-      coarse centre, at even scales the one after it.
-    antialias: widen the kernel by the scale.
-    wall: what the kernel reads beyond a wall: "mirror" the mirrored field, as
-      MATLAB's imresize does, "drop" nothing, as Pillow does: what is left of
-      the kernel is made to sum to 1.
-    blur: deviation of a Gaussian before the reduction, in coarse cells.
+    blur: before the reduction, or None.
     noise: deviation of white noise added after it, in the field's own units:
       on a normalised field that is a fraction of each channel's deviation.
+    is_linear: whether, without noise, it is a linear operator.
   """
 
-  kernel: str = "cubic"
-  antialias: bool = False
-  wall: str = "mirror"
-  blur: float | int = 0.0
+  blur: blurs.Blur | None = None
   noise: float | int = 0.0
+  is_linear: ClassVar[bool] = True
 
   def __post_init__(self):
-    naming.look_up("kernel", self.kernel, dict.fromkeys(KERNELS))
-    naming.look_up("wall", self.wall, dict.fromkeys(WALLS))
-    for name in ("blur", "noise"):
-      value = getattr(self, name)
-      if not 0.0 <= value < np.inf:
-        raise ValueError(f"{name} must be finite and not below 0, got {value}")
+    if not 0.0 <= self.noise < np.inf:
+      raise ValueError(
+        f"noise must be finite and not below 0, got {self.noise}"
+      )
 
   def __str__(self) -> str:
-    stages = [f"blur({self.blur!r})"] if self.blur else []
-    if self.kernel in ("area", "nearest"):
-      stages.append("area" if self.kernel == "area" else "uniform")
-    else:
-      flags = ["antialias"] * self.antialias + ["drop"] * (self.wall == "drop")
-      stages.append(f"decimate({', '.join([self.kernel, *flags])})")
+    stages = [str(self.blur)] if self.blur else []
+    stages.append(self.stage)
     return "|".join(stages + [f"noise({self.noise!r})"] * bool(self.noise))
 
-  def axis_operator(
-    self,
-    n: int,
-    *,
-    scale: float | int,
-    start: float | int = 0.0,
-    count: int,
-    is_periodic: bool,
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the blur and reduction of one axis as a gather and a matrix.
+  @property
+  @abc.abstractmethod
+  def stage(self) -> str:
+    """The reducing stage, as text."""
 
-    Args:
-      n: fine cells of the whole axis.
-      scale: fine cells per coarse cell, at least 1.
-      start: fine cell edge at which the first coarse cell begins.
-      count: number of coarse cells.
-      is_periodic: wrap around the ends, else mirror about them.
+  @abc.abstractmethod
+  def gain(
+    self, wavenumber: np.ndarray, scale: float | int, axis: int
+  ) -> np.ndarray:
+    """Returns the transfer function of the reduction alone.
 
-    Returns:
-      indices [m] of the cells to read, folded into the axis, and the matrix
-      [count m] to multiply them by, float64 with rows that sum to 1.
-
-    Raises:
-      ValueError: the scale is below 1, or coarse cells are centred beyond a
-        wall that drops what is there.
+    See `responses.response` for the arguments and the result.
     """
-    if not 1.0 <= scale < np.inf:
-      raise ValueError(f"scale must be finite and at least 1, got {scale}")
-    # Rounded, so that a point on a cell edge falls alike in window and whole.
-    u = np.round(start + resize.centers(count * scale, count), 9)
-    widen = self.antialias or self.kernel == "area"
-    index, weight = resize.taps(
-      u, method=self.kernel, stretch=float(scale) if widen else 1.0
-    )
-    if self.wall == "drop" and not is_periodic:
-      if u.min() < -0.5 or u.max() > n - 0.5:
-        raise ValueError(
-          f"{self}: coarse cells from {start:g} on lie beyond the {n} cells of "
-          "the axis: there is nothing to make them from"
-        )
-      _, weight = resize.settle(index, weight, n, "drop")
-    first, matrix = _banded(index, weight)
-    if self.blur:
-      reach, matrix = _blurred(matrix, self.blur * scale)
-      first -= reach
-    boundary = "wrap" if is_periodic else "mirror"
-    indices = first + np.arange(matrix.shape[1])
-    return resize.fold(indices, n, boundary), matrix
 
+  @abc.abstractmethod
   def operators(
     self,
     field_shape: tuple[int, int],
@@ -119,20 +73,47 @@ class Degradation:
     scale: tuple[float | int, float | int],
     count: tuple[int, int],
     periodic: tuple[bool, bool],
-  ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns `axis_operator` of y and of x for a window of a field."""
-    return [
-      self.axis_operator(n, scale=s, start=a, count=m, is_periodic=p)
-      for n, s, a, m, p in zip(
-        field_shape, scale, start, count, periodic, strict=True
-      )
-    ]
+  ) -> list[tuple[np.ndarray, Any]]:
+    """Returns what `apply` needs for a window of a field.
+
+    Args:
+      field_shape: (H, W), fine cells of the whole field.
+      start: fine cell edges (y, x) at which the window begins.
+      scale: fine cells per coarse cell (y, x), at least 1.
+      count: (h, w), coarse cells of the window.
+      periodic: which axes (y, x) wrap around.
+
+    Returns:
+      for y and for x the indices [m] of the cells to `take`, and what to hand
+      to `apply` with them.
+
+    Raises:
+      ValueError: the scale is below 1, or the window lies where there is
+        nothing to make it from.
+    """
+
+  @abc.abstractmethod
+  def _reduced(self, cells, along_y, along_x, rng) -> np.ndarray:
+    """Returns what `apply` does before its noise."""
+
+  def with_zero(self: T, zero: Any) -> T:
+    """Returns the degradation of fields whose zero is elsewhere.
+
+    A degradation of magnitudes must know which value stands for no signal:
+    that of a normalised field is `normaliser.normalise(0)`. To the linear ones
+    it is all the same.
+
+    Args:
+      zero: one number, or one a channel, [c].
+    """
+    del zero
+    return self
 
   def apply(
     self,
     cells: np.ndarray,
-    along_y: np.ndarray,
-    along_x: np.ndarray,
+    along_y: Any,
+    along_x: Any,
     *,
     rng: np.random.Generator | None = None,
   ) -> np.ndarray:
@@ -140,22 +121,17 @@ class Degradation:
 
     Args:
       cells: [m n c].
-      along_y: [h m], of `axis_operator`.
-      along_x: [w n].
+      along_y: of `operators`.
+      along_x: of `operators`.
       rng: draws the noise; needed only where there is some.
 
     Returns:
       [h w c] float32.
     """
-    m, n, c = cells.shape
-    cells = cells.astype(np.float32, copy=False).reshape(m, n * c)
-    rows = _product(along_y, cells).reshape(-1, n, c)
-    coarse = _product(along_x, rows)
+    coarse = self._reduced(cells, along_y, along_x, rng)
     if not self.noise:
       return coarse
-    if rng is None:
-      raise ValueError(f"{self} adds noise: pass a numpy Generator as rng")
-    white = rng.standard_normal(coarse.shape, dtype=np.float32)
+    white = self._generator(rng).standard_normal(coarse.shape, np.float32)
     return coarse + np.float32(self.noise) * white
 
   def apply_window(
@@ -212,6 +188,24 @@ class Degradation:
       rng=rng,
     )
 
+  def _generator(self, rng):
+    if rng is None:
+      raise ValueError(f"{self} adds noise: pass a numpy Generator as rng")
+    return rng
+
+
+def centers(start: float, scale: float | int, count: int) -> np.ndarray:
+  """Returns where coarse cells are centred, in fine index, [count] float64.
+
+  Rounded, so that a point on a cell edge falls alike in window and whole.
+
+  Raises:
+    ValueError: the scale is below 1.
+  """
+  if not 1.0 <= scale < np.inf:
+    raise ValueError(f"scale must be finite and at least 1, got {scale}")
+  return np.round(start + resize.centers(count * scale, count), 9)
+
 
 def take(values: np.ndarray, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
   """Returns values[iy][:, ix] of [H W c]; contiguous runs cost no gather."""
@@ -226,39 +220,45 @@ def _take(values, index, axis):
   return np.take(values, index, axis=axis)
 
 
-def _product(matrix, cells):
-  """Returns matrix @ cells, [h m] by [.. m k], for a matrix with a band.
+def along_both(
+  along_y: np.ndarray, along_x: np.ndarray, cells: np.ndarray
+) -> np.ndarray:
+  """Returns along_y @ cells @ along_x^T of each channel, in single precision.
 
-  Works in blocks that hold the band and are small enough for one thread.
+  Works in blocks that hold the band of a matrix and are small enough for one
+  thread.
+
+  Args:
+    along_y: [h m], real or complex.
+    along_x: [w n], alike.
+    cells: [m n c], float32 or complex64.
+
+  Returns:
+    [h w c], float32 or complex64.
   """
+  m, n, c = cells.shape
+  rows = _product(along_y, cells.reshape(m, n * c)).reshape(-1, n, c)
+  return _product(along_x, rows)
+
+
+def _product(matrix, cells):
+  """Returns matrix @ cells, [h m] by [.. m k]."""
+  kind = np.complex64 if np.iscomplexobj(matrix) else np.float32
   count, k = len(matrix), cells.shape[-1]
-  out = np.empty((*cells.shape[:-2], count, k), np.float32)
+  out = np.empty((*cells.shape[:-2], count, k), kind)
   for i in range(0, count, _BLOCK):
     rows = slice(i, i + _BLOCK)
     used = np.flatnonzero(matrix[rows].any(0))
-    band = slice(used[0], used[-1] + 1)
-    block = matrix[rows, band].astype(np.float32)
-    step = max(1, _ONE_THREAD // block.size)
-    for j in range(0, k, step):
-      columns = slice(j, j + step)
-      out[..., rows, columns] = block @ cells[..., band, columns]
+    first, last = used[0], used[-1] + 1
+    for start in range(first, last, _BAND):
+      band = slice(start, min(start + _BAND, last))
+      block = matrix[rows, band].astype(kind)
+      step = max(1, _ONE_THREAD // block.size)
+      for j in range(0, k, step):
+        columns = slice(j, j + step)
+        part = block @ cells[..., band, columns]
+        if start == first:
+          out[..., rows, columns] = part
+        else:
+          out[..., rows, columns] += part
   return out
-
-
-def _banded(index, weight):
-  """Returns the first cell read and the dense matrix from that cell on."""
-  first = int(index.min())
-  matrix = np.zeros((len(index), int(index.max()) - first + 1))
-  np.put_along_axis(matrix, index - first, weight, axis=1)
-  return first, matrix
-
-
-def _blurred(matrix, sigma):
-  """Returns how far a Gaussian reaches, and matrix @ Gaussian, that wider."""
-  reach = int(np.ceil(_BLUR_REACH * sigma))
-  weight = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-  count, m = matrix.shape
-  wide = np.zeros((count, m + 2 * reach))
-  for k, w in enumerate(weight / weight.sum()):
-    wide[:, k : k + m] += w * matrix
-  return reach, wide

@@ -6,8 +6,9 @@ nearest to the prediction x is
     x' = x + D^T z,   z = (D D^T)^-1 (y - D x).
 
 D is one matrix an axis, D = A_y kron A_x, hence D D^T = G_y kron G_x with the
-Gram matrices G = A A^T, which are bands as wide as a kernel. Both D x and
-D^T z are sums over tiles: x is never held. z is coarse.
+Gram matrices G = A A^T, which are bands as wide as a kernel; of a kernel in two
+dimensions D is a sum of such products. Both D x and D^T z are sums over tiles:
+x is never held. z is coarse.
 
     residual = projection.residual()
     for rows, columns, tile in tiles:
@@ -18,11 +19,12 @@ D^T z are sums over tiles: x is never held. z is coarse.
 
 What D all but removes comes back amplified, the rounding of the input with it.
 Hence z is found by conjugate residuals that stop as soon as the input is met
-to a tolerance, preconditioned by (G_y + e)^-1 kron (G_x + e)^-1. Without a
-blur this is the closed form, met in a few steps, some fifteen where cells of
-the input are missing; a blur of a coarse cell takes up to hundreds, and a wider
-one is refused where it cannot be undone. The factors are sparse and grow as the
-length of an axis: none is too long for them.
+to a tolerance, preconditioned by (G_y + e)^-1 kron (G_x + e)^-1, for a sum that
+of its largest product. Without a blur this is the closed form, met in a few
+steps, some fifteen where cells of the input are missing; a blur of a coarse
+cell takes up to hundreds, and a wider one is refused where it cannot be undone.
+The factors are sparse and grow as the length of an axis: none is too long for
+them, but for truncate, whose matrices are dense.
 """
 
 from jaxtyping import Float
@@ -31,55 +33,18 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from hinote_jax import grids
-from hinote_jax.degradations import pipeline
+from hinote_jax.degradations import matrices, pipeline
 from hinote_jax.infer import krylov
 from hinote_jax.typing import Array, Periodic
 
-# Coarse cells whose rows are made at once: bounds the dense blocks.
-_BLOCK = 64
 # e over the norm of a Gram matrix: waves that D damps more than 20-fold along
 # an axis are left to the iteration, lest rounding of the input be blown up.
 _FLOOR = 2e-3
 _STEPS = 1000
 # Of the largest residual: for an input without a range.
 _ROUNDING = 1e-7
-
-
-def operator(
-  degradation: pipeline.Degradation,
-  n_fine: int,
-  n_coarse: int,
-  is_periodic: bool,
-  *,
-  start: float | int = 0.0,
-) -> sparse.csr_array:
-  """Returns the matrix [n_coarse n_fine] that degrades one whole axis.
-
-  Args:
-    degradation: its noise is left out.
-    n_fine: cells of the fine axis, at least n_coarse.
-    n_coarse: cells of the coarse axis, over the same extent.
-    is_periodic: whether the axis closes on itself.
-    start: fine cell edge at which the first coarse cell begins.
-
-  Raises:
-    ValueError: the fine axis has fewer cells than the coarse one.
-  """
-  scale, blocks = n_fine / n_coarse, []
-  for first in range(0, n_coarse, _BLOCK):
-    count = min(_BLOCK, n_coarse - first)
-    indices, matrix = degradation.axis_operator(
-      n_fine,
-      scale=scale,
-      start=start + first * scale,
-      count=count,
-      is_periodic=is_periodic,
-    )
-    rows, taps = np.nonzero(matrix)
-    # Cells that a fold names twice are summed.
-    places = (matrix[rows, taps], (rows, indices[taps]))
-    blocks.append(sparse.coo_array(places, shape=(count, n_fine)).tocsr())
-  return sparse.vstack(blocks, format="csr")
+# Of the largest entry of a Gram matrix: rounding of its float64.
+_NOTHING = 1e-15
 
 
 def starts(
@@ -142,8 +107,14 @@ class Projection:
         fraction of the range of each channel.
 
     Raises:
-      ValueError: the fine grid is the coarser one.
+      ValueError: the degradation is not linear, or the fine grid is the
+        coarser one.
     """
+    if not degradation.is_linear:
+      raise ValueError(
+        f"--consistent cannot undo {degradation}: it takes magnitudes and is "
+        "not linear; name another degradation or leave --consistent out"
+      )
     if any(m < n for m, n in zip(fine_shape, coarse_shape, strict=True)):
       raise ValueError(
         "--consistent needs a result at least as fine as the input: it has "
@@ -153,14 +124,15 @@ class Projection:
     self.fine_shape = tuple(fine_shape)
     self.coarse_shape = tuple(coarse_shape)
     self.tolerance = tolerance
-    self._axes = [
-      operator(degradation, m, n, is_periodic, start=s).tocsc()
-      for m, n, is_periodic, s in zip(
-        fine_shape, coarse_shape, periodic, start, strict=True
-      )
+    terms = matrices.whole(
+      degradation, fine_shape, coarse_shape, periodic, start=start
+    )
+    self._axes = [[matrix.tocsc() for matrix in axis] for axis in terms]
+    # D D^T: all products of a term with one transposed.
+    self._grams = [
+      [_gram(a, b) for a in axis for b in axis] for axis in self._axes
     ]
-    self._grams = [(matrix @ matrix.T).tocsr() for matrix in self._axes]
-    self._factors = [_factor(gram) for gram in self._grams]
+    self._factors = [_factor(grams[0]) for grams in self._grams]
 
   @classmethod
   def of_lines(
@@ -200,14 +172,15 @@ class Projection:
       `np.ix_` of the coarse cells where it is not 0, the values there, float64.
     """
     (iy, along_y), (ix, along_x) = self._tile(rows, columns)
-    return np.ix_(iy, ix), _product(along_y, along_x, np.asarray(values))
+    return np.ix_(iy, ix), _sum(along_y, along_x, np.asarray(values))
 
   def correction(
     self, rows: slice, columns: slice, z: Float[np.ndarray, "h w c"]
   ) -> Float[np.ndarray, "r s c"]:
     """Returns D^T z on one tile of the fine field, float64: add it there."""
     (iy, along_y), (ix, along_x) = self._tile(rows, columns)
-    return _product(along_y.T, along_x.T, z[np.ix_(iy, ix)])
+    along_y, along_x = ([m.T for m in axis] for axis in (along_y, along_x))
+    return _sum(along_y, along_x, z[np.ix_(iy, ix)])
 
   def __call__(
     self, highres: Float[Array, "H W c"], lowres: Float[Array, "h w c"]
@@ -235,7 +208,7 @@ class Projection:
     target = np.where(known, target, 0.0)
 
     def apply(z):
-      return np.where(known, _product(*self._grams, z), 0.0)
+      return np.where(known, _sum(*self._grams, z), 0.0)
 
     def precondition(z):
       return np.where(known, _solved(*self._factors, z), 0.0)
@@ -261,12 +234,12 @@ class Projection:
     return z
 
   def _tile(self, rows, columns):
-    """Returns, an axis, the coarse cells that a tile touches and the matrix."""
+    """Returns, an axis, the coarse cells that a tile touches and matrices."""
     found = []
-    for matrix, part in zip(self._axes, (rows, columns), strict=True):
-      cut = matrix[:, part]
-      used = np.unique(cut.indices)
-      found.append((used, cut.tocsr()[used]))
+    for terms, part in zip(self._axes, (rows, columns), strict=True):
+      cuts = [matrix[:, part] for matrix in terms]
+      used = np.unique(np.concatenate([cut.indices for cut in cuts]))
+      found.append((used, [cut.tocsr()[used] for cut in cuts]))
     return found
 
 
@@ -371,6 +344,15 @@ def _largest(values):
   return np.where(np.isfinite(largest), largest, 0.0)
 
 
+def _gram(a, b):
+  """Returns a b^T without what is rounding: truncate leaves little else."""
+  gram = (a @ b.T).tocsr()
+  size = np.abs(gram.data)
+  gram.data[size < _NOTHING * size.max(initial=0.0)] = 0.0
+  gram.eliminate_zeros()
+  return gram
+
+
 def _factor(gram):
   """Factors G + e; shifted, no pivots are needed and the band stays."""
   floor = _FLOOR * linalg.norm(gram, np.inf)
@@ -383,9 +365,12 @@ def _factor(gram):
   )
 
 
-def _product(along_y, along_x, values):
-  """Returns the field [h w c] with one sparse matrix applied an axis."""
-  return _along(along_x.__matmul__, _along(along_y.__matmul__, values))
+def _sum(along_y, along_x, values):
+  """Returns the sum over pairs of sparse matrices, one an axis, of [h w c]."""
+  return sum(
+    _along(x.__matmul__, _along(y.__matmul__, values))
+    for y, x in zip(along_y, along_x, strict=True)
+  )
 
 
 def _solved(along_y, along_x, values):

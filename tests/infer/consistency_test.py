@@ -61,23 +61,6 @@ def _streamed(projection, highres, lowres, side):
   return out
 
 
-@given(
-  st.sampled_from(_TEXTS),
-  st.integers(1, 150),
-  st.floats(1.0, 5.0),
-  st.booleans(),
-)
-def test_operator_is_the_degradation_of_an_axis(text, n, scale, is_periodic):
-  # Made in blocks of 64 coarse cells.
-  fine = round(n * scale)
-  matrix = consistency.operator(
-    degradations.parse(text), fine, n, is_periodic
-  ).toarray()
-  want = _dense(text, (fine, 1), (n, 1), (is_periodic, False))
-  np.testing.assert_allclose(matrix, want, atol=1e-12)
-  np.testing.assert_allclose(matrix.sum(1), 1.0, atol=1e-12)
-
-
 @pytest.mark.parametrize("text", _TEXTS)
 @pytest.mark.parametrize("scale", [2.0, 3.7])
 @pytest.mark.parametrize("periodic", [_WALLS, (False, True)])

@@ -1,0 +1,223 @@
+"""Reductions that are one real matrix an axis.
+
+Beyond a wall the field is mirrored, or the reducing kernel cut off; on a
+periodic axis it is wrapped. Their responses, f in cycles per fine cell and s
+the scale:
+
+    area      the mean over a coarse cell, sin(pi f s) / (s sin(pi f)) where s
+              is an integer; keeps the mean of a field
+    uniform   1: nothing is held back, everything beyond f = 1/(2s) aliases
+    decimate  that of the kernel read at the coarse centres, s times wider, and
+              so holding back what is beyond 1/(2s), with antialias
+    truncate  1 below f = 1/(2s), 1/2 there, 0 beyond: no aliases, but the
+              overshoots of a sharp cut (Gibbs)
+
+truncate takes the field for the trigonometric polynomial through its cells,
+cosines where there are walls (`spectral`). Each coarse cell depends on all the
+fine ones: a window reads the whole field.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from hinote_jax import naming, resize, spectral
+from hinote_jax.degradations import pipeline
+
+KERNELS = ("nearest", "area", "truncate", *resize.KERNELS)
+WALLS = ("mirror", "drop")
+# Stages that are called otherwise than their kernels.
+_STAGES = {"nearest": "uniform", "area": "area", "truncate": "truncate"}
+# Coarse cells that a response averages over, for a scale such as 5/2 or 13/8
+# a whole number of times all the places that they take between fine cells.
+_PLACES = 120
+# How far, relatively, a mode may be from the Nyquist to count as on it.
+_ON_IT = 1e-9
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Linear(pipeline.Degradation):
+  """Blur and reduction by real matrices, and noise.
+
+  Attributes:
+    kernel: one of `KERNELS`; "area" averages, "nearest" reads the cell at the
+      coarse centre, at even scales the one after it, "truncate" cuts the
+      spectrum at the coarse grid's Nyquist.
+    antialias: widen the kernel by the scale.
+    wall: what the kernel reads beyond a wall: "mirror" the mirrored field, as
+      MATLAB's imresize does, "drop" nothing, as Pillow does: what is left of
+      the kernel is made to sum to 1.
+  """
+
+  kernel: str = "cubic"
+  antialias: bool = False
+  wall: str = "mirror"
+
+  def __post_init__(self):
+    super().__post_init__()
+    naming.look_up("kernel", self.kernel, dict.fromkeys(KERNELS))
+    naming.look_up("wall", self.wall, dict.fromkeys(WALLS))
+
+  @property
+  def stage(self) -> str:
+    """The reducing stage, as text."""
+    if self.kernel in _STAGES:
+      return _STAGES[self.kernel]
+    flags = ["antialias"] * self.antialias + ["drop"] * (self.wall == "drop")
+    return f"decimate({', '.join([self.kernel, *flags])})"
+
+  def axis_operator(
+    self,
+    n: int,
+    *,
+    scale: float | int,
+    start: float | int = 0.0,
+    count: int,
+    is_periodic: bool,
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the blur and reduction of one axis as a gather and a matrix.
+
+    Args:
+      n: fine cells of the whole axis.
+      scale: fine cells per coarse cell, at least 1.
+      start: fine cell edge at which the first coarse cell begins.
+      count: number of coarse cells.
+      is_periodic: wrap around the ends, else mirror about them.
+
+    Returns:
+      indices [m] of the cells to read, folded into the axis, and the matrix
+      [count m] to multiply them by, float64 with rows that sum to 1.
+
+    Raises:
+      ValueError: the scale is below 1, coarse cells are centred beyond a wall
+        that drops what is there, or the blur is not the same along y and x.
+    """
+    profile = None
+    if self.blur:
+      if not self.blur.is_alike:
+        raise ValueError(
+          f"{self} is not one and the same along y and x: ask for `operators`"
+        )
+      profile, _ = self.blur.profiles((scale, scale))
+    return self._axis(n, scale, start, count, is_periodic, profile)
+
+  def operators(
+    self,
+    field_shape: tuple[int, int],
+    *,
+    start: tuple[float | int, float | int],
+    scale: tuple[float | int, float | int],
+    count: tuple[int, int],
+    periodic: tuple[bool, bool],
+  ) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Returns indices and matrix of y and of x, each as `axis_operator` does.
+
+    Where the blur is a sum of r products, matrices are [r count m].
+    """
+    profiles = self.blur.profiles(scale) if self.blur else (None, None)
+    return [
+      self._axis(n, s, a, m, is_periodic, profile)
+      for n, s, a, m, is_periodic, profile in zip(
+        field_shape, scale, start, count, periodic, profiles, strict=True
+      )
+    ]
+
+  def gain(
+    self, wavenumber: np.ndarray, scale: float | int, axis: int
+  ) -> np.ndarray:
+    """Returns the transfer function of the reduction alone."""
+    del axis
+    if self.kernel == "truncate":
+      return _kept(wavenumber, scale).astype(np.complex128)
+    u = pipeline.centers(0.0, scale, _PLACES)
+    index, weight = self._taps(u, scale)
+    angle = 2.0 * np.pi * (index - u[:, None])
+    wave = np.exp(1j * np.multiply.outer(np.asarray(wavenumber), angle))
+    return np.sum(weight * wave, axis=-1).mean(-1)
+
+  def _axis(self, n, scale, start, count, is_periodic, profile):
+    u = pipeline.centers(start, scale, count)
+    if self.kernel == "truncate":
+      first, matrix = 0, _truncation(u, n, scale, is_periodic)
+    else:
+      index, weight = self._taps(u, scale)
+      if self.wall == "drop" and not is_periodic:
+        self._require_inside(u, n, start)
+        _, weight = resize.settle(index, weight, n, "drop")
+      first, matrix = _banded(index, weight)
+    if profile is not None:
+      reach, matrix = _blurred(matrix, profile)
+      first -= reach
+    indices = first + np.arange(matrix.shape[-1])
+    return resize.fold(indices, n, "wrap" if is_periodic else "mirror"), matrix
+
+  def _taps(self, u, scale):
+    widen = self.antialias or self.kernel == "area"
+    stretch = float(scale) if widen else 1.0
+    return resize.taps(u, method=self.kernel, stretch=stretch)
+
+  def _require_inside(self, u, n, start):
+    if u.min() < -0.5 or u.max() > n - 0.5:
+      raise ValueError(
+        f"{self}: coarse cells from {start:g} on lie beyond the {n} cells of "
+        "the axis: there is nothing to make them from"
+      )
+
+  def _reduced(self, cells, along_y, along_x, rng):
+    del rng
+    cells = cells.astype(np.float32, copy=False)
+    if along_y.ndim == 2:
+      return pipeline.along_both(along_y, along_x, cells)
+    return sum(
+      pipeline.along_both(y, x, cells)
+      for y, x in zip(along_y, along_x, strict=True)
+    )
+
+
+def _kept(wavenumber, scale):
+  """Returns what truncation leaves of a wave in cycles per fine cell."""
+  beyond = 2.0 * np.abs(wavenumber) * scale - 1.0
+  return np.where(np.abs(beyond) < _ON_IT, 0.5, np.where(beyond < 0, 1.0, 0.0))
+
+
+def _truncation(u, n, scale, is_periodic):
+  """Returns the [count n] matrix of the band-limited field at positions u.
+
+  The modes of the axis below the coarse Nyquist are kept, those on it by half.
+  """
+  period = n if is_periodic else 2 * n
+  band = period / scale
+  if abs(band - round(band)) < _ON_IT * band:
+    band = round(band)
+  else:
+    band = 2 * int(np.ceil(0.5 * band)) - 1
+  index = np.arange(n)
+  matrix = spectral.dirichlet(u[:, None] - index, period, band)
+  if is_periodic:
+    return matrix
+  return matrix + spectral.dirichlet(u[:, None] + index + 1.0, period, band)
+
+
+def _banded(index, weight):
+  """Returns the first cell read and the dense matrix from that cell on."""
+  first = int(index.min())
+  matrix = np.zeros((len(index), int(index.max()) - first + 1))
+  np.put_along_axis(matrix, index - first, weight, axis=1)
+  return first, matrix
+
+
+def _blurred(matrix, profile):
+  """Returns how far a profile reaches, and each one with the matrix.
+
+  Args:
+    matrix: [count m].
+    profile: [r 2p+1].
+
+  Returns:
+    p and [r count m+2p]; [count m+2p] of one profile.
+  """
+  (terms, width), (count, m) = profile.shape, matrix.shape
+  wide = np.zeros((terms, count, m + width - 1))
+  for k in range(width):
+    wide[:, :, k : k + m] += profile[:, k, None, None] * matrix
+  return width // 2, wide[0] if terms == 1 else wide

@@ -1,0 +1,72 @@
+"""A linear degradation of whole fields as sparse matrices.
+
+It is sum_r Y_r kron X_r: one product where the blur is one, more for a kernel
+in two dimensions.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from hinote_jax.degradations import pipeline
+
+# Coarse cells whose rows are made at once: bounds the dense blocks.
+_BLOCK = 64
+
+
+def whole(
+  degradation: pipeline.Degradation,
+  fine_shape: tuple[int, int],
+  coarse_shape: tuple[int, int],
+  periodic: tuple[bool, bool],
+  *,
+  start: tuple[float | int, float | int] = (0.0, 0.0),
+) -> tuple[list[sparse.csr_array], list[sparse.csr_array]]:
+  """Returns Y_r [h H] and X_r [w W], for all r.
+
+  Args:
+    degradation: its noise is left out.
+    fine_shape: (H, W), at least (h, w).
+    coarse_shape: (h, w), over the same extent.
+    periodic: which axes (y, x) wrap around.
+    start: fine cell edges (y, x) at which the first coarse cell begins.
+
+  Raises:
+    ValueError: the degradation is not linear, or the fine field has fewer cells
+      than the coarse one.
+  """
+  if not degradation.is_linear:
+    raise ValueError(
+      f"{degradation} is not linear: its magnitudes cannot be written as "
+      "matrices"
+    )
+  scale = tuple(n / m for n, m in zip(fine_shape, coarse_shape, strict=True))
+  found = []
+  for axis, (n, total) in enumerate(zip(fine_shape, coarse_shape, strict=True)):
+    blocks = []
+    for first in range(0, total, _BLOCK):
+      # One cell of the other axis, which costs next to nothing.
+      begin, count = list(start), [1, 1]
+      begin[axis] += first * scale[axis]
+      count[axis] = min(_BLOCK, total - first)
+      operators = degradation.operators(
+        fine_shape,
+        start=tuple(begin),
+        scale=scale,
+        count=tuple(count),
+        periodic=periodic,
+      )
+      indices, matrix = operators[axis]
+      terms = matrix.reshape(-1, *matrix.shape[-2:])
+      blocks.append([_folded(indices, term, n) for term in terms])
+    found.append(
+      [sparse.vstack(rows, format="csr") for rows in zip(*blocks, strict=True)]
+    )
+  return tuple(found)
+
+
+def _folded(indices, matrix, n):
+  """Returns the matrix [count n] of a gather and a dense one."""
+  rows, taps = np.nonzero(matrix)
+  # Cells that a fold names twice are summed.
+  places = (matrix[rows, taps], (rows, indices[taps]))
+  return sparse.coo_array(places, shape=(len(matrix), n)).tocsr()
