@@ -45,7 +45,7 @@ _SMALL_ENCODER = dict(width=16, blocks=2)
 _ONE_VARIABLE = ("hinote_official",)  # take one at a time
 
 
-def _model(config, name):
+def model(config, name):
   """Every attribute of a model as a field; None is the model's default."""
   own = {"parent", "name", "channels", "periodic", "dtype"}
   defaults = models.build(name)
@@ -118,6 +118,6 @@ def get_config(arg="model=srno,demo"):
   config = common.base()
   # The peers' own loss; no learned prior, no decay.
   config.loss = dict(name="l1")
-  _model(config, chosen[0])
+  model(config, chosen[0])
   naming.look_up("run", runs[0], RUNS)(config)
   return config.lock()

@@ -18,7 +18,7 @@ from configs import common
 from hinote_jax import naming
 
 
-def _model(config):
+def model(config):
   """Every attribute of the model; None is what size and preset say."""
   whole = ("width", "blocks", "upsample", "heads")
   whole += ("head_width", "head_depth", "head_heads")
@@ -73,20 +73,27 @@ def files(config):
   config.validate_every = 1000
 
 
+def recipe(config, window, batch_size):
+  """The training of the paper's released configurations, corrected."""
+  config.batch_size = batch_size
+  config.steps = 80_000
+  config.validate_every = 1000
+  config.windows.window = (window, window)
+  config.windows.queries = (window, window)
+  if "scale" not in config.model:  # networks of one scale train at it alone
+    config.windows.min_scale = 1.0
+  config.optim.weight_decay = 1e-5
+
+
 def _paper(window, batch_size):
-  """The recipe of the paper's released configurations, corrected."""
+  """The paper's run on files of one of its data sets."""
 
   def change(config):
     files(config)
     config.degradation = "decimate(cubic_torch)"
     config.split = dict(validation=0.1, test=0.1, gap=1)
-    config.batch_size = batch_size
-    config.steps = 80_000
-    config.windows.window = (window, window)
-    config.windows.queries = (window, window)
-    config.windows.min_scale = 1.0
+    recipe(config, window, batch_size)
     config.model.preset = "paper"
-    config.optim.weight_decay = 1e-5
 
   return change
 
@@ -109,6 +116,6 @@ RUNS = {
 def get_config(arg="demo"):
   """Returns the config of a run, by its name."""
   config = common.base()
-  config.model = _model(config)
+  config.model = model(config)
   naming.look_up("run", arg or "demo", RUNS)(config)
   return config.lock()

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from configs import common, hinote
+from configs import common, hinote, sciences
 from hinote_jax import models, workdir
 
 
@@ -14,6 +14,30 @@ def test_every_run_builds_its_model_and_fits_its_windows(run):
   low = config.windows.window[0] * config.windows.min_scale
   assert config.windows.queries[0] <= low
   json.dumps(workdir.plain(config))
+
+
+@pytest.mark.parametrize("science", sorted(sciences.SCIENCES))
+@pytest.mark.parametrize("size", sciences.SIZES)
+@pytest.mark.parametrize("peer", ["", ",model=srno", ",model=edsr"])
+def test_every_science_builds_its_model(science, size, peer):
+  config = sciences.get_config(f"{science},{size}{peer}")
+  arguments = workdir.given(config.model)
+  if "residual_scale" in arguments and not peer:
+    arguments["residual_scale"] = ()
+  models.build(**arguments)
+  if peer == ",model=srno" and size != "paper":
+    trunk = models.build("hinote", size="S")
+    options = config.model.encoder_options
+    assert (options.width, options.blocks) == (trunk.width, trunk.blocks)
+  low = config.windows.window[0] * config.windows.min_scale
+  assert config.windows.queries[0] <= low
+  json.dumps(workdir.plain(config))
+
+
+@pytest.mark.parametrize("text", ["", "weather,small,model=a,model=b"])
+def test_a_science_must_be_named(text):
+  with pytest.raises(ValueError, match="'SCIENCE,SIZE'"):
+    sciences.get_config(text)
 
 
 def test_misspelt_field_names_the_right_one():

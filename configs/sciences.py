@@ -1,0 +1,141 @@
+"""Runs of the sciences, by one path.
+
+    python -m hinote_jax.main --config=configs/sciences.py:turbulence,small \
+      --workdir=DIR
+
+turbulence  generated two-dimensional turbulence: vorticity
+weather     ERA5: temperature and wind of the sample that is installed; of your
+            own files with --config.data.path=FILES and --config.data.variables
+radar       SEVIR: vertically integrated liquid; wants --config.data.path=FOLDER
+mri         T1-weighted heads that are installed; NIfTI or fastMRI's files with
+            --config.data.path=FILES
+
+each at a size:
+
+smoke       a minute, to see that everything works
+small       minutes to an hour on 2 cores
+paper       the sizes of the paper, for an accelerator
+
+With model=NAME a peer of `configs/baselines.py` learns the same: the same
+fields, windows, steps and seed, and with model=srno, liif, lte or metasr at
+`smoke` and `small` the trunk of hinote's size S.
+"""
+
+from ml_collections.config_dict import placeholder
+
+from configs import baselines, common, hinote
+from hinote_jax import naming
+
+SIZES = ("smoke", "small", "paper")
+
+
+def _data(config, name, variables, **options):
+  """The fields; options are those of the source, None for its default."""
+  config.data = dict(
+    name=name,
+    variables=variables,
+    path=placeholder(str),
+    cache_dir=placeholder(str),
+    **{key: common.unset(value) for key, value in options.items()},
+  )
+  for key, value in options.items():
+    config.data[key] = value
+
+
+def _turbulence(config, size):
+  known = dict(kind="forced", seed=0)
+  if size == "smoke":
+    known |= dict(grid=64, reynolds=50.0, trajectories=5, snapshots=2)
+  _data(
+    config,
+    "turbulence2d",
+    ("omega",),
+    size="paper" if size == "paper" else "tiny" if size == "smoke" else "small",
+    **known,
+  )
+  if size == "smoke":
+    config.split = dict(validation=1, test=1, gap=0)
+  else:
+    config.split = dict(validation=2, test=3, gap=0)
+  config.degradation = "truncate" if size == "paper" else "area"
+  config.evaluate.against = ("nearest", "bilinear", "bicubic", "spectral")
+
+
+def _weather(config, size):
+  if size == "paper":
+    _data(config, "era5", ())
+    config.split = dict(validation=0.1, test=0.1, gap=4)
+  else:
+    _data(config, "era5_sample", ("t2m", "u10", "v10"))
+  config.degradation = "area"
+
+
+def _radar(config, size):
+  _data(config, "sevir", ("vil",), every=12 if size == "smoke" else 6)
+  config.split = dict(validation=0.1, test=0.2, gap=0)
+  config.degradation = "area"
+
+
+def _mri(config, size):
+  every = 16 if size == "smoke" else 2
+  _data(
+    config, "mri", ("intensity",), every=every, scaling="maximum", plane="axial"
+  )
+  config.split = dict(validation=1, test=1, gap=0)
+  config.degradation = "kspace"
+
+
+SCIENCES = {
+  "turbulence": _turbulence,
+  "weather": _weather,
+  "radar": _radar,
+  "mri": _mri,
+}
+
+
+def _model(config, name, size):
+  if name == "hinote":
+    config.model = hinote.model(config)
+    config.model.size = "B" if size == "paper" else "S"
+    config.model.preset = "paper" if size == "paper" else "default"
+    return
+  config.loss = dict(name="l1")
+  baselines.model(config, name)
+  if size != "paper" and "encoder_options" in config.model:
+    config.model.encoder_options.update(width=32, blocks=6)
+
+
+def _sized(config, size):
+  config.optim.learning_rate = 4e-3 if config.model.name == "hinote" else 1e-3
+  if size == "smoke":
+    config.steps = 40
+    config.windows.window = (16, 16)
+    config.windows.queries = (24, 24)
+    config.log_every = 10
+    config.validate_every = 20
+    config.validation_examples = 8
+    config.evaluate.scales = (2.0, 4.0)
+  elif size == "small":
+    config.steps = 4500
+  else:
+    hinote.recipe(config, 32, 32)
+
+
+def get_config(arg="turbulence,smoke"):
+  """Returns the config of a run: "SCIENCE,SIZE" and perhaps "model=NAME"."""
+  parts = [part.strip() for part in arg.split(",") if part.strip()]
+  models = [p.removeprefix("model=") for p in parts if p.startswith("model=")]
+  rest = [p for p in parts if not p.startswith("model=")]
+  if not 1 <= len(rest) <= 2 or len(models) > 1:
+    raise ValueError(
+      "a run is 'SCIENCE,SIZE', e.g. 'weather,small', with ',model=NAME' for "
+      f"a peer; got {arg!r}"
+    )
+  science, size = rest[0], rest[1] if len(rest) > 1 else "smoke"
+  naming.look_up("science", science, SCIENCES)
+  naming.look_up("size", size, dict.fromkeys(SIZES))
+  config = common.base()
+  SCIENCES[science](config, size)
+  _model(config, models[0] if models else "hinote", size)
+  _sized(config, size)
+  return config.lock()

@@ -1,0 +1,1 @@
+"""Turbulence, weather, radar and MRI, by one path."""
