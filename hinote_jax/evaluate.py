@@ -8,17 +8,19 @@ the data range is given and named. Cells weigh alike.
 
 from collections.abc import Callable, Iterable, Mapping
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
 
 from hinote_jax import grids
-from hinote_jax.metrics import running
+from hinote_jax.io import axes
+from hinote_jax.metrics import context as contexts
+from hinote_jax.metrics import domains, running, turbulence
 
 BASELINE = "bicubic"  # what errors are compared with
-# Units of axes that are only counted: their first row is the top one.
-_COUNTED = ("", "cell")
+# What of a row is no number.
+_LABELS = ("model", "variable")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +55,13 @@ class Evaluation:
   Attributes:
     header: what was evaluated and how; JSON values only.
     rows: one dict per scale, model and variable: "scale", "scale_y",
-      "scale_x", "model", "variable" and the `running.METRICS`.
+      "scale_x", "model", "variable", the `running.METRICS` and what
+      `domains` scores; where a score has no meaning it has no key.
     spectra: one dict per scale: "scale", "wavenumber" [k] in cycles per fine
-      cell, "power" name -> [c k] with the name "truth" for the target.
+      cell, "power" name -> [c k] with the name "truth" for the target,
+      "coherence" name -> [c k] with the truth; of turbulence "flow", a dict
+      per variable that tells of velocity: "variable", and "energy" and
+      "enstrophy", name -> [k].
     examples: one per scale; left out of `to_dict`.
   """
 
@@ -73,7 +79,7 @@ class Evaluation:
   def from_dict(cls, values: Mapping[str, Any]) -> "Evaluation":
     """Returns what `to_dict` wrote."""
     rows = [
-      {k: float(v) if k in running.METRICS else v for k, v in row.items()}
+      {k: v if k in _LABELS else float(v) for k, v in row.items()}
       for row in values["rows"]
     ]
     return cls(dict(values["header"]), rows, list(values["spectra"]))
@@ -95,6 +101,7 @@ def evaluate(
   degradation: Any,
   scales: Iterable[float | int],
   data_range: Iterable[float | int | np.floating],
+  climatology: np.ndarray | None = None,
   header: Mapping[str, Any] | None = None,
   progress: bool = True,
 ) -> Evaluation:
@@ -109,6 +116,8 @@ def evaluate(
       [h w c], as `degradations.Degradation`; its text goes into the header.
     scales: how many times coarser the inputs are; sides round to a cell.
     data_range: full scale of each variable for PSNR and SSIM, in its unit, [c].
+    climatology: the mean of the training part, [H W c], for the anomalies of
+      weather; `time_mean` makes it. None takes each truth's own mean.
     header: what the caller knows: "split", "degradation", "data_range_source",
       "command", "versions", ... It wins over what is filled in here.
     progress: show a progress bar.
@@ -127,24 +136,53 @@ def evaluate(
   count = len(dataset.variables)
   if span.shape != (count,):
     raise ValueError(f"data_range needs {count} values, got {data_range}")
+  context = domains.context(
+    dataset, indices, data_range=span, climatology=climatology
+  )
   rows, curves, examples = [], [], []
   total = len(scales) * len(indices)
   with tqdm.tqdm(total=total, disable=not progress, unit="field") as bar:
     for scale in scales:
       bar.set_description(f"evaluate x{scale:g}")
       scores, example = _score_scale(
-        predictors, dataset, indices, degradation, scale, span, bar
+        predictors, dataset, indices, degradation, scale, context, bar
       )
       rows += _rows(scores, example, dataset)
-      curves.append(_curves(scores, scale))
+      curves.append(_curves(scores, scale, context))
       examples.append(example)
-  filled = _header(predictors, dataset, indices, degradation, scales, span)
+  filled = _header(predictors, dataset, indices, degradation, scales, context)
   return Evaluation(filled | dict(header or {}), rows, curves, examples)
 
 
-def _score_scale(predictors, dataset, indices, degradation, scale, span, bar):
+def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:
+  """Returns the mean of some fields of a dataset, [H W c] float64.
+
+  Raises:
+    ValueError: there are no fields.
+  """
+  total, count = 0.0, 0
+  for index in indices:
+    total = total + np.asarray(dataset.values[index], np.float64)
+    count += 1
+  if not count:
+    raise ValueError(f"{dataset.name}: no fields to take the mean of")
+  return total / count
+
+
+class _Reduced(NamedTuple):
+  """Of one model: `running.reduce`, `domains.reduce` and `domains.mean`."""
+
+  scores: running.Scores
+  science: dict[str, np.ndarray]
+  means: contexts.Parts
+
+
+def _score_scale(
+  predictors, dataset, indices, degradation, scale, context, bar
+):
   """Returns model name -> scores of all times together, and an example."""
   scores = {name: [] for name in predictors}
+  parts = {name: [] for name in predictors}
   first = None
   for index in indices:
     highres = np.asarray(dataset.values[index], np.float32)
@@ -161,8 +199,14 @@ def _score_scale(predictors, dataset, indices, degradation, scale, span, bar):
       where = f"{name} at x{scale:g}, time {dataset.times[index]}"
       _require_sound(pred, highres.shape, where)
       scores[name].append(
-        running.score(pred, highres, data_range=span, periodic=dataset.periodic)
+        running.score(
+          pred,
+          highres,
+          data_range=context.data_range,
+          periodic=context.periodic,
+        )
       )
+      parts[name].append(domains.parts(dataset.domain, pred, highres, context))
       predictions[name] = pred
     if first is None:
       first = Example(
@@ -174,14 +218,20 @@ def _score_scale(predictors, dataset, indices, degradation, scale, span, bar):
         *_grid(dataset),
       )
     bar.update()
-  return {name: running.reduce(times) for name, times in scores.items()}, first
+  reduced = {}
+  for name, times in scores.items():
+    means = domains.mean(parts[name])
+    science = domains.reduce(dataset.domain, means)
+    reduced[name] = _Reduced(running.reduce(times), science, means)
+  return reduced, first
 
 
 def _grid(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
   """Returns y, x and whether they are degrees; None where only counted."""
-  axes = dataset.y, dataset.x
-  y, x = (None if a.units in _COUNTED else a.values for a in axes)
-  is_geographic = all(a.units.startswith("degree") for a in axes)
+  both = dataset.y, dataset.x
+  is_geographic = axes.is_latitude(both[0]) and axes.is_longitude(both[1])
+  is_known = [is_geographic or a.units not in contexts.COUNTED for a in both]
+  y, x = (a.values if k else None for a, k in zip(both, is_known, strict=True))
   return y, x, is_geographic
 
 
@@ -197,7 +247,8 @@ def _rows(reduced, example: Example, dataset) -> list[dict[str, Any]]:
   """Returns one row per model and variable."""
   coarse, fine = example.lowres.shape, example.highres.shape
   rows = []
-  for name, scores in reduced.items():
+  for name, (scores, science, _) in reduced.items():
+    science = {key: scores[key] for key in domains.SHARED} | science
     for channel, variable in enumerate(dataset.variables):
       row = {
         "scale": example.scale,
@@ -207,27 +258,50 @@ def _rows(reduced, example: Example, dataset) -> list[dict[str, Any]]:
         "variable": variable.name,
       }
       row |= {key: float(scores[key][channel]) for key in running.METRICS}
+      more = {key: float(values[channel]) for key, values in science.items()}
+      row |= {key: value for key, value in more.items() if not np.isnan(value)}
       rows.append(row)
   return rows
 
 
-def _curves(reduced, scale: float) -> dict[str, Any]:
+def _curves(reduced, scale: float, context) -> dict[str, Any]:
   """Returns the spectra averaged over times as lists."""
   first = next(iter(reduced.values()))
-  power = {"truth": first["truth_power"]}
-  power |= {name: scores["power"] for name, scores in reduced.items()}
-  return {
+  power = {"truth": first.scores["truth_power"]}
+  power |= {name: found.scores["power"] for name, found in reduced.items()}
+  shared = {name: f.scores["coherence"] for name, f in reduced.items()}
+  entry = {
     "scale": float(scale),
-    "wavenumber": first["wavenumber"].tolist(),
+    "wavenumber": first.scores["wavenumber"].tolist(),
     "power": {name: values.T.tolist() for name, values in power.items()},
+    "coherence": {name: values.T.tolist() for name, values in shared.items()},
   }
+  means = {name: found.means for name, found in reduced.items()}
+  flow = [
+    {"variable": name} | _flow(means, context.names.index(name))
+    for name in turbulence.flows(first.means, context)
+  ]
+  return entry | ({"flow": flow} if flow else {})
 
 
-def _header(predictors, dataset, indices, degradation, scales, span):
+def _flow(means, channel: int) -> dict[str, dict[str, list[float]]]:
+  """Returns the energy and enstrophy spectra of a variable, by model."""
+  first, found = next(iter(means.values())), {}
+  for quantity in turbulence.QUANTITIES:
+    curves = {"truth": first[f"truth_{quantity}"]}
+    curves |= {name: parts[quantity] for name, parts in means.items()}
+    found[quantity] = {
+      name: values[:, channel].tolist() for name, values in curves.items()
+    }
+  return found
+
+
+def _header(predictors, dataset, indices, degradation, scales, context):
   """Returns what is known here about an evaluation, as JSON values."""
-  names = [v.name for v in dataset.variables]
-  return {
+  spans = context.data_range.tolist()
+  header = {
     "dataset": dataset.name,
+    "domain": dataset.domain,
     "citation": dataset.citation,
     "variables": [
       {"name": v.name, "units": v.units, "long_name": v.long_name}
@@ -237,10 +311,18 @@ def _header(predictors, dataset, indices, degradation, scales, span):
     "periodic": [bool(p) for p in dataset.periodic],
     "times": [str(dataset.times[i]) for i in indices],
     "degradation": str(degradation),
-    "data_range": dict(zip(names, span.tolist(), strict=True)),
+    "data_range": dict(zip(context.names, spans, strict=True)),
     "scales": scales,
     "models": list(predictors),
   }
+  if any(context.thresholds):
+    pairs = zip(context.names, context.thresholds, strict=True)
+    header["thresholds"] = {name: dict(known) for name, known in pairs}
+  if dataset.domain == "weather":
+    is_given = context.climatology is not None
+    normal = "the mean of the training part" if is_given else "its own mean"
+    header["anomalies"] = f"of each field from {normal}"
+  return header
 
 
 def _to_json(value: Any) -> Any:

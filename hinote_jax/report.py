@@ -14,20 +14,26 @@ import numpy as np
 from hinote_jax import evaluate, files, plots
 from hinote_jax import markdown as markdown_
 from hinote_jax import models as zoo
-from hinote_jax.metrics import running
+from hinote_jax.metrics import context as contexts
+from hinote_jax.metrics import domains, running
 
-# metric -> (title with "%" for the unit; +1 where larger is better, -1 where
-# smaller is, 0 where differences say nothing).
+# Of the metrics of every report: title with "%" for the unit, whether larger
+# or smaller is better (`context.Metric.sign`), and digits.
 _COLUMNS = {
-  "mse": ("MSE [%²]", -1),
-  "psnr": ("PSNR [dB]", +1),
-  "ssim": ("SSIM", +1),
-  "relative_l2": ("relative L2", -1),
-  "max_error": ("max error [%]", -1),
-  "bias": ("bias [%]", 0),
-  "spectrum_error": ("spectrum error [dB]", -1),
-  "parting_wavenumber": ("parting wavelength [cells]", +1),
+  name: contexts.Metric(title, sign, running.METRICS[name], digits)
+  for name, title, sign, digits in (
+    ("mse", "MSE [%²]", -1, ".4g"),
+    ("psnr", "PSNR [dB]", +1, ".2f"),
+    ("ssim", "SSIM", +1, ".4f"),
+    ("relative_l2", "relative L2", -1, ".4g"),
+    ("max_error", "max error [%]", -1, ".4g"),
+    ("bias", "bias [%]", 0, "+.2e"),
+    ("spectrum_error", "spectrum error [dB]", -1, ".4g"),
+    ("parting_wavenumber", "parting wavelength [cells]", +1, ".1f"),
+  )
 }
+# What a score is called where it has no meaning for one model.
+_NONE = "–"
 
 
 def write(
@@ -94,6 +100,7 @@ def markdown(
   for variable in evaluation.header["variables"]:
     for scale in evaluation.header["scales"]:
       parts.append(_details(evaluation, variable, scale))
+  parts += _science(evaluation)
   if pictures:
     parts.append("## Pictures")
     parts += [f"### {title}\n\n![{title}]({path})" for title, path in pictures]
@@ -118,7 +125,7 @@ def _headline(evaluation: evaluate.Evaluation) -> str:
       ratios = {m: ratio(mse[m], mse[base]) for m in models}
       best = min(mse.values())
       cells = [_bold(f"{ratios[m]:.3f}", mse[m] == best) for m in models]
-      unit = _title("mse", variable["units"])[5:-1]
+      unit = _title(_COLUMNS["mse"], variable["units"])[5:-1]
       lines.append(
         [variable["name"], f"x{scale:g}", f"{mse[base]:.4g} {unit}", *cells]
       )
@@ -142,7 +149,7 @@ def _verdict(evaluation: evaluate.Evaluation) -> str:
     if not behind:
       parts.append(
         f"**{model}** is at least as good as the best interpolation in every "
-        "metric but the bias, variable and scale."
+        "metric that has a better side, variable and scale."
       )
       continue
     in_mse = [b for b in behind if b[0] == "mse"]
@@ -159,26 +166,34 @@ def _verdict(evaluation: evaluate.Evaluation) -> str:
 
 def _behind(evaluation, model: str, rivals: list[str]) -> list[list[str]]:
   """Returns a line for each score in which an interpolation is better."""
-  found = []
-  for metric in (m for m in running.METRICS if _COLUMNS[m][1]):
-    for variable in evaluation.header["variables"]:
+  domain, found = _domain(evaluation), []
+  for metric in [*running.METRICS, *_science_keys(evaluation)]:
+    look = _COLUMNS.get(metric) or domains.metric(domain, metric)
+    for variable in evaluation.header["variables"] if look.sign else ():
       for scale in evaluation.header["scales"]:
         scores = _scores(evaluation, variable["name"], scale, metric)
-        best = max(rivals, key=lambda m: _merit(metric, scores[m]))
-        if _merit(metric, scores[model]) < _merit(metric, scores[best]):
-          title = _title(metric, variable["units"])
-          mine, theirs = (_cell(metric, scores[m]) for m in (model, best))
-          found.append(
-            [
-              metric,
-              title,
-              variable["name"],
-              f"x{scale:g}",
-              mine,
-              f"{theirs} ({best})",
-            ]
-          )
+        scored = [m for m in rivals if m in scores]
+        if model not in scores or not scored:
+          continue
+        best = max(scored, key=lambda m: _merit(look, scores[m]))
+        if _merit(look, scores[model]) < _merit(look, scores[best]):
+          title = _title(look, variable["units"])
+          mine, theirs = (_cell(metric, look, scores[m]) for m in (model, best))
+          where = [variable["name"], f"x{scale:g}"]
+          found.append([metric, title, *where, mine, f"{theirs} ({best})"])
   return found
+
+
+def _domain(evaluation: evaluate.Evaluation) -> str:
+  return evaluation.header.get("domain", "")
+
+
+def _science_keys(evaluation: evaluate.Evaluation, **where: Any) -> list[str]:
+  """Returns which scores of its science an evaluation has, in order."""
+  rows = evaluation.select(**where)
+  return domains.ordered(
+    _domain(evaluation), dict.fromkeys(key for row in rows for key in row)
+  )
 
 
 def _header(header: Mapping[str, Any]) -> str:
@@ -192,6 +207,7 @@ def _header(header: Mapping[str, Any]) -> str:
   span = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
   known = {
     "dataset": header["dataset"],
+    "domain": header.get("domain"),
     "citation": header["citation"],
     "fields": (
       f"{len(times)} ({span}), {header['shape'][0]} x {header['shape'][1]} "
@@ -200,12 +216,26 @@ def _header(header: Mapping[str, Any]) -> str:
     "split": header.get("split"),
     "degradation": f"`{header['degradation']}`",
     "data range": f"{ranges}{f' ({source})' if source else ''}",
+    "thresholds": _thresholds(header),
+    "anomalies": header.get("anomalies"),
     "scales": ", ".join(f"x{s:g}" for s in header["scales"]),
   }
   used = {"data_range", "data_range_source", "times", "shape", "command"}
   used |= {"variables", "models", "periodic", *known}
   known |= {k.replace("_", " "): v for k, v in header.items() if k not in used}
   return markdown_.circumstances(known, header.get("command"))
+
+
+def _thresholds(header: Mapping[str, Any]) -> str:
+  """Returns the thresholds of each variable, and what labels stand for."""
+  parts = []
+  for name, known in header.get("thresholds", {}).items():
+    values = [
+      label if label == f"{value:g}" else f"{label} = {value:.4g}"
+      for label, value in sorted(known.items(), key=lambda pair: pair[1])
+    ]
+    parts.append(f"{name} {', '.join(values)}")
+  return "; ".join(parts)
 
 
 def _legend() -> str:
@@ -217,43 +247,88 @@ def _legend() -> str:
 def _details(evaluation, variable: Mapping[str, str], scale: float) -> str:
   """Returns the table of one variable at one scale."""
   rows = evaluation.select(variable=variable["name"], scale=scale)
-  titles = [_title(metric, variable["units"]) for metric in _COLUMNS]
+  titles = [_title(look, variable["units"]) for look in _COLUMNS.values()]
+  columns = [
+    _marked(metric, look, [row[metric] for row in rows])
+    for metric, look in _COLUMNS.items()
+  ]
   lines = [["model", *titles]]
-  best = {m: max(_merit(m, row[m]) for row in rows) for m in _COLUMNS}
-  for row in rows:
-    cells = [
-      _bold(_cell(m, row[m]), sign != 0 and _merit(m, row[m]) == best[m])
-      for m, (_, sign) in _COLUMNS.items()
-    ]
+  for row, *cells in zip(rows, *columns, strict=True):
     lines.append([row["model"], *cells])
   actual = f"{rows[0]['scale_y']:.4g} x {rows[0]['scale_x']:.4g}"
-  name = variable["long_name"] or variable["name"]
-  title = f"### {variable['name']} ({name}), x{scale:g}"
   table = markdown_.table(lines)
-  return f"{title}\n\nActual scale (y, x): {actual}.\n\n{table}"
+  return (
+    f"{_caption(variable, scale)}\n\nActual scale (y, x): {actual}.\n\n{table}"
+  )
+
+
+def _caption(variable: Mapping[str, str], scale: float) -> str:
+  name = variable["long_name"] or variable["name"]
+  return f"### {variable['name']} ({name}), x{scale:g}"
+
+
+def _marked(metric: str, look, values: Sequence[float | None]) -> list[str]:
+  """Returns the cells of one metric, the best in bold."""
+  best = max((_merit(look, v) for v in values if v is not None), default=None)
+  cells = []
+  for value in values:
+    if value is None:
+      cells.append(_NONE)
+      continue
+    is_best = look.sign != 0 and _merit(look, value) == best
+    cells.append(_bold(_cell(metric, look, value), is_best))
+  return cells
+
+
+def _science(evaluation: evaluate.Evaluation) -> list[str]:
+  """Returns what the science of the fields asks for; nothing of old reports."""
+  keys, domain = _science_keys(evaluation), _domain(evaluation)
+  if not keys:
+    return []
+  names = dict.fromkeys(key.partition("@")[0] for key in keys)
+  legend = "\n".join(
+    f"* {look.title.replace(' [%]', '')}: {look.text}"
+    for look in (domains.metric(domain, name) for name in names)
+  )
+  parts = [f"## What the science asks for\n\n{legend}"]
+  for variable in evaluation.header["variables"]:
+    for scale in evaluation.header["scales"]:
+      parts.append(_asked(evaluation, domain, variable, scale))
+  return parts
+
+
+def _asked(evaluation, domain: str, variable, scale: float) -> str:
+  """Returns the scores of a science, a line each, and the models across."""
+  where = dict(variable=variable["name"], scale=scale)
+  rows = evaluation.select(**where)
+  lines = [["metric", *(row["model"] for row in rows)]]
+  for key in _science_keys(evaluation, **where):
+    look = domains.metric(domain, key)
+    cells = _marked(key, look, [row.get(key) for row in rows])
+    lines.append([_title(look, variable["units"]), *cells])
+  return f"{_caption(variable, scale)}\n\n{markdown_.table(lines)}"
 
 
 def _scores(evaluation, variable: str, scale: float, metric: str):
   rows = evaluation.select(variable=variable, scale=scale)
-  return {row["model"]: row[metric] for row in rows}
+  return {row["model"]: row[metric] for row in rows if metric in row}
 
 
-def _merit(metric: str, value: float) -> float:
+def _merit(look: contexts.Metric, value: float) -> float:
   """Returns a number that is larger for better values."""
-  return _COLUMNS[metric][1] * value
+  return value if look.sign > 0 else -abs(value)
 
 
-def _title(metric: str, units: str) -> str:
-  if " " in units and metric == "mse":
+def _title(look: contexts.Metric, units: str) -> str:
+  if "²" in look.title and units and not units.isalpha():
     units = f"({units})"
-  return _COLUMNS[metric][0].replace("%", units or "1")
+  return look.title.replace("%", units or "1")
 
 
-def _cell(metric: str, value: float) -> str:
+def _cell(metric: str, look: contexts.Metric, value: float) -> str:
   if metric == "parting_wavenumber":
-    return f"{1.0 / value:.1f}"
-  digits = {"psnr": ".2f", "ssim": ".4f", "bias": "+.2e"}
-  return format(value, digits.get(metric, ".4g"))
+    value = 1.0 / value
+  return format(value, look.digits)
 
 
 def _bold(text: str, is_best: bool) -> str:

@@ -91,6 +91,9 @@ def evaluate_run(
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
+  climatology = None
+  if pipeline.dataset.domain == "weather":
+    climatology = evaluate.time_mean(pipeline.dataset, split.train)
   return evaluate.evaluate(
     predictors(config, workdir, pipeline),
     pipeline.dataset,
@@ -98,6 +101,7 @@ def evaluate_run(
     degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
     scales=config.evaluate.scales,
     data_range=pipeline.normaliser.data_range,
+    climatology=climatology,
     header=header,
     progress=jax.process_index() == 0,
   )

@@ -1,90 +1,25 @@
 """Evaluation and report: perfect, broken and known predictors."""
 
-import dataclasses
 import json
 import os
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
 
-from hinote_jax import evaluate, plots, report, resize
+from hinote_jax import evaluate, plots, report
 from hinote_jax.metrics import image
-from hinote_jax.plots import maps
-
-
-@dataclasses.dataclass
-class _Mean:
-  """Cell means; a stand-in for a degradation."""
-
-  def field(self, values, shape, *, periodic, rng=None):
-    del periodic
-    return np.asarray(resize.resize(values[None], shape, method="area"))[0]
-
-  def __str__(self):
-    return "area"
-
-
-def _dataset(times=3):
-  rng = np.random.default_rng(0)
-  values = rng.normal(size=(times, 16, 20, 2)).astype(np.float32)
-  names = [("t2m", "K", "temperature"), ("u10", "m/s", "zonal wind")]
-  return SimpleNamespace(
-    values=values,
-    variables=[
-      SimpleNamespace(name=n, units=u, long_name=t) for n, u, t in names
-    ],
-    times=[f"2020-01-0{i + 1}" for i in range(times)],
-    y=SimpleNamespace(units="degrees_north", values=np.linspace(10.0, 0.0, 16)),
-    x=SimpleNamespace(units="degrees_east", values=np.linspace(0.0, 9.5, 20)),
-    periodic=(False, True),
-    name="noise",
-    citation="nobody",
-  )
-
-
-class _Truth:
-  """A predictor that knows the answers, in the order they are asked."""
-
-  def __init__(self, values, offset=0.0):
-    self.values, self.offset, self.calls = values, offset, 0
-
-  def __call__(self, lowres, *, shape):
-    self.calls += 1
-    answer = self.values[(self.calls - 1) % len(self.values)]
-    assert answer.shape[:2] == shape and lowres.ndim == 3
-    return answer + np.float32(self.offset)
-
-
-def _nearest(lowres, *, shape):
-  return np.asarray(resize.resize(lowres[None], shape, method="nearest"))[0]
-
-
-def _run(predictors, dataset, scales=(2.0,), **kwargs):
-  return evaluate.evaluate(
-    predictors,
-    dataset,
-    range(len(dataset.values)),
-    degradation=_Mean(),
-    scales=scales,
-    data_range=[8.0, 4.0],
-    progress=False,
-    **kwargs,
-  )
-
-
-def _bicubic(lowres, *, shape):
-  return np.asarray(resize.resize(lowres[None], shape, method="cubic"))[0]
+from hinote_jax.plots import maps, report_figures, style
+from tests import evaluations as ev
 
 
 class EvaluateTest(absltest.TestCase):
   def test_truth_scores_perfectly(self):
-    dataset = _dataset()
-    result = _run({"oracle": _Truth(dataset.values)}, dataset, (2.0, 3.0))
+    dataset = ev.dataset()
+    result = ev.run({"oracle": ev.Truth(dataset.values)}, dataset, (2.0, 3.0))
     self.assertLen(result.rows, 4)
     for row in result.rows:
       self.assertEqual(row["mse"], 0.0)
@@ -94,8 +29,8 @@ class EvaluateTest(absltest.TestCase):
       self.assertEqual(row["parting_wavenumber"], 0.5)
 
   def test_offset_predictor_has_known_errors(self):
-    dataset = _dataset()
-    result = _run({"off": _Truth(dataset.values, 0.5)}, dataset)
+    dataset = ev.dataset()
+    result = ev.run({"off": ev.Truth(dataset.values, 0.5)}, dataset)
     for row, span in zip(result.rows, (8.0, 4.0), strict=True):
       self.assertAlmostEqual(row["bias"], 0.5, places=6)
       self.assertAlmostEqual(row["mse"], 0.25, places=6)
@@ -104,12 +39,12 @@ class EvaluateTest(absltest.TestCase):
       self.assertAlmostEqual(row["psnr"], expected, places=4)
 
   def test_psnr_is_the_mean_over_times(self):
-    dataset = _dataset()
-    result = _run({"nearest": _nearest}, dataset)
+    dataset = ev.dataset()
+    result = ev.run({"nearest": ev.nearest}, dataset)
     each = []
     for values in dataset.values:
-      lowres = _Mean().field(values, (8, 10), periodic=(False, True))
-      pred = _nearest(lowres, shape=(16, 20))
+      lowres = ev.Mean().field(values, (8, 10), periodic=(False, True))
+      pred = ev.nearest(lowres, shape=(16, 20))
       each.append(
         image.psnr(pred[None], values[None], data_range=np.array([8.0, 4.0]))
       )
@@ -118,32 +53,32 @@ class EvaluateTest(absltest.TestCase):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
   def test_fractional_scale_reports_the_actual_one(self):
-    dataset = _dataset()
-    row = _run({"nearest": _nearest}, dataset, (3.0,)).rows[0]
+    dataset = ev.dataset()
+    row = ev.run({"nearest": ev.nearest}, dataset, (3.0,)).rows[0]
     self.assertEqual(row["scale"], 3.0)
     self.assertEqual(row["scale_y"], 16 / 5)
     self.assertEqual(row["scale_x"], 20 / 7)
 
   def test_spectra_sum_to_the_variance(self):
-    dataset = _dataset()
-    result = _run({"nearest": _nearest}, dataset)
+    dataset = ev.dataset()
+    result = ev.run({"nearest": ev.nearest}, dataset)
     total = np.sum(result.spectra[0]["power"]["truth"], axis=1)
     variance = np.var(dataset.values.astype(np.float64), axis=(1, 2)).mean(0)
     np.testing.assert_allclose(total, variance, rtol=1e-10)
 
   def test_example_is_the_first_field(self):
-    dataset = _dataset()
-    example = _run({"nearest": _nearest}, dataset).examples[0]
+    dataset = ev.dataset()
+    example = ev.run({"nearest": ev.nearest}, dataset).examples[0]
     np.testing.assert_array_equal(example.highres, dataset.values[0])
     self.assertEqual(example.lowres.shape, (8, 10, 2))
     self.assertEqual(example.time, "2020-01-01")
     self.assertIn("nearest", example.predictions)
 
   def test_counted_axes_have_the_first_row_on_top(self):
-    dataset = _dataset()
-    dataset.y = SimpleNamespace(units="cell", values=np.arange(16))
-    dataset.x = SimpleNamespace(units="cell", values=np.arange(20))
-    example = _run({"nearest": _nearest}, dataset).examples[0]
+    dataset = ev.dataset()
+    dataset.y = ev.axis("y", "cell", np.arange(16))
+    dataset.x = ev.axis("x", "cell", np.arange(20))
+    example = ev.run({"nearest": ev.nearest}, dataset).examples[0]
     self.assertIsNone(example.y)
     self.assertIsNone(example.x)
     self.assertFalse(example.is_geographic)
@@ -151,46 +86,46 @@ class EvaluateTest(absltest.TestCase):
     self.assertEqual(where.origin, "upper")
 
   def test_coordinates_go_with_the_example(self):
-    dataset = _dataset()
-    example = _run({"nearest": _nearest}, dataset).examples[0]
+    dataset = ev.dataset()
+    example = ev.run({"nearest": ev.nearest}, dataset).examples[0]
     np.testing.assert_array_equal(example.y, dataset.y.values)
     np.testing.assert_array_equal(example.x, dataset.x.values)
     self.assertTrue(example.is_geographic)
 
   def test_nan_names_model_scale_and_time(self):
-    dataset = _dataset()
+    dataset = ev.dataset()
 
     def broken(lowres, *, shape):
       return np.full((*shape, 2), np.nan, np.float32)
 
     message = r"broken at x2, time 2020-01-01: 640 of 640 values are not finite"
     with self.assertRaisesRegex(ValueError, message):
-      _run({"nearest": _nearest, "broken": broken}, dataset)
+      ev.run({"nearest": ev.nearest, "broken": broken}, dataset)
 
   def test_wrong_shape_names_the_model(self):
     with self.assertRaisesRegex(ValueError, r"lazy at x2.*\(8, 10, 2\)"):
-      _run({"lazy": lambda lowres, *, shape: lowres}, _dataset())
+      ev.run({"lazy": lambda lowres, *, shape: lowres}, ev.dataset())
 
   def test_nothing_to_evaluate(self):
     with self.assertRaisesRegex(ValueError, "0 models, 3 times, 1 scales"):
-      _run({}, _dataset())
+      ev.run({}, ev.dataset())
 
   def test_data_range_per_variable(self):
     with self.assertRaisesRegex(ValueError, "data_range needs 2 values"):
       evaluate.evaluate(
-        {"nearest": _nearest},
-        _dataset(),
+        {"nearest": ev.nearest},
+        ev.dataset(),
         [0],
-        degradation=_Mean(),
+        degradation=ev.Mean(),
         scales=[2.0],
         data_range=[1.0],
         progress=False,
       )
 
   def test_json_round_trip_is_exact(self):
-    dataset = _dataset()
-    predictors = {"nearest": _nearest, "oracle": _Truth(dataset.values)}
-    result = _run(predictors, dataset, header={"split": "test"})
+    dataset = ev.dataset()
+    predictors = {"nearest": ev.nearest, "oracle": ev.Truth(dataset.values)}
+    result = ev.run(predictors, dataset, header={"split": "test"})
     text = json.dumps(result.to_dict(), sort_keys=True, allow_nan=False)
     again = evaluate.Evaluation.from_dict(json.loads(text))
     self.assertEqual(again.header, result.header)
@@ -207,29 +142,26 @@ class EvaluateTest(absltest.TestCase):
     self.assertEqual(subprocess.call([sys.executable, "-c", code]), 0)
 
 
-class _Close:
-  """A predictor that knows the answers up to a factor."""
+def _one_picture():
+  """Returns a context in which a report has one figure, drawn at once."""
 
-  def __init__(self, values, factor):
-    self.values, self.factor, self.calls = values, factor, 0
+  def blank(evaluation, records):
+    return {"blank": style.figure(1.0, 1.0)}
 
-  def __call__(self, lowres, *, shape):
-    self.calls += 1
-    answer = self.values[(self.calls - 1) % len(self.values)]
-    return answer * np.float32(self.factor)
+  return mock.patch.object(report_figures, "draw", blank)
 
 
 class ReportTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = self.create_tempdir().full_path
-    self.dataset = _dataset()
+    self.dataset = ev.dataset()
 
   def _evaluation(self, factor):
     predictors = {
-      "net": _Close(self.dataset.values, factor),
-      "nearest": _nearest,
-      "bicubic": _bicubic,
+      "net": ev.Close(self.dataset.values, factor),
+      "nearest": ev.nearest,
+      "bicubic": ev.bicubic,
     }
     header = {
       "split": "the last three",
@@ -237,8 +169,9 @@ class ReportTest(absltest.TestCase):
       "data_range_source": "training part",
       "versions": {"jax": "1.2"},
     }
-    return _run(predictors, self.dataset, (2.0, 2.5), header=header)
+    return ev.run(predictors, self.dataset, (2.0, 2.5), header=header)
 
+  @_one_picture()
   def test_json_reads_back_exactly(self):
     result = self._evaluation(0.9)
     report.write(self.folder, result)
@@ -256,6 +189,7 @@ class ReportTest(absltest.TestCase):
     self.assertIn("pip install hinote_jax[plots]", path.read_text())
     self.assertCountEqual(os.listdir(self.folder), ["report.json", "report.md"])
 
+  @_one_picture()
   def test_an_error_leaves_the_old_report(self):
     path = report.write(self.folder, self._evaluation(0.9))
     before = path.read_bytes()
@@ -289,10 +223,10 @@ class ReportTest(absltest.TestCase):
     # Fields of one value: no variance, no power, no error.
     self.dataset.values[:] = 4.0
     predictors = {
-      "net": _Close(self.dataset.values, 1.5),
-      "bicubic": _Close(self.dataset.values, 1.0),
+      "net": ev.Close(self.dataset.values, 1.5),
+      "bicubic": ev.Close(self.dataset.values, 1.0),
     }
-    path = report.write(self.folder, _run(predictors, self.dataset))
+    path = report.write(self.folder, ev.run(predictors, self.dataset))
     self.assertRegex(path.read_text(), r"\| 0 K² \| inf \| \*\*1.000\*\* \|")
 
   def test_headline_is_the_ratio_to_bicubic(self):
@@ -332,6 +266,7 @@ class ReportTest(absltest.TestCase):
       text, r"\| MSE \[K²\] \| t2m \| x2 \| .* \((nearest|bicubic)"
     )
 
+  @_one_picture()
   def test_infinite_psnr_is_strict_json(self):
     result = self._evaluation(1.0)
     report.write(self.folder, result)
@@ -346,13 +281,13 @@ class ReportTest(absltest.TestCase):
     path = report.write(self.folder, self._evaluation(0.9), curves=records)
     links = re.findall(r"!\[.*\]\((.*)\)", path.read_text())
     names = [f"panels_{v}_x{s}" for s in ("2", "2.5") for v in ("t2m", "u10")]
-    names += ["spectra_x2", "spectra_x2.5", "training"]
+    names += ["spectra_x2", "spectra_x2.5", "error_against_scale", "training"]
     self.assertEqual(links, [f"figures/{name}.png" for name in names])
     for link in links:
       self.assertTrue(os.path.exists(os.path.join(self.folder, link)))
 
   def test_header_without_models_or_interpolations(self):
-    result = _run({"nearest": _nearest}, self.dataset)
+    result = ev.run({"nearest": ev.nearest}, self.dataset)
     path = report.write(self.folder, result)
     self.assertIn("no model here to compare", path.read_text())
 

@@ -35,3 +35,15 @@ def bias(pred: Array, target: Array) -> np.ndarray:
   """Returns the mean of pred - target, in the unit of the field, [b c]."""
   pred, target = pair(pred, target)
   return np.mean(pred - target, axis=(1, 2))
+
+
+def mean_error(pred: Array, target: Array) -> np.ndarray:
+  """Returns the error of the mean over the deviation of the target, [b c].
+
+  What a prediction adds to or takes from the whole of a field, without unit; 0
+  where the mean is kept, infinite where the target is constant and it is not.
+  """
+  pred, target = pair(pred, target)
+  error = np.mean(pred - target, axis=(1, 2))
+  with np.errstate(divide="ignore", invalid="ignore"):
+    return np.where(error == 0.0, 0.0, error / np.std(target, axis=(1, 2)))

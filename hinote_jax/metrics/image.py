@@ -5,7 +5,8 @@ import numpy as np
 from hinote_jax.metrics import field
 from hinote_jax.typing import Array
 
-_WINDOW, _SIGMA = 11, 1.5
+WINDOW = 11  # side of the windows of `ssim`, cells
+_SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
 
 
@@ -61,11 +62,22 @@ def ssim(
   Raises:
     ValueError: `data_range` is not positive, or a side is below 11 cells.
   """
+  return np.mean(ssim_map(pred, target, data_range=data_range), axis=(1, 2))
+
+
+def ssim_map(
+  pred: Array, target: Array, *, data_range: float | int | Array
+) -> np.ndarray:
+  """Returns the similarity of every window of `ssim`, [b H-10 W-10 c].
+
+  The first is centred at the sixth cell of the sixth row. Arguments and errors
+  are those of `ssim`.
+  """
   span = _data_range(data_range)
   pred, target = field.pair(pred, target)
-  if min(pred.shape[1:3]) < _WINDOW:
+  if min(pred.shape[1:3]) < WINDOW:
     raise ValueError(
-      f"ssim needs at least {_WINDOW} x {_WINDOW} cells, got "
+      f"ssim needs at least {WINDOW} x {WINDOW} cells, got "
       f"{pred.shape[1]} x {pred.shape[2]}"
     )
   mean_p, mean_t = _blur(pred), _blur(target)
@@ -75,7 +87,7 @@ def ssim(
   c1, c2 = (_K1 * span) ** 2, (_K2 * span) ** 2
   similar = (2.0 * mean_p * mean_t + c1) * (2.0 * covariance + c2)
   largest = (mean_p**2 + mean_t**2 + c1) * (var_p + var_t + c2)
-  return np.mean(similar / largest, axis=(1, 2))
+  return similar / largest
 
 
 def _data_range(data_range: float | int | Array) -> np.ndarray:
@@ -87,9 +99,9 @@ def _data_range(data_range: float | int | Array) -> np.ndarray:
 
 def _blur(x: np.ndarray) -> np.ndarray:
   """Weighs the 11 x 11 windows of a field, [b H-10 W-10 c]."""
-  offset = np.arange(_WINDOW) - _WINDOW // 2
+  offset = np.arange(WINDOW) - WINDOW // 2
   weight = np.exp(-0.5 * (offset / _SIGMA) ** 2)
   weight /= weight.sum()
-  height, width = (n - _WINDOW + 1 for n in x.shape[1:3])
+  height, width = (n - WINDOW + 1 for n in x.shape[1:3])
   rows = sum(w * x[:, i : i + height] for i, w in enumerate(weight))
   return sum(w * rows[:, :, i : i + width] for i, w in enumerate(weight))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hinote_jax.metrics import field, image, spectra
+from hinote_jax.metrics import coherence, field, image, spectra
 from hinote_jax.typing import Periodic
 
 METRICS = {
@@ -43,8 +43,8 @@ def score(
     periodic: whether the (y, x) axis closes on itself.
 
   Returns:
-    The pointwise `METRICS`, [c] each, and "wavenumber" [k], "power",
-    "truth_power" and "error_power", [k c].
+    The pointwise `METRICS` and "mean_error", [c] each, "wavenumber" [k], and
+    "power", "truth_power" and "error_power", [k c].
   """
   pred, target = pred[None].astype(np.float64), target[None].astype(np.float64)
   fields = {"power": pred, "truth_power": target, "error_power": pred - target}
@@ -55,6 +55,7 @@ def score(
     "relative_l2": field.relative_l2(pred, target),
     "max_error": image.max_error(pred, target),
     "bias": field.bias(pred, target),
+    "mean_error": field.mean_error(pred, target),
   }
   for name, values in fields.items():
     wavenumber, scores[name] = spectra.radial_spectrum(
@@ -66,10 +67,12 @@ def score(
 
 
 def reduce(times: Sequence[Scores]) -> Scores:
-  """Returns the `METRICS` of many fields, [c] each, and the mean spectra.
+  """Returns the scores of many fields, [c] each, and the mean spectra.
 
-  Means over fields, but for the maximum error, which is the largest, and the
-  spectral metrics, which compare the mean spectra.
+  These are the `METRICS` and `domains.SHARED`: means over fields, but for the
+  maximum error, which is the largest, the error of the mean, which is a root
+  mean square, and the spectral metrics, which compare the mean spectra. Beside
+  the spectra is the "coherence" with the truth, [k c].
   """
   wavenumber = times[0]["wavenumber"]
   stacked = {
@@ -79,11 +82,16 @@ def reduce(times: Sequence[Scores]) -> Scores:
   }
   result = {name: values.mean(axis=0) for name, values in stacked.items()}
   result["max_error"] = stacked["max_error"].max(axis=0)
-  truth = result["truth_power"][None]
-  result["spectrum_error"] = spectra.log_distance(
-    wavenumber, result["power"][None], truth
-  )[0]
-  result["parting_wavenumber"] = spectra.parting(
-    wavenumber, result["error_power"][None], truth
-  )[0]
-  return result | {"wavenumber": wavenumber}
+  squared = np.square(stacked["mean_error"])
+  result["mean_error"] = np.sqrt(squared.mean(axis=0))
+  power, error, truth = (
+    result[name][None] for name in ("power", "error_power", "truth_power")
+  )
+  distance = spectra.log_distance(wavenumber, power, truth)
+  result["spectrum_error"] = distance[0]
+  parting = spectra.parting(wavenumber, error, truth)
+  result["parting_wavenumber"] = parting[0]
+  shared = coherence.coherence(power, truth, error)
+  resolution = coherence.effective_resolution(wavenumber, shared)
+  result["effective_resolution"] = resolution[0]
+  return result | {"wavenumber": wavenumber, "coherence": shared[0]}

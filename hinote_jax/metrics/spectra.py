@@ -5,6 +5,8 @@ grid, 0.5 / s that of an input s times coarser, 1 / wavenumber a wavelength in
 cells.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hinote_jax.metrics import field as fields
@@ -16,7 +18,10 @@ _FLOOR = 1e-12
 
 
 def radial_spectrum(
-  field: Array, *, periodic: Periodic
+  field: Array,
+  *,
+  periodic: Periodic,
+  weight: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns how much variance a field has at every radial wavenumber.
 
@@ -32,6 +37,8 @@ def radial_spectrum(
   Args:
     field: real values, [b H W c].
     periodic: whether the (y, x) axis closes on itself.
+    weight: factor of each mode's power, from its wavenumbers along y and x in
+      cycles per cell, which broadcast; finite at (0, 0) too. None is 1.
 
   Returns:
     wavenumber [k] in cycles per cell, power [b k c] in the field's unit
@@ -50,9 +57,11 @@ def radial_spectrum(
   if width % 2 == 0:
     pairs[-1] = 1.0
   power *= pairs[:, None]
-  step = max(1.0 / height, 1.0 / width)
-  ky, kx = np.fft.fftfreq(height), np.fft.rfftfreq(width)
-  ring = np.floor(np.hypot(ky[:, None], kx) / step + 0.5).astype(int).ravel()
+  step = fundamental(np.shape(field)[1:3], periodic)
+  ky, kx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+  if weight is not None:
+    power *= weight(ky, kx)[..., None]
+  ring = np.floor(np.hypot(ky, kx) / step + 0.5).astype(int).ravel()
   ring = np.maximum(ring, 1) - 1
   columns = power.reshape(b, -1, c).transpose(0, 2, 1).reshape(b * c, -1)
   rings = np.stack([np.bincount(ring, column) for column in columns])
@@ -93,13 +102,24 @@ def parting_wavenumber(
 
 
 def log_distance(
-  wavenumber: np.ndarray, power: np.ndarray, reference: np.ndarray
+  wavenumber: np.ndarray,
+  power: np.ndarray,
+  reference: np.ndarray,
+  *,
+  weight: np.ndarray | None = None,
 ) -> np.ndarray:
-  """Returns `spectrum_error` of two spectra, [b k c] each, in dB, [b c]."""
-  floor = _floor(reference)
-  ratio = np.maximum(power, floor) / np.maximum(reference, floor)
-  decibel = 10.0 * np.log10(ratio[:, resolved(wavenumber)])
-  return np.sqrt(np.mean(decibel**2, axis=1))
+  """Returns `spectrum_error` of two spectra, [b k c] each, in dB, [b c].
+
+  Rings weigh alike, or by `weight`, [b k c], of which only the shares count.
+  """
+  least, inside = floor(reference), resolved(wavenumber)
+  ratio = np.maximum(power, least) / np.maximum(reference, least)
+  squared = (10.0 * np.log10(ratio[:, inside])) ** 2
+  if weight is None:
+    return np.sqrt(np.mean(squared, axis=1))
+  weight = weight[:, inside]
+  total = np.maximum(weight.sum(axis=1), np.finfo(np.float64).tiny)
+  return np.sqrt(np.sum(weight * squared, axis=1) / total)
 
 
 def parting(
@@ -116,10 +136,16 @@ def parting(
     [b c], cycles per cell.
   """
   inside = resolved(wavenumber)
-  is_lost = (error >= 0.5 * reference) & (error > _floor(reference))
+  is_lost = (error >= 0.5 * reference) & (error > floor(reference))
   is_lost = is_lost[:, inside]
   first = wavenumber[inside][np.argmax(is_lost, axis=1)]
   return np.where(is_lost.any(axis=1), first, NYQUIST)
+
+
+def fundamental(shape: tuple[int, int], periodic: Periodic) -> float:
+  """Returns the width of a ring of a field of H x W cells, cycles per cell."""
+  sides = zip(shape, periodic, strict=True)
+  return max(1.0 / (n if is_periodic else 2 * n) for n, is_periodic in sides)
 
 
 def resolved(wavenumber: np.ndarray) -> np.ndarray:
@@ -127,6 +153,10 @@ def resolved(wavenumber: np.ndarray) -> np.ndarray:
   return wavenumber <= NYQUIST * (1.0 + 1e-9)
 
 
-def _floor(reference: np.ndarray) -> np.ndarray:
+def floor(reference: np.ndarray) -> np.ndarray:
+  """Returns the power that counts as none beside a spectrum [b k c], [b 1 c].
+
+  1e-12 of its variance, which is what rounding to float32 leaves.
+  """
   variance = reference.sum(axis=1, keepdims=True)
   return np.maximum(_FLOOR * variance, np.finfo(np.float64).tiny)

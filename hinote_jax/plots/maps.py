@@ -5,6 +5,7 @@ from typing import NamedTuple
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
+from matplotlib.colors import BoundaryNorm
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 import numpy as np
@@ -27,10 +28,22 @@ class Frame(NamedTuple):
   is_geographic: bool
 
   @property
+  def stretch(self) -> float:
+    """Length of a unit of y over that of one of x.
+
+    A degree of longitude is shorter than one of latitude by the cosine of the
+    latitude; that of the middle is taken, but none beyond 75 degrees.
+    """
+    if not self.is_geographic:
+      return 1.0
+    middle = 0.5 * abs(self.extent[2] + self.extent[3])
+    return float(1.0 / np.cos(np.deg2rad(min(middle, 75.0))))
+
+  @property
   def aspect(self) -> float:
-    """Width of the extent over its height."""
+    """Width of the extent over its height, as drawn."""
     left, right, bottom, top = self.extent
-    return abs((right - left) / (top - bottom))
+    return abs((right - left) / (top - bottom)) / self.stretch
 
 
 def frame(
@@ -75,7 +88,7 @@ def show(axes: Axes, values: np.ndarray, where: Frame, **kwargs) -> AxesImage:
     extent=where.extent,
     origin=where.origin,
     interpolation="nearest",
-    aspect="equal",
+    aspect=where.stretch,
     **kwargs,
   )
   _ticks(axes, where)
@@ -118,6 +131,8 @@ def colorbar(row: np.ndarray, label: str, **kwargs) -> Colorbar:
   beyond = (low < images[0].norm.vmin, high > images[0].norm.vmax)
   ends = ("neither", "max", "min", "both")
   look = {"aspect": 15, "pad": 0.008, "fraction": 0.05} | kwargs
+  if isinstance(images[0].norm, BoundaryNorm):
+    look["format"] = ticker.FuncFormatter(lambda value, _: f"{value:.3g}")
   bar = row[0].figure.colorbar(
     images[0],
     ax=list(row),

@@ -3,8 +3,10 @@
 from matplotlib.figure import Figure
 import numpy as np
 
-from hinote_jax.plots import maps, style
+from hinote_jax.plots import looks, maps, style
 from hinote_jax.typing import Array
+
+_TITLE, _LONG_TITLE = 12, 9.5
 
 
 def panels(
@@ -17,7 +19,9 @@ def panels(
   y: Array | None = None,
   x: Array | None = None,
   is_geographic: bool = False,
+  name: str = "",
   units: str = "",
+  domain: str = "",
   title: str = "",
   zoom: tuple[int, int, int, int] | None = None,
 ) -> Figure:
@@ -36,7 +40,9 @@ def panels(
     y: row coordinates, [H]; the larger is up. None: the first row is up.
     x: column coordinates, [W].
     is_geographic: coordinates are degrees of latitude and longitude.
+    name: short name of the variable, on the colour bar where it has no unit.
     units: its unit.
+    domain: the science, whose colours are taken (`looks.look`).
     title: of the figure.
     zoom: (first row, first column, rows, columns) of the window; by default
       where `baseline` errs most.
@@ -61,20 +67,21 @@ def panels(
     width, height = maps.panel_size(where.aspect)
     figure = style.figure(4 * width + 1.3, 3 * height + 1.4)
     grid = figure.subplots(3, 4)
-    _draw_fields(grid[:2], fields, where, edges, units)
+    labels = dict(name=name, units=units, domain=domain)
+    _draw_fields(grid[:2], fields, where, edges, labels)
     _draw_errors(grid[2], errors, where, edges, units)
     if title:
       figure.suptitle(title, x=0.008, ha="left", fontweight="bold")
   return figure
 
 
-def _draw_fields(grid, fields: dict, where, edges, units: str) -> None:
+def _draw_fields(grid, fields: dict, where, edges, labels: dict) -> None:
   """Draws the fields above and their windows below, each row on one scale."""
   truth = list(fields.values())[-1]
   window = maps.inside(truth, where, edges)
   for row, values in zip(grid, (truth, window), strict=True):
     # The window has its own limits, and the sign rule of the whole field.
-    look = style.look_of_values(values, units, style.is_signed(truth))
+    look = looks.look(values, **labels, signed=style.is_signed(truth))
     for axes, field in zip(row, fields.values(), strict=True):
       maps.show(axes, field, where, **look)
   for axes, name in zip(grid[0], fields, strict=True):
@@ -85,7 +92,8 @@ def _draw_fields(grid, fields: dict, where, edges, units: str) -> None:
   for axes in grid[:, 1:].ravel():
     axes.tick_params(labelleft=False)
   for row in grid:
-    maps.colorbar(row, style.unit_label(units).strip(" []") or "value")
+    unit = style.unit_label(labels["units"]).strip(" []")
+    maps.colorbar(row, unit or labels["name"] or "value")
 
 
 def _draw_errors(row, errors: dict, where, edges, units: str) -> None:
@@ -97,7 +105,9 @@ def _draw_errors(row, errors: dict, where, edges, units: str) -> None:
     for axes in (whole, window):
       maps.show(axes, error, where, cmap="RdBu_r", vmin=low, vmax=high)
     rms = np.sqrt(np.mean(np.square(error)))
-    whole.set_title(f"{name} − truth, RMS {rms:.3g} {unit}".rstrip())
+    title = f"{name} − truth, RMS {rms:.3g} {unit}".rstrip()
+    # A long unit would run into the title of the next panel.
+    whole.set_title(title, fontsize=_TITLE if len(title) <= 28 else _LONG_TITLE)
     window.set_title(f"{name} − truth, window")
     maps.outline(whole, edges)
     maps.zoom(window, edges)

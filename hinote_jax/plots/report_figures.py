@@ -9,13 +9,17 @@ import numpy as np
 
 from hinote_jax import evaluate
 from hinote_jax import models as zoo
-from hinote_jax.plots import curves, panels, spectra, style
+from hinote_jax.metrics import turbulence
+from hinote_jax.plots import curves, panels, scales, spectra, style
 
 
 def draw(
   evaluation: evaluate.Evaluation, records: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Figure]:
-  """Returns file stem -> figure: panels of every example, spectra, training.
+  """Returns file stem -> figure.
+
+  Panels of every example, spectra and, of turbulence, those of energy and
+  enstrophy, the error against the scale where there are several, training.
 
   Args:
     evaluation: what `evaluate.evaluate` returned.
@@ -26,6 +30,10 @@ def draw(
     drawn |= _panels(evaluation.header, example)
   for entry in evaluation.spectra:
     drawn[f"spectra_x{entry['scale']:g}"] = _spectra(evaluation.header, entry)
+    for flow in entry.get("flow", ()):
+      stem = f"energy_{flow['variable']}_x{entry['scale']:g}"
+      drawn[stem] = _energy(evaluation.header, entry, flow)
+  drawn |= _scales(evaluation)
   if records:
     drawn["training"] = curves.curves(records)
   return drawn
@@ -61,20 +69,78 @@ def _panels(
       y=example.y,
       x=example.x,
       is_geographic=example.is_geographic,
+      name=variable["name"],
       units=variable["units"],
+      domain=header.get("domain", ""),
       title=f"{name}, ×{example.scale:g}, {example.time}",
     )
   return drawn
 
 
 def _spectra(header: Mapping[str, Any], entry: Mapping[str, Any]) -> Figure:
-  variables, count = header["variables"], len(header["times"])
+  variables = header["variables"]
   return spectra.spectra(
     np.asarray(entry["wavenumber"]),
     {name: np.asarray(power) for name, power in entry["power"].items()},
     scale=entry["scale"],
     labels=[v["long_name"] or v["name"] for v in variables],
     units=[v["units"] for v in variables],
-    title=f"Spectra averaged over {count} field{'s' * (count > 1)}, "
-    f"×{entry['scale']:g}",
+    coherence={
+      name: np.asarray(shared)
+      for name, shared in entry.get("coherence", {}).items()
+    },
+    title=f"Spectra {_averaged(header, entry)}",
   )
+
+
+def _energy(
+  header: Mapping[str, Any], entry: Mapping[str, Any], flow: Mapping[str, Any]
+) -> Figure:
+  """Draws E(k) and Z(k) of one variable side by side."""
+  return spectra.spectra(
+    np.asarray(entry["wavenumber"]),
+    {
+      name: np.array([flow[q][name] for q in turbulence.QUANTITIES])
+      for name in flow["energy"]
+    },
+    scale=entry["scale"],
+    labels=[f"{q} from {flow['variable']}" for q in turbulence.QUANTITIES],
+    units=["", ""],
+    quantities=["E(k)", "Z(k)"],
+    title=f"Energy and enstrophy {_averaged(header, entry)}",
+  )
+
+
+def _averaged(header: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+  count = len(header["times"])
+  fields = f"{count} field{'s' * (count > 1)}"
+  return f"averaged over {fields}, ×{entry['scale']:g}"
+
+
+def _scales(evaluation: evaluate.Evaluation) -> dict[str, Figure]:
+  """Returns the error against the scale, where there are several scales."""
+  header, base = evaluation.header, evaluate.BASELINE
+  others = [m for m in header["models"] if m != base]
+  if base not in header["models"] or not others or len(header["scales"]) < 2:
+    return {}
+  rows = {(r["model"], r["variable"], r["scale"]): r for r in evaluation.rows}
+
+  def errors(model):
+    return np.array(
+      [
+        [rows[model, v["name"], s]["mse"] for s in header["scales"]]
+        for v in header["variables"]
+      ]
+    )
+
+  under = errors(base)
+  with np.errstate(divide="ignore", invalid="ignore"):
+    ratios = {model: errors(model) / under for model in header["models"]}
+  drawn = scales.scales(
+    header["scales"],
+    ratios,
+    baseline=base,
+    labels=[v["long_name"] or v["name"] for v in header["variables"]],
+    title="Error against scale",
+  )
+  return {"error_against_scale": drawn}

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
+from hinote_jax.metrics import coherence as coherences
 from hinote_jax.metrics import spectra as radial
 from hinote_jax.plots import style
 
@@ -20,19 +21,24 @@ def spectra(
   scale: float | int | None = None,
   labels: Sequence[str] = ("",),
   units: Sequence[str] = ("",),
+  quantities: Sequence[str] = (),
+  coherence: Mapping[str, np.ndarray] | None = None,
   title: str = "",
 ) -> Figure:
   """Draws spectra of several fields, one column per variable.
 
   Above: power, log-log, with the Nyquist wavenumber of the input marked; below:
-  the same in dB relative to the truth.
+  the same in dB relative to the truth; at the foot, where it is given, the
+  coherence with the truth, and the half that bounds what is resolved.
 
   Args:
     wavenumber: [k], cycles per fine cell; what lies beyond 0.5 is not drawn.
     power: name -> [c k]; the name "truth" is the reference.
     scale: how many times coarser the input is.
     labels: name of each variable, [c].
-    units: unit of each variable, [c].
+    units: unit of each variable, [c]; its square is the power's.
+    quantities: what is drawn of each variable, [c]; none is power.
+    coherence: name -> [c k], within [0, 1].
     title: of the figure.
 
   Raises:
@@ -44,25 +50,33 @@ def spectra(
   inside = radial.resolved(wavenumber)
   waves = wavenumber[inside]
   curves = {name: np.asarray(p)[:, inside] for name, p in power.items()}
+  shared = {n: np.asarray(p)[:, inside] for n, p in (coherence or {}).items()}
   count = len(labels)
+  heights = (2.2, 1.0, 1.0) if shared else (2.2, 1.0)
   with style.context():
-    figure = style.figure(1.2 + 4.9 * count, 6.4)
+    figure = style.figure(1.2 + 4.9 * count, 2.0 * sum(heights))
     grid = figure.subplots(
-      2, count, squeeze=False, sharex=True, height_ratios=(2.2, 1.0)
+      len(heights), count, squeeze=False, sharex=True, height_ratios=heights
     )
     for column in range(count):
-      above, below = grid[:, column]
+      above, below = grid[:2, column]
       _powers(above, waves, {n: p[column] for n, p in curves.items()})
       _ratios(below, waves, {n: p[column] for n, p in curves.items()})
-      for axes in (above, below):
+      if shared:
+        foot = grid[2, column]
+        _coherences(foot, waves, {n: p[column] for n, p in shared.items()})
+      for axes in grid[:, column]:
         _abscissa(axes, waves)
         if scale is not None:
           _mark(axes, scale, is_labelled=axes is above)
       _wavelengths(above, waves)
       above.set_title(labels[column], pad=8)
-      above.set_ylabel("power" + style.squared(units[column]))
-      below.set_xlabel("wavenumber [cycles per fine cell]")
+      quantity = quantities[column] if quantities else "power"
+      above.set_ylabel(quantity + style.squared(units[column]))
+      grid[-1, column].set_xlabel("wavenumber [cycles per fine cell]")
     grid[1, 0].set_ylabel("relative to truth [dB]")
+    if shared:
+      grid[2, 0].set_ylabel("coherence with truth")
     grid[0, 0].legend(loc="lower left", handlelength=1.8)
     if title:
       figure.suptitle(title, x=0.008, ha="left", fontweight="bold")
@@ -101,6 +115,15 @@ def _ratios(axes: Axes, waves: np.ndarray, curves: dict) -> None:
     axes.plot(waves, decibel, color=palette[name], linewidth=1.6, label=name)
   axes.set_ylim(-22.0, 8.0)
   axes.yaxis.set_major_locator(ticker.MultipleLocator(10.0))
+
+
+def _coherences(axes: Axes, waves: np.ndarray, curves: dict) -> None:
+  palette = style.colors(["truth", *curves])
+  axes.axhline(coherences.HALF, color=style.MUTED, linewidth=1.0)
+  for name, shared in curves.items():
+    axes.plot(waves, shared, color=palette[name], linewidth=1.6, label=name)
+  axes.set_ylim(0.0, 1.03)
+  axes.yaxis.set_major_locator(ticker.MultipleLocator(0.5))
 
 
 def _abscissa(axes: Axes, waves: np.ndarray) -> None:

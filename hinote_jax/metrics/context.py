@@ -1,0 +1,69 @@
+"""What the metrics of a science need to know beside the values."""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from hinote_jax.typing import Periodic
+
+# Units of axes that are only counted: their first row is the top one.
+COUNTED = ("", "cell")
+
+# What is summed over fields before a metric is taken of the sums.
+Parts = Mapping[str, np.ndarray]
+
+
+class Metric(NamedTuple):
+  """How a report shows a metric.
+
+  Attributes:
+    title: "%" stands for the unit, "{}" for what follows "@" in the key.
+    sign: +1 where larger is better, -1 where closer to 0 is, 0 where
+      differences say nothing.
+    text: one line on what it means.
+    digits: format of a value.
+  """
+
+  title: str
+  sign: int
+  text: str
+  digits: str = ".4g"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Context:
+  """What a dataset says of its fields, and what they are compared with.
+
+  Attributes:
+    names: of the variables, c of them.
+    units: of the variables.
+    long_names: of the variables, for people.
+    periodic: which of (y, x) close on themselves.
+    data_range: full scale of each variable, [c].
+    latitude: of the rows in degrees, [H]; None where they are no latitudes.
+    longitude: of the columns in degrees, [W], or None.
+    step: signed distance from a row to the next and from a column to the
+      next, in one unit; (1, 1) where cells are only counted.
+    climatology: the mean of the training part, [H W c], or None.
+    thresholds: of each variable, label -> value in its unit.
+  """
+
+  names: tuple[str, ...]
+  units: tuple[str, ...]
+  long_names: tuple[str, ...]
+  periodic: Periodic
+  data_range: np.ndarray
+  latitude: np.ndarray | None = None
+  longitude: np.ndarray | None = None
+  step: tuple[float, float] = (1.0, 1.0)
+  climatology: np.ndarray | None = None
+  thresholds: tuple[Mapping[str, float], ...] = ()
+
+
+def ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+  """Returns over / under, NaN where `under` is 0: there is no meaning."""
+  over, under = np.broadcast_arrays(over, under)
+  result = np.full(over.shape, np.nan)
+  return np.divide(over, under, out=result, where=under != 0.0)
