@@ -7,7 +7,8 @@ import numpy as np
 
 from configs import baselines, hinote
 from experiments import readme
-from hinote_jax import grids, interop, models
+from hinote_jax import grids, infer, interop, io, models
+from hinote_jax.io import fields
 
 
 def test_every_table_is_what_its_script_prints():
@@ -42,7 +43,7 @@ def test_example_of_published_files_runs(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   interop.save_torch("liif.pth", "liif", kwargs, variables)
   scope = {}
-  exec(_python(1), scope)
+  exec(_python(2), scope)
   assert scope["module"] == module.clone(
     local_ensemble=True, feat_unfold=True, cell_decode=True
   )
@@ -62,6 +63,24 @@ def test_python_example_runs(tmp_path, monkeypatch):
   np.testing.assert_allclose(scope["fine"], 1.0, atol=1e-5)
   assert scope["fine"].shape == (37, 44, 3)
   assert scope["highres"].shape == (1, 77, 90, 1)
+
+
+def test_example_of_a_file_runs(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  y = io.Axis.of("lat", np.linspace(10, -10, 6), "degrees_north")
+  x = io.Axis.of("lon", np.arange(7.0), "degrees_east")
+  names = ("t2m", "u10", "v10")
+  variables = tuple(fields.Variable(name, "K") for name in names)
+  header = io.Header(variables, y, x)
+  values = np.random.default_rng(0).normal(size=(6, 7, 3)).astype(np.float32)
+  io.write("coarse.nc", io.Field(header, values))
+  code = _python(1).replace('infer.load("runs/demo")', 'infer.load("bicubic")')
+  exec(code, {})
+  fine = io.read("fine.nc", variables=names)
+  assert fine.header.shape == (22, 26)
+  assert [v.units for v in fine.header.variables] == ["K"] * 3
+  want = infer.load("bicubic")(values, scale=3.7)
+  np.testing.assert_allclose(fine.values, want, atol=1e-5)
 
 
 def test_commands_name_configs_that_exist():

@@ -96,9 +96,12 @@ class _Whole:
     """Returns the one tile there is."""
     return [tuple(slice(0, n) for n in self._values.shape[:2])]
 
-  def __call__(self) -> Iterator[tuple[Tile, np.ndarray]]:
-    """Yields it."""
-    yield self.tiles()[0], self._values
+  def __call__(
+    self, tiles: Sequence[Tile]
+  ) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Yields it, if it is among the tiles."""
+    for tile in tiles:
+      yield tile, self._values
 
   def read(self, rows: slice, columns: slice) -> np.ndarray:
     """Returns a window of it, [r s c]."""
@@ -115,9 +118,15 @@ class _Streamed:
     """Returns the tiles, row by row."""
     return [(slice(*y[1:]), slice(*x[1:])) for y, x in self._answer.tiles]
 
-  def __call__(self) -> Iterator[tuple[Tile, np.ndarray]]:
-    """Yields the tiles."""
-    for (y, x), values in self._answer():
+  def __call__(
+    self, tiles: Sequence[Tile]
+  ) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Yields some of the tiles; the others are not computed."""
+    starts = {(rows.start, columns.start) for rows, columns in tiles}
+    spans = [
+      (y, x) for y, x in self._answer.tiles if (y.first, x.first) in starts
+    ]
+    for (y, x), values in self._answer(spans):
       yield (slice(*y[1:]), slice(*x[1:])), values[0]
 
   def read(self, rows: slice, columns: slice) -> np.ndarray:
@@ -182,18 +191,24 @@ class Plan:
       held = 8 * math.prod(shape) * (getattr(module, "channels", None) or 1)
       self._memory = _left(memory, held) // len(views)
 
-  def __call__(self, lowres: np.ndarray) -> Iterator[tuple[Tile, np.ndarray]]:
+  def __call__(
+    self,
+    lowres: np.ndarray,
+    is_wanted: Callable[[Tile], bool] | None = None,
+  ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Yields where the tiles of the result are, and their values [r s c].
 
     Args:
       lowres: normalised field, [h w c].
+      is_wanted: says of a tile whether to compute it; None: all.
     """
     answers = [self._answer(view, lowres) for view in self._views]
     first = answers[0]
+    tiles = [t for t in first.tiles() if is_wanted is None or is_wanted(t)]
     if len(answers) == 1:
-      yield from first()
+      yield from first(tiles)
       return
-    for tile in first.tiles():
+    for tile in tiles:
       total = 0.0
       for view, answer in zip(self._views, answers, strict=True):
         window = view.transform.window(*tile, self.shape)

@@ -1,6 +1,6 @@
 """One call from a coarse field to a fine one, in physical units."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import pathlib
 from typing import Any
 
@@ -173,18 +173,23 @@ class Predictor:
     return self._plans[key]
 
   def tiles(
-    self, plan: plans.Plan, values: np.ndarray
+    self,
+    plan: plans.Plan,
+    values: np.ndarray,
+    is_wanted: Callable[[plans.Tile], bool] | None = None,
   ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
     """Yields where the tiles of a finer field are, and their values [r s c].
 
     Args:
       plan: of this predictor.
       values: in physical units, finite, [h w c].
+      is_wanted: of `plans.Plan`.
     """
     if self.normaliser is None:
-      yield from plan(values)
+      yield from plan(values, is_wanted)
       return
-    for tile, highres in plan(np.asarray(self.normaliser.normalise(values))):
+    values = np.asarray(self.normaliser.normalise(values))
+    for tile, highres in plan(values, is_wanted):
       highres = self.normaliser.denormalise(highres)
       yield tile, np.asarray(highres, np.float32)
 

@@ -1,12 +1,13 @@
 """A result on its way: a folder beside it, with which a killed run goes on.
 
-  manifest.json  what is being made, as plain values
+  manifest.json  what is being made, as text, and a name of this attempt
   store/         the regions, fields.zarr, and the size of a tile, layout.json
   done/i/y.x     empty: this tile of field i is on the disk
   done/i/all     empty: all of them are
   lock           held by the process that is at work
   result.*       the file, whole
   finished.json  what tells it from another file, once it is whole
+  stop           empty: nobody is to write any more
 
 A region that is written again is the same, so that several processes may
 write. Nothing of it is seen under the name of the result before the end.
@@ -17,7 +18,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import itertools
 import json
 import os
 import pathlib
@@ -28,10 +28,12 @@ import uuid
 import numpy as np
 
 from hinote_jax import files
-from hinote_jax.io import fields, formats, inputs, stores, xarray_files
+from hinote_jax.infer import regions
+from hinote_jax.io import fields, formats, inputs
 
 _MANIFEST = "manifest.json"
 _LOCK = "lock"
+_FIELDS = "fields.zarr"
 _ALL = "all"
 # What file systems say that have no locks.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -39,6 +41,10 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 class OtherTiles(ValueError):
   """The regions that are there are of other tiles."""
+
+
+class GivenUp(OSError):
+  """The attempt that a region belongs to is over."""
 
 
 def identity(path: pathlib.Path) -> str:
@@ -56,58 +62,6 @@ def identity(path: pathlib.Path) -> str:
   return digest.hexdigest()
 
 
-class _Final:
-  """Regions of the Zarr store that is the result."""
-
-  def __init__(self, path: pathlib.Path, names: tuple[str, ...]):
-    self._regions = xarray_files.open_regions(path, names)
-    header = self._regions.header
-    self._axes = header.y.name, header.x.name
-    self._leads = {lead.name: lead.size for lead in header.leads}
-
-  def write(self, i, rows, columns, values):
-    self._regions.write(i, rows, columns, values)
-    at = np.unravel_index(i, tuple(self._leads.values()))
-    index = dict(zip(self._leads, map(int, at), strict=True))
-    index |= dict(zip(self._axes, (rows, columns), strict=True))
-    for slot in self._regions.slots:
-      _flush(slot.array, [index[dim] for dim in slot.dims])
-
-
-class _Plain:
-  """Regions of one array [count H W c], in float32."""
-
-  def __init__(self, path: pathlib.Path, mode: str = "r+"):
-    self.array = inputs.require("zarr", "io").open_array(path, mode=mode)
-
-  def write(self, i, rows, columns, values):
-    index = [i, rows, columns, slice(0, self.array.shape[-1])]
-    self.array[tuple(index)] = values
-    _flush(self.array, index)
-
-
-class Rows:
-  """The plain regions as a format reads them, turned where that is asked.
-
-  Attributes:
-    shape: (count, H, W, c).
-  """
-
-  def __init__(self, array: Any, is_turned: tuple[bool, bool]):
-    """Wraps an array [count H W c]; says which of (y, x) to reverse."""
-    self.shape = array.shape
-    self._array, self._turns = array, is_turned
-
-  def __getitem__(self, index: tuple[int, slice]) -> np.ndarray:
-    i, rows = index
-    start, stop, _ = rows.indices(self.shape[1])
-    if self._turns[0]:
-      start, stop = self.shape[1] - stop, self.shape[1] - start
-    values = self._array[i, start:stop]
-    axes = [axis for axis in (0, 1) if self._turns[axis]]
-    return np.flip(values, axes)
-
-
 class Staging:
   """The folder of one result.
 
@@ -115,6 +69,7 @@ class Staging:
     path: of the result.
     folder: beside it.
     is_final: whether the regions are those of the result itself.
+    attempt: that the regions belong to; `begin` finds it.
   """
 
   def __init__(
@@ -127,14 +82,13 @@ class Staging:
       header: of the regions.
       is_final: write them as the result has them, a Zarr store; else plainly.
     """
-    self.path, self.is_final = path, is_final
+    self.path, self.is_final, self.attempt = path, is_final, ""
     self.folder = path.with_name(f"{path.name}.partial")
-    self._header, self._store = header, None
-    self._done = self.folder / "done"
+    self._header, self._store, self._is_new_parent = header, None, False
+    self._done, self._stop = self.folder / "done", self.folder / "stop"
     self._finished = self.folder / "finished.json"
+    self._kind = regions.Final if is_final else regions.Plain
     self._result = self.folder / f"result{formats.suffix(path)}"
-
-  # At work.
 
   @contextlib.contextmanager
   def locked(self) -> Iterator[None]:
@@ -145,14 +99,16 @@ class Staging:
         something else.
       OSError: it cannot be written.
     """
-    self.folder.mkdir(parents=True, exist_ok=True)
+    self._make()
     names = [entry.name for entry in self.folder.iterdir()]
     ours = (_LOCK, _MANIFEST)
     if _MANIFEST not in names and not all(n.startswith(ours) for n in names):
       raise FileExistsError(
         f"{self.folder} is in the way and holds no {_MANIFEST}: move it"
       )
-    with open(self.folder / _LOCK, "w") as lock:
+    with self._writing():
+      lock = open(self.folder / _LOCK, "w")
+    with lock:
       try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
       except BlockingIOError as error:
@@ -164,6 +120,18 @@ class Staging:
           raise
       yield
 
+  def _make(self):
+    parent = self.folder.parent
+    self._is_new_parent = not parent.exists()
+    try:
+      parent.mkdir(exist_ok=True)
+      self.folder.mkdir(exist_ok=True)
+    except OSError as error:
+      raise OSError(
+        f"cannot write beside {self.path} ({error.strerror}): give OUT another "
+        "place"
+      ) from error
+
   def begin(self, manifest: Mapping[str, str]) -> list[str] | None:
     """Goes on with what is there if it is of the same manifest, else afresh.
 
@@ -171,88 +139,89 @@ class Staging:
       the items in which what was there differs, it is gone then; none where
       there was nothing; or None to go on.
     """
-    found = self._manifest()
-    if found == manifest and (self.is_finished or not self._finished.exists()):
+    attempt, found = self._manifest()
+    is_lost = self._finished.exists() and not self.is_finished
+    if found == manifest and not is_lost:
+      files.remove(self._stop)
+      self.attempt = attempt
       return None
     self.clear()
-    text = json.dumps(dict(manifest), indent=2) + "\n"
-    files.write_text(self.folder / _MANIFEST, text)
+    self.attempt = uuid.uuid4().hex
+    text = json.dumps([self.attempt, dict(manifest)], indent=2) + "\n"
+    with self._writing():
+      files.write_text(self.folder / _MANIFEST, text)
     if found is None:
       return []
     both = sorted({*found, *manifest})
     changed = [key for key in both if found.get(key) != manifest.get(key)]
     return changed or ["finished file"]
 
-  def _manifest(self) -> Mapping[str, Any] | None:
+  def is_of(self, manifest: Mapping[str, str]) -> bool:
+    """Says whether the file is whole and of this manifest."""
+    return self.is_finished and self._manifest()[1] == manifest
+
+  def _manifest(self) -> tuple[str, Mapping[str, Any] | None]:
+    """Returns the attempt and the items, None where there are none."""
     try:
-      return json.loads((self.folder / _MANIFEST).read_text())
+      attempt, items = json.loads((self.folder / _MANIFEST).read_text())
     except FileNotFoundError:
-      return None
-    except json.JSONDecodeError:
-      return {"manifest": "damaged"}
+      return "", None
+    except (ValueError, TypeError):
+      return "", {"manifest": "damaged"}
+    return attempt, items
+
+  def give_up(self) -> None:
+    """Keeps all processes from writing on."""
+    # On a full disk there may be no room for it; nothing else is written then.
+    with contextlib.suppress(OSError):
+      self._stop.touch()
+
+  def require_going(self) -> None:
+    """Raises GivenUp if nobody waits for the regions any more."""
+    if self._stop.exists() or self._manifest()[0] != self.attempt:
+      raise GivenUp(f"nobody waits for {self.path} any more")
 
   def clear(self) -> None:
     """Removes all but the folder and its lock."""
     self._store = None
-    # First what says that the rest is of use.
-    for name in (_MANIFEST, "finished.json"):
-      (self.folder / name).unlink(missing_ok=True)
+    self.give_up()
+    # In this order: what a process that is killed leaves is as it says.
+    for entry in (self._finished, self._done):
+      files.remove(entry)
+    if (store := self.folder / "store").exists():
+      store.rename(self.folder / f"store.{uuid.uuid4().hex}")
     for entry in self.folder.iterdir():
-      if entry.name != _LOCK:
+      if entry.name not in (_LOCK, _MANIFEST):
         files.remove(entry)
+    files.remove(self.folder / _MANIFEST)
 
   def remove(self) -> None:
     """Removes the folder."""
     if self.folder.is_dir():
       self.clear()
       shutil.rmtree(self.folder)
-
-  # Regions.
+    if self._is_new_parent:
+      # It stays where something else is in it by now.
+      with contextlib.suppress(OSError):
+        self.folder.parent.rmdir()
 
   def open(self, tile: tuple[int, int]) -> None:
     """Opens the regions, which are made if they are not there.
 
     Args:
       tile: (rows, columns) of a tile; those at the far end may have fewer.
-
-    Raises:
-      OtherTiles: those that are there are of other tiles.
     """
     folder = self.folder / "store"
     if not folder.exists():
-      self._create(folder, tile)
-    if self._layout() != list(tile):
-      raise OtherTiles(
-        f"the regions in {self.folder} are of {self._layout()} points and "
-        f"tiles of {list(tile)}: they were made on a machine of another kind"
-      )
-    path = folder / "fields.zarr"
-    if self.is_final:
-      self._store = _Final(path, self._header.names)
-    else:
-      self._store = _Plain(path)
+      with self._writing():
+        self._create(folder, tile)
+    self._store = self._kind(folder / _FIELDS, self._header)
 
   def _create(self, folder, tile):
-    header = self._header
-    chunks = channels = None
-    channels = len(header.variables)
-    is_whole = tuple(tile) == header.shape
     new = self.folder / f"store.{uuid.uuid4().hex}"
     new.mkdir()
     (new / "layout.json").write_text(json.dumps(list(tile)))
-    if self.is_final:
-      chunks = None if is_whole else tuple(tile)
-      xarray_files.create(new / "fields.zarr", header, chunks=chunks)
-    else:
-      chunks = stores.chunks(header.shape, channels, 4) if is_whole else tile
-      inputs.require("zarr", "io").create_array(
-        new / "fields.zarr",
-        shape=(header.count, *header.shape, channels),
-        chunks=(1, *chunks, channels),
-        dtype=np.float32,
-        fill_value=np.nan,
-        compressors=None,
-      )
+    self._kind.create(new / _FIELDS, self._header, tile)
     try:
       new.rename(folder)
     except OSError:
@@ -281,27 +250,65 @@ class Staging:
 
   def put(
     self, i: int, rows: slice, columns: slice, values: np.ndarray
-  ) -> None:
+  ) -> bool:
     """Writes a tile of field i, and then that it is there; once.
 
+    Returns:
+      whether it was not there.
+
     Raises:
-      OSError: it cannot be written; or the run was given up meanwhile.
+      GivenUp: nobody waits for it.
+      OSError: it cannot be written.
+      OtherTiles: it is none of the tiles of which there are regions.
       ValueError: a value does not fit the type of its variable.
     """
+    if self.has(i, rows, columns):
+      return False
+    self.require_going()
+    for part, size, n in zip(
+      (rows, columns), self._layout(), self._header.shape, strict=True
+    ):
+      if part.start % size or part.stop != min(part.start + size, n):
+        raise self._other_tiles()
+    folder = self._done / str(i)
+    with self._writing():
+      self._store.write(i, rows, columns, values)
+      folder.mkdir(parents=True, exist_ok=True)
+      (folder / f"{rows.start}.{columns.start}").touch()
+    return True
+
+  def has(self, i: int, rows: slice, columns: slice) -> bool:
+    """Says whether a tile of field i is there."""
     folder = self._done / str(i)
     marker = folder / f"{rows.start}.{columns.start}"
-    if marker.exists():
-      return
-    if not (self.folder / _MANIFEST).exists():
-      raise FileNotFoundError(f"{self.folder} is gone: the run was given up")
-    self._store.write(i, rows, columns, values)
-    folder.mkdir(parents=True, exist_ok=True)
-    marker.touch()
+    return marker.exists() or (folder / _ALL).exists()
+
+  def _other_tiles(self) -> OtherTiles:
+    return OtherTiles(
+      f"the regions in {self.folder}, of {self._layout()} points, are not of "
+      "the tiles of this machine: they were made on one of another kind"
+    )
+
+  @contextlib.contextmanager
+  def _writing(self):
+    try:
+      yield
+    except OSError as error:
+      raise OSError(
+        f"cannot write in {self.folder} ({inputs.line(error)})"
+      ) from error
 
   def complete(self, i: int) -> None:
-    """Notes that all of field i is there, in place of its tiles."""
+    """Notes that all of field i is there, in place of its tiles.
+
+    Raises:
+      OtherTiles: it is not.
+    """
+    if self.count(i) != self.tiles:
+      raise self._other_tiles()
     folder = self._done / str(i)
-    (folder / _ALL).touch()
+    with self._writing():
+      (folder / _ALL).touch()
     for entry in folder.iterdir():
       if entry.name != _ALL:
         entry.unlink(missing_ok=True)
@@ -320,9 +327,7 @@ class Staging:
   @property
   def has_regions(self) -> bool:
     """Whether any tile is there."""
-    return self._done.exists() and any(self._done.rglob("*.*"))
-
-  # The end.
+    return any(names for _, _, names in os.walk(self._done))
 
   @property
   def is_finished(self) -> bool:
@@ -337,7 +342,7 @@ class Staging:
   def _whole(self) -> pathlib.Path:
     """Where the whole file is before it takes its place."""
     if self.is_final:
-      return self.folder / "store" / "fields.zarr"
+      return self.folder / "store" / _FIELDS
     return self._result
 
   def finish(self, save: Callable[[pathlib.Path, Any], None]) -> None:
@@ -359,25 +364,12 @@ class Staging:
       else:
         for stray in self.folder.glob("result*"):
           files.remove(stray)
-        save(self._result, _Plain(self.folder / "store/fields.zarr", "r").array)
-      files.write_text(self._finished, json.dumps(identity(self._whole)))
+        store = self._kind(self.folder / "store" / _FIELDS, self._header)
+        save(self._result, store.array)
+      with self._writing():
+        files.write_text(self._finished, json.dumps(identity(self._whole)))
     if self._whole.exists():
       files.replace(self._whole, self.path)
     self._store = None
     for entry in (self.folder / "store", self._done):
       files.remove(entry)
-
-
-def _flush(array: Any, index: list[int | slice]) -> None:
-  """Waits until the chunks of a region of a Zarr array are on the disk."""
-  root = pathlib.Path(array.store.root) / array.path
-  spans = [
-    range(at.start // n, -(-at.stop // n)) if isinstance(at, slice) else (at,)
-    for at, n in zip(index, array.chunks, strict=True)
-  ]
-  for place in itertools.product(*spans):
-    chunk = root / array.metadata.encode_chunk_key(place)
-    # A chunk of nothing but the fill value has no file.
-    if chunk.exists():
-      with open(chunk, "rb") as file:
-        os.fsync(file.fileno())

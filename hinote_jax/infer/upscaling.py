@@ -191,19 +191,24 @@ class Upscaler:
       )
 
   def __call__(
-    self, values: np.ndarray
+    self,
+    values: np.ndarray,
+    is_wanted: Callable[[plans.Tile], bool] | None = None,
   ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
     """Yields where the tiles of the result are, and their values [r s c].
 
     Args:
       values: of one field, [h w c] float32, NaN where missing.
+      is_wanted: says of a tile, in the direction of the input, whether to yield
+        it; None: all.
 
     Raises:
       ValueError: a variable is missing everywhere, or is infinite.
     """
     mask = np.isnan(values)
     known = self._filled(values, mask)
-    for (rows, columns), tile in self._corrected(known, values):
+    tiles = self._corrected(known, values, is_wanted)
+    for (rows, columns), tile in tiles:
       tile = self._clipped(tile)
       if mask.any():
         missing = masks.restore(
@@ -228,10 +233,11 @@ class Upscaler:
       return values
     return masks.fill(values, self._source.periodic, names).astype(np.float32)
 
-  def _raw(self, known):
+  def _raw(self, known, is_wanted=None):
     """Yields the tiles of the network's answer, all channels."""
     lowres = known[..., self._seen]
-    for (rows, columns), tile in self._predictor.tiles(self._plan, lowres):
+    tiles = self._predictor.tiles(self._plan, lowres, is_wanted)
+    for (rows, columns), tile in tiles:
       if not len(self._alpha):
         yield (rows, columns), tile
         continue
@@ -256,11 +262,11 @@ class Upscaler:
     y, x = along
     return np.einsum("Yy,yxc,Xx->YXc", y, values, x, optimize=True)
 
-  def _corrected(self, known, values):
+  def _corrected(self, known, values, is_wanted):
     """Yields the tiles, consistent and with the input's mean where asked."""
     options = self._options
     if self._projection is None and not options.keeps_mean:
-      yield from self._raw(known)
+      yield from self._raw(known, is_wanted)
       return
     residual = self._projection and self._projection.residual()
     mean, kept = consistency.Mean(), []
@@ -277,6 +283,8 @@ class Upscaler:
     z = residual.solve(values) if residual else None
     shift = self._shift(mean, known, z)
     for rows, columns in kept:
+      if is_wanted is not None and not is_wanted((rows, columns)):
+        continue
       window = (s.stop - s.start for s in (rows, columns))
       tile = store.read((rows.start, columns.start), tuple(window))[0]
       added = shift

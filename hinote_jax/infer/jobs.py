@@ -1,0 +1,341 @@
+"""From one file to one finer file, in memory of a few tiles.
+
+What is asked travels as plain values, a `Request`; a `Job` is that with the
+file open and the network at hand. The work is done in a `staging.Staging`, with
+which a run that was killed goes on: the file is the same to the last bit.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import pathlib
+import re
+import tempfile
+from typing import Any
+
+import jax
+import numpy as np
+
+from hinote_jax import checkpoint, degradations, files, io, workdir
+from hinote_jax._version import __version__
+from hinote_jax.infer import (
+  consistency,
+  predict,
+  progress,
+  regions,
+  staging,
+  upscaling,
+)
+from hinote_jax.io import formats, inputs, packing
+
+_MEMORY = "2GB"
+# Of the repr of a function, another in every process.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+# Formats that hold packed numbers and refuse those that do not fit.
+_PACKING = "xarray_files"
+
+_Pair = tuple[float | int, float | int]
+
+
+class Overflow(ValueError):
+  """A value does not fit the type of the result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What is asked of one file.
+
+  Attributes:
+    source: path of the input.
+    path: of the result.
+    checkpoint: what `predict.load` takes.
+    which: checkpoint of a run, "best" or "latest".
+    variables: names, in order; None takes those of the network, or all.
+    registration: of `io.open`.
+    periodic: of `io.open`.
+    scale: of `upscaling.target`.
+    shape: of `upscaling.target`.
+    like: path of a file whose grid to take.
+    options: of the upscaler.
+    dtype: of the result, "float32"; None keeps how the input is packed.
+    devices: how many to divide a field among; 0 for all.
+    overwrite: replace the result that is there.
+  """
+
+  source: str
+  path: str
+  checkpoint: str
+  which: str = "best"
+  variables: tuple[str, ...] | None = None
+  registration: str | tuple[str | None, str | None] | None = None
+  periodic: tuple[bool, bool] | None = None
+  scale: float | int | _Pair | None = None
+  shape: tuple[int, int] | None = None
+  like: str | None = None
+  options: upscaling.Options = upscaling.Options()
+  dtype: str | None = None
+  devices: int = 1
+  overwrite: bool = False
+
+
+def memory_for(predictor: predict.Predictor, asked: str | None) -> str | None:
+  """Returns the memory of the options: "none" is at once, None chooses."""
+  if asked is None:
+    return _MEMORY if hasattr(predictor.module, "planes") else None
+  return None if asked == "none" else asked
+
+
+def degradation_of(name: str) -> degradations.Degradation:
+  """Returns the degradation that a run was trained on; "area" of others."""
+  if not (pathlib.Path(name) / workdir.CONFIG).is_file():
+    return degradations.parse("area")
+  return degradations.parse(
+    workdir.read_config(name).get("degradation", "area")
+  )
+
+
+class Job:
+  """A request with its file open.
+
+  Attributes:
+    request: what is asked.
+    header: of the result.
+    stage: where it is made.
+  """
+
+  def __init__(
+    self,
+    request: Request,
+    predictor: predict.Predictor,
+    tell: Callable | None = None,
+  ):
+    """Opens the file and finds the grid of the result.
+
+    Args:
+      request: what is asked.
+      predictor: that of the request's checkpoint.
+      tell: of `upscaling.Upscaler`.
+
+    Raises:
+      OSError: a file is missing or cannot be read.
+      ValueError: it does not hold the fields, or the grid is not within it.
+    """
+    self.request, self._predictor, self._tell = request, predictor, tell
+    self._reader = io.open(
+      request.source,
+      request.variables or predictor.names or None,
+      registration=request.registration,
+      periodic=request.periodic,
+    )
+    like = request.like and io.open(request.like).header
+    source = self._reader.header
+    goal = upscaling.target(
+      source, scale=request.scale, shape=request.shape, like=like
+    )
+    # The regions lie in the direction of the input: their tiles begin at 0.
+    self._goal = goal._replace(is_turned=(False, False))
+    self._turns = goal.is_turned
+    self.header = _typed(source.on(goal.y, goal.x), request.dtype)
+    path = pathlib.Path(request.path)
+    self._module = formats.writer_of(path, self.header).__name__
+    is_final = formats.suffix(path) == ".zarr" and not any(self._turns)
+    self.stage = staging.Staging(path, self.header, is_final=is_final)
+
+  def require(self) -> None:
+    """Raises what can be said before anything is computed.
+
+    Raises:
+      FileExistsError: the result is there, and not of this very request.
+      ValueError: the network is of other variables, or the options cannot be
+        met on this grid.
+    """
+    options, source = self.request.options, self._reader.header
+    if options.consistent is not None:
+      consistency.starts(*self._goal.lines, source.shape, source.periodic)
+    rest = dataclasses.replace(options, consistent=None)
+    # The plan that it makes is kept, and whom it tells.
+    upscaling.Upscaler(
+      self._predictor, source, self._goal, rest, tell=self._tell
+    )
+    if self.stage.path.exists() and not self.request.overwrite:
+      if not self.stage.is_of(self.manifest()):
+        raise FileExistsError(
+          f"{self.stage.path} exists: give another name, or --overwrite to "
+          "replace it"
+        )
+
+  @functools.cached_property
+  def _upscaler(self) -> upscaling.Upscaler:
+    return upscaling.Upscaler(
+      self._predictor,
+      self._reader.header,
+      self._goal,
+      self.request.options,
+      devices=_devices(self.request.devices),
+      tell=self._tell,
+    )
+
+  @property
+  def count(self) -> int:
+    """How many fields there are."""
+    return self.header.count
+
+  def manifest(self) -> dict[str, str]:
+    """Returns all that the result depends on, as text."""
+    request, goal, predictor = self.request, self._goal, self._predictor
+    source, grid = self._reader.header, hashlib.sha256()
+    for axis in (goal.y, goal.x):
+      grid.update(np.ascontiguousarray(axis.values).data)
+    found = {
+      "input": staging.identity(pathlib.Path(request.source)),
+      "variables": ", ".join(source.names),
+      "axes": f"{source.y.registration}, {source.x.registration}, "
+      f"periodic {source.periodic}",
+      "grid": f"{self.header.shape} {goal.lines} {grid.hexdigest()}",
+      "network": _ADDRESS.sub("", repr(predictor.module)),
+      "parameters": checkpoint.digest(predictor.variables),
+      "normalisation": str(predictor.normaliser and vars(predictor.normaliser)),
+      "devices": str(request.devices),
+      "hinote_jax": __version__,
+      "jax": jax.__version__,
+    }
+    for field in dataclasses.fields(request.options):
+      found[field.name] = str(getattr(request.options, field.name))
+    if self.stage.is_final:
+      found["type"] = str(request.dtype)
+    return found
+
+  def make(
+    self, fields: Iterable[int], bar: progress.Progress | None = None
+  ) -> int:
+    """Makes those of some fields that are not there.
+
+    Args:
+      fields: which.
+      bar: told of every tile.
+
+    Returns:
+      how many tiles were made.
+
+    Raises:
+      GivenUp: nobody waits for them.
+      OSError: the input cannot be read or a region cannot be written.
+      OtherTiles: those that are there are of other tiles.
+      Overflow: a value does not fit the type of the result.
+      ValueError: a field cannot be upscaled.
+    """
+    made = 0
+    for i in fields:
+      if self.stage.is_done(i):
+        continue
+      self.stage.require_going()
+      for (rows, columns), tile in self._tiles(i):
+        if not self.stage.is_open:
+          self.stage.open(tile.shape[:2])
+          if bar is not None:
+            bar.set_total(self.count * self.stage.tiles)
+        with _naming(self._place(i)):
+          self._require_fitting(tile)
+          is_new = self.stage.put(i, rows, columns, tile)
+        made += is_new
+        if bar is not None:
+          bar.step(is_new)
+      self.stage.complete(i)
+    return made
+
+  def _tiles(self, i: int) -> Iterator[Any]:
+    upscaler, values = self._upscaler, self._reader.read(i)
+    try:
+      yield from upscaler(values, lambda tile: not self.stage.has(i, *tile))
+    except ValueError as error:
+      raise ValueError(f"{self._place(i)}: {error}") from error
+    except OSError as error:
+      raise OSError(
+        f"cannot keep scratch values in {tempfile.gettempdir()} "
+        f"({inputs.line(error)}): name another folder by TMPDIR"
+      ) from error
+
+  def _require_fitting(self, tile: np.ndarray) -> None:
+    """Refuses now what the file could not hold in the end."""
+    if self.stage.is_final or not self._module.endswith(_PACKING):
+      return
+    for c, variable in enumerate(self.header.variables):
+      packing.pack(tile[..., c], variable)
+
+  def _place(self, i: int) -> str:
+    """Returns which field is meant, for messages."""
+    leads = self.header.leads
+    at = np.unravel_index(i, self.header.lead_shape)
+    parts = [f"{d.name} {k}" for d, k in zip(leads, at, strict=True)]
+    return ", ".join([self.request.source, *parts])
+
+  def finish(self, bar: progress.Progress) -> None:
+    """Puts the result in its place; all fields are there."""
+    bar.say(f"writing {self.stage.path.name}")
+    self.stage.finish(self._save)
+
+  def _save(self, path: pathlib.Path, array: Any) -> None:
+    with _naming(self.request.source):
+      io.save(path, self.header, regions.Rows(array, self._turns))
+
+  def probe(self) -> None:
+    """Finds out whether the format can hold the fields, before they are made.
+
+    Raises:
+      OSError: it cannot be written.
+      ValueError: it cannot.
+    """
+    inputs.require("zarr", "io")
+    path = self.stage.folder / f"probe{formats.suffix(self.stage.path)}"
+    with contextlib.suppress(_Held):
+      io.save(path, self.header, _Unread(self.header))
+    files.remove(path)
+
+
+@contextlib.contextmanager
+def _naming(place: str) -> Iterator[None]:
+  """Says of a value that does not fit where it is and what to do."""
+  try:
+    yield
+  except staging.OtherTiles:
+    raise
+  except ValueError as error:
+    raise Overflow(
+      f"{place}: {error} (--clip LOW,HIGH or --dtype float32)"
+    ) from error
+
+
+def _devices(count: int) -> Sequence[Any] | None:
+  """Returns that many devices, all for 0; None for one."""
+  found = jax.devices()
+  if count > len(found):
+    raise ValueError(
+      f"--devices {count} were asked for and {len(found)} are here: "
+      f"{found[0].device_kind}"
+    )
+  return None if count == 1 else found[: count or None]
+
+
+def _typed(header: io.Header, dtype: str | None) -> io.Header:
+  """Returns a header of another type, not packed; None keeps it."""
+  if dtype is None:
+    return header
+  plain = dict(dtype=dtype, scale=1.0, offset=0.0, fill=None)
+  variables = (dataclasses.replace(v, **plain) for v in header.variables)
+  return dataclasses.replace(header, variables=tuple(variables))
+
+
+class _Held(Exception):
+  """The first values are asked for: all else is written."""
+
+
+class _Unread:
+  """Values that raise `_Held` when they are read."""
+
+  def __init__(self, header: io.Header):
+    self.shape = (header.count, *header.shape, len(header.variables))
+
+  def __getitem__(self, _):
+    raise _Held

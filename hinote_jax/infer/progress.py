@@ -1,0 +1,75 @@
+"""How far the work is, on one line, with the time that is left."""
+
+import sys
+from typing import Any
+
+import tqdm
+
+
+class Progress:
+  """A bar over the tiles of all fields of a file.
+
+  It is there where standard error is a terminal. What must be said is said in
+  any case.
+  """
+
+  def __init__(self, *, is_quiet: bool = False):
+    """Makes a bar that is not there yet; `is_quiet` leaves it out."""
+    self._is_quiet = is_quiet
+    self._bar: Any = None
+    self._name = ""
+
+  def start(self, name: str, done: int = 0, total: int | None = None) -> None:
+    """Begins a file.
+
+    Args:
+      name: of the file.
+      done: tiles that are there already.
+      total: tiles of all fields; None as long as nobody knows.
+    """
+    self.close()
+    self._name = name
+    self._bar = tqdm.tqdm(
+      desc=name,
+      initial=done,
+      total=total,
+      unit=" tiles",
+      disable=True if self._is_quiet else None,
+      leave=False,
+    )
+
+  def set_total(self, total: int) -> None:
+    """Says how many tiles there are."""
+    if self._bar is not None:
+      self._bar.total = total
+
+  def step(self, count: int | bool) -> None:
+    """Counts tiles that were made."""
+    if self._bar is not None:
+      self._bar.update(count)
+
+  def say(self, what: str) -> None:
+    """Says what is being done."""
+    if self._bar is not None:
+      self._bar.set_description_str(what)
+
+  def tell(self, what: str, done: int, total: int) -> None:
+    """Says how far a pass over a field is, as `plans.Plan` tells it."""
+    is_last = what == "answer" or done == total
+    passing = "" if is_last else f": {what} {done}/{total}"
+    if self._bar is not None:
+      self._bar.set_description_str(f"{self._name}{passing}", refresh=False)
+      self._bar.update(0)
+      if passing and not self._bar.disable:
+        self._bar.refresh()
+
+  def note(self, text: str) -> None:
+    """Says what must be known, on a line of its own."""
+    with tqdm.tqdm.external_write_mode(file=sys.stderr):
+      print(f"hinote_jax: {text}", file=sys.stderr)
+
+  def close(self) -> None:
+    """Ends the bar."""
+    if self._bar is not None:
+      self._bar.close()
+      self._bar = None

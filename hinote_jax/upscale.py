@@ -1,0 +1,164 @@
+"""The command line: fields of files on a finer grid.
+
+python -m hinote_jax.upscale era5.nc fine.nc --scale 3.7 --checkpoint runs/demo
+"""
+
+import argparse
+import collections
+from collections.abc import Sequence
+import contextlib
+import glob
+import os
+import sys
+from typing import Any
+
+from hinote_jax import command_line, host_memory, upscale_arguments
+
+_PERIODIC = {
+  "y": (True, False),
+  "x": (False, True),
+  "both": (True, True),
+  "none": (False, False),
+}
+
+
+def pairs(files: Sequence[str]) -> list[tuple[str, str]]:
+  """Returns (input, result) of all inputs; the last of the files is OUT.
+
+  Raises:
+    FileNotFoundError: there is no such input, or no folder for the result.
+    ValueError: several inputs and no folder, or two results of one name.
+  """
+  *patterns, out = files
+  sources, is_several = [], len(patterns) > 1
+  for pattern in patterns:
+    found = [pattern]
+    if glob.has_magic(pattern) and not os.path.exists(pattern):
+      found, is_several = sorted(glob.glob(pattern, recursive=True)), True
+    if not found or not os.path.exists(found[0]):
+      raise FileNotFoundError(f"no file at {pattern}: check the path")
+    sources += [os.path.abspath(path) for path in found]
+  name, target = out.rstrip("/"), os.path.abspath(out)
+  is_store = name.endswith(".zarr")
+  if not is_store and (name != out or os.path.isdir(out)):
+    found = [os.path.join(target, os.path.basename(s)) for s in sources]
+  elif is_several:
+    raise ValueError(f"several inputs need a folder: write {name}/ for {out}")
+  else:
+    found = [target]
+  if not os.path.isdir(parent := os.path.dirname(target)):
+    raise FileNotFoundError(f"no folder {parent}: create it first")
+  inputs = {os.path.realpath(source) for source in sources}
+  for path, count in collections.Counter(found).items():
+    if count > 1:
+      raise ValueError(f"{count} inputs would become {path}: name one of them")
+    if os.path.realpath(path) in inputs:
+      raise ValueError(f"{path} is an input: give the result another name")
+  return list(zip(sources, found, strict=True))
+
+
+def _requests(asked: argparse.Namespace, files: Any, predictor: Any) -> Any:
+  """Returns what is asked of each file."""
+  from hinote_jax.infer import jobs, upscaling
+
+  names = [n for text in asked.variable or () for n in text.split(",")]
+  low, high = asked.clip or (None, None)
+  if low is not None and high is not None and low > high:
+    raise ValueError(f"--clip {low:g},{high:g} leaves nothing: swap them")
+  options = upscaling.Options(
+    consistent=_degradation(asked),
+    keeps_mean=asked.keep_mean,
+    clip=(low, high),
+    is_ensemble=asked.tta,
+    memory=jobs.memory_for(predictor, asked.memory),
+    is_renamed=bool(names),
+  )
+  return [
+    jobs.Request(
+      source,
+      path,
+      asked.checkpoint,
+      asked.which,
+      variables=tuple(names) or None,
+      registration=asked.registration,
+      periodic=_PERIODIC.get(asked.periodic),
+      scale=asked.scale,
+      shape=asked.shape,
+      like=asked.like and os.path.abspath(asked.like),
+      options=options,
+      dtype=asked.dtype,
+      devices=asked.devices,
+      overwrite=asked.overwrite,
+    )
+    for source, path in files
+  ]
+
+
+def _degradation(asked: argparse.Namespace) -> Any:
+  """Returns what --consistent names; None where it is left out."""
+  from hinote_jax import degradations
+  from hinote_jax.infer import jobs
+
+  if asked.consistent is None:
+    return None
+  if not asked.consistent:
+    return jobs.degradation_of(asked.checkpoint)
+  if os.path.exists(asked.consistent):
+    raise ValueError(
+      f"--consistent takes {asked.consistent} for a degradation: write "
+      "--consistent= or put it last"
+    )
+  return degradations.parse(asked.consistent)
+
+
+def _upscale(asked: argparse.Namespace) -> None:
+  files = pairs(asked.files)
+  from hinote_jax import infer
+  from hinote_jax.infer import batch, progress
+
+  with contextlib.ExitStack() as stack:
+    make, bar = None, progress.Progress(is_quiet=asked.quiet)
+    stack.callback(bar.close)
+    if asked.workers or asked.scheduler:
+      from hinote_jax.infer import dask_jobs
+
+      make = stack.enter_context(
+        dask_jobs.connected(asked.scheduler, asked.workers)
+      )
+    name = asked.checkpoint
+    if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
+      asked.checkpoint = os.path.abspath(name)
+    predictor = infer.load(asked.checkpoint, asked.which)
+    batch.run(_requests(asked, files, predictor), predictor, bar, make)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Upscales files; a user's mistake is one sentence and exit code 2."""
+  try:
+    _upscale(
+      upscale_arguments.parse(sys.argv[1:] if arguments is None else arguments)
+    )
+  except (ValueError, OSError, ArithmeticError, ImportError) as error:
+    return command_line.complain(error)
+  except KeyboardInterrupt:
+    print("hinote_jax: stopped; the same command goes on", file=sys.stderr)
+    return 130
+  except (MemoryError, RuntimeError) as error:
+    # What XLA says where an accelerator is full.
+    is_full = "RESOURCE_EXHAUSTED" in str(error)
+    if not is_full and not isinstance(error, MemoryError):
+      raise
+    return command_line.complain(
+      MemoryError("there is not enough memory: give less by --memory")
+    )
+  return 0
+
+
+def run() -> None:
+  """Entry point of the console script."""
+  host_memory.keep()
+  sys.exit(main())
+
+
+if __name__ == "__main__":
+  run()

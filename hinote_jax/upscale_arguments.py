@@ -1,0 +1,213 @@
+"""What `hinote_jax.upscale` is asked on the command line, and its help."""
+
+import argparse
+from collections.abc import Sequence
+
+# Those of `models`, which takes its time to import.
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
+_NAMES = ", ".join(INTERPOLATIONS)
+_EPILOG = """\
+examples:
+  A global file 3.7 times finer, by a network that was trained here:
+    hinote-upscale era5.nc fine.nc --scale 3.7 --checkpoint runs/demo
+  Many files onto the grid of another one, within 1 GB:
+    hinote-upscale 'coarse/*.nc' fine/ --like grid.nc --checkpoint runs/demo \\
+      --memory 1GB
+  A long archive of rain, which is not below 0, by four processes:
+    hinote-upscale rain.zarr fine.zarr --shape 721,1440 --checkpoint bicubic \\
+      --clip 0, --workers 4
+
+Stopped or killed, the same command goes on where it was; until the end, what is
+done lies in OUT.partial. Missing values stay missing: a fine point is missing
+where the coarse cell that it lies in is.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+  """Raises ValueError for arguments that cannot be read."""
+
+  def error(self, message):
+    raise ValueError(f"{message}; see hinote-upscale --help")
+
+
+def _several(kind, count, what):
+  """Returns what reads numbers with commas between; one alone is a number."""
+
+  def read(text):
+    try:
+      found = tuple(None if t == "" else kind(t) for t in text.split(","))
+    except ValueError:
+      found = ()
+    if len(found) not in count or all(n is None for n in found):
+      raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
+    return found if len(found) > 1 else found[0]
+
+  return read
+
+
+def _registration(text):
+  return _several(str, (1, 2), "nodes, cells, or one for y and one for x")(text)
+
+
+def _devices(text):
+  if text == "all":
+    return 0
+  if not text.isdecimal() or not int(text):
+    raise argparse.ArgumentTypeError(f"a number or all, got {text!r}")
+  return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = _Parser(
+    prog="hinote-upscale",
+    usage="%(prog)s IN [IN ..] OUT (--scale | --shape | --like) ..",
+    description="Makes the fields of files finer: NetCDF, Zarr, GeoTIFF, NIfTI,"
+    " HDF5,\nnpy, npz, PNG, TIFF. Coordinates, units and attributes follow.",
+    epilog=_EPILOG,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  add = parser.add_argument
+  add(
+    "files",
+    nargs="+",
+    metavar="IN .. OUT",
+    help="inputs (patterns like '*.nc' too) and the result: a file, or a "
+    "folder that takes the names of the inputs",
+  )
+  grid = parser.add_argument_group("the grid of the result, one of")
+  grid = grid.add_mutually_exclusive_group(required=True)
+  grid.add_argument(
+    "--scale",
+    type=_several(float, (1, 2), "one number, or one for y and one for x"),
+    metavar="S|Y,X",
+    help="how many times finer, any number from 1 on; or along y and along x",
+  )
+  grid.add_argument(
+    "--shape",
+    type=_several(int, (2,), "rows and columns, as 721,1440"),
+    metavar="H,W",
+    help="rows and columns",
+  )
+  grid.add_argument("--like", metavar="FILE", help="the grid of another file")
+  _add_input(parser.add_argument_group("network and input"))
+  _add_result(parser.add_argument_group("result"))
+  _add_machine(parser.add_argument_group("machine"))
+  return parser
+
+
+def _add_input(group) -> None:
+  add = group.add_argument
+  add(
+    "--checkpoint",
+    metavar="NAME",
+    help="workdir of a training run, file of a published network, or an "
+    f"interpolation: {_NAMES}",
+  )
+  add(
+    "--which",
+    choices=("best", "latest"),
+    default="best",
+    help="checkpoint of a workdir (%(default)s)",
+  )
+  add(
+    "--variable",
+    action="append",
+    metavar="NAME",
+    help="variables to take for those of the network, in its order, commas "
+    "between or one by one; otherwise those of its names, or all",
+  )
+  add(
+    "--registration",
+    type=_registration,
+    metavar="R|Y,X",
+    help="cells: positions are centres of cells, whose outer edges bound the "
+    "grid; nodes: the first and last positions bound it; found out otherwise",
+  )
+  add(
+    "--periodic",
+    choices=("y", "x", "both", "none"),
+    help="axes that close on themselves; found out otherwise",
+  )
+
+
+def _add_result(group) -> None:
+  add = group.add_argument
+  add(
+    "--consistent",
+    nargs="?",
+    const="",
+    metavar="DEGRADATION",
+    help="make the result give the input back when it is degraded by this, as "
+    "area or 'decimate(cubic, antialias)'; bare: what the network was trained "
+    "on, or area",
+  )
+  add("--keep-mean", action="store_true", help="keep the mean of the input")
+  add(
+    "--clip",
+    type=_several(float, (2,), "LOW,HIGH of which one may be empty"),
+    metavar="LOW,HIGH",
+    help="keep values within a range; one may be empty, as --clip 0,",
+  )
+  add("--tta", action="store_true", help="average over 8 flips and turns")
+  add(
+    "--dtype",
+    choices=("float32", "float64"),
+    help="type of the result; otherwise packed as the input",
+  )
+  add("--overwrite", action="store_true", help="replace what is there")
+
+
+def _add_machine(group) -> None:
+  add = group.add_argument
+  add(
+    "--memory",
+    metavar="SIZE",
+    help="what a process may take, as 2GB (which it is if not given), or none: "
+    "every field at once",
+  )
+  add(
+    "--devices",
+    type=_devices,
+    default=1,
+    metavar="N|all",
+    help="divide every field among devices (%(default)s)",
+  )
+  add(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="have the workers of a Dask scheduler do it, one block of fields a "
+    "task; they must see all files under the same paths",
+  )
+  add(
+    "--workers",
+    type=int,
+    metavar="N",
+    help="have N processes of this machine do it, by Dask",
+  )
+  add("--quiet", action="store_true", help="show no progress")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+  """Reads the arguments; JAX is not needed for it.
+
+  Raises:
+    ValueError: they cannot be read.
+  """
+  arguments = list(arguments)
+  # argparse takes "-5,5" for a flag.
+  for i in reversed(range(len(arguments) - 1)):
+    if arguments[i] == "--clip":
+      arguments[i : i + 2] = [f"--clip={arguments[i + 1]}"]
+  asked = _parser().parse_intermixed_args(arguments)
+  if len(asked.files) < 2:
+    raise ValueError("give the input and the output; see hinote-upscale --help")
+  if asked.checkpoint is None:
+    raise ValueError(
+      "say by --checkpoint what makes the fields finer: the workdir of a run, "
+      f"the file of a published network, or an interpolation: {_NAMES}"
+    )
+  if asked.workers is not None and asked.workers < 1:
+    raise ValueError(f"--workers must be at least 1, got {asked.workers}")
+  if asked.workers is not None and asked.scheduler is not None:
+    raise ValueError("give --scheduler or --workers and not both")
+  return asked

@@ -1,0 +1,368 @@
+"""One file to one file: what is kept of a run that stops, and what is not."""
+
+import dataclasses
+import functools
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from hinote_jax import infer, io
+from hinote_jax.infer import batch, jobs, progress, regions, staging, upscaling
+from tests import era5
+
+pytest.importorskip("netCDF4")
+zarr = pytest.importorskip("zarr")
+
+# Tiles of at most 20 points: 2 x 3 of 11 x 16 in 22 x 48 points.
+_OPTIONS = upscaling.Options(memory="1GB", side=20)
+
+
+# A network that is compiled once for all tests.
+_load = functools.cache(infer.load)
+
+
+class _Stop(BaseException):
+  """Stands for the end of a process."""
+
+
+@pytest.fixture
+def source(tmp_path):
+  data = era5.dataset(3, 15.0)[["d2m"]].isel(latitude=slice(1, 12))
+  return era5.write(tmp_path / "in.nc", data)
+
+
+def _request(source, out, **options):
+  options = dict(options=_OPTIONS, shape=(22, 48)) | options
+  return jobs.Request(str(source), str(out), "bicubic", **options)
+
+
+def _run(request):
+  bar = progress.Progress(is_quiet=True)
+  batch.run([request], _load("bicubic"), bar)
+
+
+def _stopping(monkeypatch, out, count, error):
+  """Lets `count` regions be written, and then fails; returns which were."""
+  kind = regions.Final if out.suffix == ".zarr" else regions.Plain
+  write, written = kind.write, []
+
+  def stopping(self, i, rows, columns, values):
+    if len(written) == count:
+      raise error
+    write(self, i, rows, columns, values)
+    written.append((i, rows.start, columns.start))
+
+  monkeypatch.setattr(kind, "write", stopping)
+  return written
+
+
+def _stop(request, out, count, error=None):
+  """Runs a request until so many regions are there; returns which."""
+  with pytest.MonkeyPatch.context() as patch:
+    written = _stopping(patch, out, count, error or _Stop())
+    with pytest.raises(type(error or _Stop())) as raised:
+      _run(request)
+  return written, str(raised.value)
+
+
+def _names(folder):
+  return {p.name for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr", "out.npy", "out.h5"])
+@pytest.mark.parametrize("count", [0, 1, 6, 8, 17])
+def test_stopped_anywhere_it_goes_on(tmp_path, source, name, count):
+  pytest.importorskip("h5py")
+  out = tmp_path / name
+  request = _request(source, out)
+  first, _ = _stop(request, out, count)
+  assert len(first) == count
+  kept = {f"{name}.partial"} if count else set()
+  assert _names(tmp_path) == {"in.nc"} | kept
+  with pytest.MonkeyPatch.context() as patch:
+    second = _stopping(patch, out, 18, _Stop())
+    _run(request)
+  # Each of 3 x 2 x 3 regions, and none twice.
+  assert len({*first, *second}) == len(first) + len(second) == 18
+  assert _names(tmp_path) == {"in.nc", name}
+  want = _load("bicubic")(io.read(source), shape=(22, 48)).values
+  found = io.read(out).values.reshape(want.shape)
+  np.testing.assert_allclose(found, want, rtol=1e-6)
+
+
+def test_fields_that_are_there_are_not_read(tmp_path, source, monkeypatch):
+  out, seen, opened = tmp_path / "out.nc", [], io.open
+  _stop(_request(source, out), out, 8)
+
+  def watched(*args, **kwargs):
+    reader = opened(*args, **kwargs)
+
+    def read(i):
+      seen.append(i)
+      return reader.read(i)
+
+    return dataclasses.replace(reader, read=read)
+
+  monkeypatch.setattr(io, "open", watched)
+  _run(_request(source, out))
+  assert seen == [1, 2]
+
+
+@pytest.mark.parametrize(
+  ("options", "count"),
+  [
+    (_OPTIONS, 4 + 6),
+    # The mean is that of all tiles.
+    (dataclasses.replace(_OPTIONS, keeps_mean=True), 6 + 6),
+    (dataclasses.replace(_OPTIONS, is_ensemble=True), 8 * (4 + 6)),
+  ],
+)
+def test_tiles_that_are_there_are_not_computed(
+  tmp_path, source, monkeypatch, options, count
+):
+  out, told = tmp_path / "out.zarr", []
+  request = _request(source, out, options=options)
+  _stop(request, out, 8)
+  bar = progress.Progress(is_quiet=True)
+  monkeypatch.setattr(bar, "tell", lambda what, *_: told.append(what))
+  batch.run([request], infer.load("bicubic"), bar)
+  assert told == ["answer"] * count
+  fresh = _request(source, tmp_path / "fresh.zarr", options=options)
+  _run(fresh)
+  want = io.read(fresh.path).values
+  np.testing.assert_array_equal(io.read(out).values, want)
+
+
+def test_passes_over_a_field_are_told(tmp_path, source, monkeypatch):
+  bar, told = progress.Progress(is_quiet=True), []
+  monkeypatch.setattr(bar, "tell", lambda *what: told.append(what))
+  request = _request(source, tmp_path / "out.nc")
+  batch.run([request], infer.load("bicubic"), bar)
+  assert told == [("answer", k + 1, 6) for k in range(6)] * 3
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+@pytest.mark.parametrize(
+  ("change", "said"),
+  [
+    ("scale", "grid"),
+    ("clip", "clip"),
+    ("touch", "input"),
+    ("periodic", "axes"),
+    ("damage", "manifest"),
+    ("side", "side"),
+  ],
+)
+def test_what_is_of_something_else_is_not_used(
+  tmp_path, source, capsys, name, change, said
+):
+  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
+  _stop(_request(source, out), out, 8)
+  options = {
+    "scale": dict(shape=None, scale=3),
+    "clip": dict(options=dataclasses.replace(_OPTIONS, clip=(None, 260.0))),
+    "periodic": dict(periodic=(False, False)),
+    "side": dict(options=dataclasses.replace(_OPTIONS, side=13)),
+  }.get(change, {})
+  if change == "touch":
+    os.utime(source, ns=(0, 1))
+  if change == "damage":
+    (tmp_path / f"{name}.partial" / "manifest.json").write_text("[")
+  _run(_request(source, out, **options))
+  line = capsys.readouterr().err
+  assert line.count("\n") == 1 and "starting over" in line
+  assert said in line.split(" is of other ")[1]
+  _run(_request(source, fresh, **options))
+  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
+
+
+def test_other_tiles_than_this_machine_makes(tmp_path, source, capsys):
+  out = tmp_path / "out.zarr"
+  _stop(_request(source, out), out, 8)
+  layout = tmp_path / "out.zarr.partial" / "store" / "layout.json"
+  assert json.loads(layout.read_text()) == [11, 16]
+  layout.write_text("[24, 24]")
+  _run(_request(source, out))
+  assert "one of another kind: starting over" in capsys.readouterr().err
+  assert not np.isnan(io.read(out).values).any()
+
+
+def test_a_copy_of_the_input_is_the_input(tmp_path, source, capsys):
+  out = tmp_path / "out.nc"
+  _stop(_request(source, out), out, 8)
+  (tmp_path / "other").mkdir()
+  copy = shutil.move(source, tmp_path / "other")
+  _run(_request(copy, out))
+  assert not capsys.readouterr().err and out.exists()
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_one_process_makes_a_file(tmp_path, source, name):
+  out = tmp_path / name
+  request = _request(source, out)
+  job = jobs.Job(request, _load("bicubic"))
+  with job.stage.locked():
+    with pytest.raises(FileExistsError, match="being made by another process"):
+      _run(request)
+  _run(request)
+  assert out.exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, source):
+  folder = tmp_path / "out.nc.partial"
+  folder.mkdir()
+  (folder / "mine.txt").write_text("mine")
+  with pytest.raises(FileExistsError, match=r"out.nc.partial is in the way"):
+    _run(_request(source, tmp_path / "out.nc"))
+  assert (folder / "mine.txt").read_text() == "mine"
+
+
+def test_who_nobody_waits_for_writes_no_more(tmp_path, source):
+  request = _request(source, tmp_path / "out.nc")
+  predictor = _load("bicubic")
+  asks, works = (jobs.Job(request, predictor) for _ in range(2))
+  with asks.stage.locked():
+    asks.stage.begin(asks.manifest())
+    works.stage.attempt = asks.stage.attempt
+    assert works.make([2]) == 6 and works.make([2]) == 0
+    asks.stage.give_up()
+    with pytest.raises(staging.GivenUp):
+      works.make([1])
+    # What was given up may be gone on with; another attempt is not the same.
+    assert asks.stage.begin(asks.manifest()) is None
+    assert works.make([1]) == 6
+    assert asks.stage.begin({"input": "other"})
+    with pytest.raises(staging.GivenUp):
+      works.make([0])
+    assert not asks.stage.has_regions
+
+
+@pytest.mark.parametrize(
+  ("error", "kind", "what", "cure"),
+  [
+    (OSError(28, "No space left on device"), OSError, "No space left", "goes"),
+    (ValueError("300 does not fit"), jobs.Overflow, "300 does", "--dtype"),
+  ],
+)
+def test_what_is_kept_after_an_error(tmp_path, source, error, kind, what, cure):
+  out, names = tmp_path / "out.nc", ("in.nc", "out.nc.partial")
+  for count in (0, 8):
+    with pytest.MonkeyPatch.context() as patch:
+      _stopping(patch, out, count, error)
+      with pytest.raises(kind, match=what) as raised:
+        _run(_request(source, out))
+    message = str(raised.value)
+    is_kept = "is kept in" in message and f"{cure}" in message
+    assert is_kept == bool(count)
+    assert _names(tmp_path) == {*names[: 2 if count else 1]}
+
+
+def test_a_zarr_of_values_that_do_not_fit_is_not_kept(tmp_path, source):
+  out = tmp_path / "out.zarr"
+  with pytest.MonkeyPatch.context() as patch:
+    _stopping(patch, out, 8, ValueError("300 does not fit int16"))
+    with pytest.raises(jobs.Overflow, match="in.nc, time 1: 300 does not fit"):
+      _run(_request(source, out))
+  assert _names(tmp_path) == {"in.nc"}
+
+
+def test_a_field_that_is_missing_later_on(tmp_path):
+  data = era5.dataset(3, 15.0)[["d2m"]].isel(latitude=slice(1, 12))
+  data.d2m.values[2] = np.nan
+  source = era5.write(tmp_path / "in.nc", data)
+  message = r"in.nc, time 2: channel 0 \('d2m'\) of the field is missing every"
+  with pytest.raises(ValueError, match=message):
+    _run(_request(source, tmp_path / "out.nc"))
+  assert _names(tmp_path) == {"in.nc"}
+
+
+def test_a_format_that_cannot_hold_them_is_known_before(tmp_path, source):
+  out = tmp_path / "out.png"
+  with pytest.MonkeyPatch.context() as patch:
+    written = _stopping(patch, out, 0, AssertionError)
+    with pytest.raises(ValueError, match="PNG holds one picture"):
+      _run(_request(source, out))
+  assert not written and _names(tmp_path) == {"in.nc"}
+
+
+def test_a_file_that_stands_is_replaced_at_the_end(tmp_path, source):
+  for name in ("out.nc", "out.zarr"):
+    out = tmp_path / name
+    if name == "out.nc":
+      out.write_text("old")
+    else:
+      out.mkdir()
+      (out / "old").write_text("old")
+    request = _request(source, out)
+    with pytest.raises(FileExistsError, match=f"{name} exists"):
+      _run(request)
+    request = dataclasses.replace(request, overwrite=True)
+    _stop(request, out, 17)
+    old = out if name == "out.nc" else out / "old"
+    assert old.read_text() == "old"
+    _run(request)
+    assert io.read(out).values.shape == (3, 22, 48, 1)
+    assert not (out / "old").exists()
+
+
+def test_no_room_for_scratch_values(tmp_path, source, monkeypatch):
+  def full(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+  monkeypatch.setattr(upscaling.stores, "Store", full)
+  options = dataclasses.replace(_OPTIONS, keeps_mean=True)
+  with pytest.raises(OSError, match=r"scratch values in .*No space.*TMPDIR"):
+    _run(_request(source, tmp_path / "out.nc", options=options))
+  assert _names(tmp_path) == {"in.nc"}
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_stopped_between_the_last_region_and_the_end(tmp_path, source, name):
+  out = tmp_path / name
+  request, replace = _request(source, out), staging.files.replace
+
+  def stop(partial, path):
+    if path == out:
+      raise _Stop
+    replace(partial, path)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(staging.files, "replace", stop)
+    with pytest.raises(_Stop):
+      _run(request)
+  assert not out.exists()
+  with pytest.MonkeyPatch.context() as patch:
+    written = _stopping(patch, out, 0, AssertionError)
+    patch.setattr(io, "save", None)
+    _run(request)
+  assert not written and _names(tmp_path) == {"in.nc", name}
+
+
+def test_many_devices_answer_as_one(tmp_path, source):
+  for devices in (1, 0):
+    out = tmp_path / f"{devices}.nc"
+    plain = upscaling.Options()
+    _run(_request(source, out, devices=devices, options=plain))
+  one, eight = (io.read(tmp_path / f"{n}.nc").values for n in (1, 0))
+  np.testing.assert_allclose(eight, one, rtol=1e-6)
+
+
+def test_rows_are_turned(tmp_path):
+  values = np.random.default_rng(0).normal(size=(2, 5, 4, 3))
+  for turns in ((False, False), (True, False), (False, True), (True, True)):
+    rows = regions.Rows(values, turns)
+    want = values[:, ::-1] if turns[0] else values
+    want = want[:, :, ::-1] if turns[1] else want
+    assert rows.shape == values.shape
+    for part in (slice(0, 5), slice(1, 3), slice(4, 5)):
+      np.testing.assert_array_equal(rows[1, part], want[1, part])
+
+
+def test_memory_is_bounded_unless_it_cannot_be():
+  predictor = _load("bicubic")
+  assert jobs.memory_for(predictor, None) == "2GB"
+  assert jobs.memory_for(predictor, "none") is None
+  assert jobs.memory_for(predictor, "1GB") == "1GB"

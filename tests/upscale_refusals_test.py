@@ -1,0 +1,165 @@
+"""What the command refuses: one sentence, exit code 2, and nothing left."""
+
+import os
+import pathlib
+import resource
+
+import numpy as np
+import pytest
+
+from tests import era5, upscale_command
+
+pytest.importorskip("netCDF4")
+pytest.importorskip("zarr")
+
+_BICUBIC = ("--scale", "3.7", "--checkpoint", "bicubic")
+
+
+def _bad(name, data):
+  """Returns a dataset that cannot be upscaled."""
+  if name == "unsorted":
+    return data.isel(latitude=[0, 2, 1, *range(3, 61)])
+  if name == "uneven":
+    return data.isel(longitude=[0, 1, 2, 4, 5])
+  if name == "missing":
+    return data[["t2m"]].assign(
+      t2m=data.t2m.copy(data=data.t2m * 0 + era5.FILL)
+    )
+  if name == "grids":
+    turned = data.d2m.isel(latitude=slice(2)).rename(latitude="lat")
+    return data.assign(d2m=turned)
+  if name == "tight":
+    tight = dict(data.t2m.attrs, scale_factor=0.0005, add_offset=280.0)
+    values = np.where(data.latitude.values[:, None] > 0, 32000, -32000)
+    values = np.broadcast_to(values, data.t2m.shape).astype(np.int16)
+    return data[["t2m"]].assign(
+      t2m=data.t2m.copy(data=values).assign_attrs(tight)
+    )
+  return data
+
+
+@pytest.mark.parametrize(
+  ("name", "arguments", "message"),
+  [
+    ("", ("--scale", 0.5), "at least 1, got 0.5"),
+    ("", ("--scale", "2,0.9"), "at least 1, got 0.9"),
+    ("", ("--scale", "x"), "--scale: one number, or one for y and one for x"),
+    ("", ("--shape", "30,60"), "(30, 60) is coarser than the field's (6"),
+    ("", ("--shape", "30"), "--shape: rows and columns"),
+    ("", ("--scale", 2, "--shape", "99,99"), "not allowed with"),
+    ("", (), "one of the arguments --scale --shape --like is required"),
+    ("", ("--like", "like.nc"), "reaches beyond the input"),
+    ("", ("--scale", 2, "--variable", "t2"), "has no 't2'; did you mean 't2m'"),
+    ("grids", ("--scale", 2, "--variable", "t2m,d2m"), "different grids"),
+    ("unsorted", ("--scale", 2), "latitude is unsorted"),
+    ("uneven", ("--scale", 2), "longitude is uneven"),
+    ("missing", ("--scale", 2), "time 0: channel 0 ('t2m') of the field is"),
+    ("", ("--scale", 2, "--checkpoint", "liif.pth"), "takes 1 channels"),
+    ("", ("--scale", 2, "--checkpoint", "bicubi"), "not a workdir"),
+    ("", ("--scale", 2, "--memory", "2 cows"), "such as 2GB"),
+    ("", ("--scale", 2, "--devices", "99"), "99 were asked for and 8 are here"),
+    ("", ("--scale", 2, "--clip", "3,1"), "leaves nothing"),
+    ("", ("--scale", 2, "--clip", ","), "LOW,HIGH of which one may be empty"),
+    ("", ("--scale", 2, "--consistent"), "needs a result over the whole"),
+    ("", ("--scale", 2, "--consistent=aera"), "unknown stage 'aera'"),
+    ("", ("--scale", 2, "--registration", "node"), "did you mean 'nodes'"),
+  ],
+)  # fmt: skip
+def test_bad_input(tmp_path, capsys, name, arguments, message):
+  source = era5.write(tmp_path / "era5.nc", _bad(name, era5.dataset()))
+  if "like.nc" in arguments:
+    south = era5.dataset(step=1.5).isel(latitude=slice(10, 100))
+    north = era5.dataset().isel(latitude=slice(3, 20))
+    era5.write(tmp_path / "like.nc", south)
+    source = era5.write(tmp_path / "north.nc", north)
+  if "liif.pth" in arguments:
+    upscale_command.network(tmp_path / "liif.pth")
+  before = {p.name for p in tmp_path.iterdir()}
+  arguments = [tmp_path / a if a in before else a for a in arguments]
+  if "--checkpoint" not in arguments:
+    arguments += ["--checkpoint", "bicubic"]
+  assert upscale_command.run(source, tmp_path / "fine.nc", *arguments) == 2
+  _require_sentence(capsys, message)
+  assert {p.name for p in tmp_path.iterdir()} == before
+
+
+def _require_sentence(capsys, message):
+  said = capsys.readouterr().err.splitlines()
+  assert message in said[0] and said[0].startswith("hinote_jax: ")
+  assert len(said) == 2 and "HINOTE_JAX_TRACEBACK" in said[1]
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_values_that_do_not_fit_the_type(tmp_path, capsys, suffix):
+  source = era5.write(tmp_path / "era5.nc", _bad("tight", era5.dataset()))
+  out = tmp_path / f"fine.{suffix}"
+  assert upscale_command.run(source, out, *_BICUBIC) == 2
+  message = "does not fit int16, which holds 263.616 to 296.384"
+  _require_sentence(capsys, message)
+  assert [p.name for p in tmp_path.iterdir()] == ["era5.nc"]
+  assert upscale_command.run(source, out, *_BICUBIC, "--clip", "264,296") == 0
+  assert era5.raw(out).t2m.dtype == np.int16
+  assert (
+    upscale_command.run(
+      source, out, *_BICUBIC, "--dtype=float32", "--overwrite"
+    )
+    == 0
+  )
+  raw = era5.raw(out).t2m
+  assert raw.dtype == np.float32 and raw.values.max() > 296.4
+  assert "scale_factor" not in raw.attrs
+
+
+@pytest.mark.parametrize(
+  ("files", "arguments", "message"),
+  [
+    (("a.npy",), (), "give the input and the output"),
+    (("a.npy", "b.npy"), ("--checkpoint=",), "''"),
+    (("a.npy", "b.npy"), (), "say by --checkpoint"),
+    (("none.npy", "b.npy"), _BICUBIC, "no file at"),
+    (("n*.npy", "b/"), _BICUBIC, "no file at n*.npy"),
+    (("a.npy", "none/b.npy"), _BICUBIC, "none: create it first"),
+    (("a.npy", "a.npy"), _BICUBIC, "a.npy is an input"),
+    (("a.npy", "there.npy"), _BICUBIC, "there.npy exists"),
+    (("a.npy", "there.npy", "c.npy"), _BICUBIC, "write c.npy/ for c.npy"),
+    (("?.npy", "c.npy"), _BICUBIC, "several inputs need a folder"),
+    (("a.npy", "in/a.npy", "c/"), _BICUBIC, "2 inputs would become"),
+    (("a.npy", "b.jpg"), _BICUBIC, "read and not written"),
+    (("a.npy", "b.png"), _BICUBIC, "PNG holds one picture and there are 5"),
+    (("a.npy", "b.xyz"), _BICUBIC, "cannot tell the format"),
+    (
+      ("a.npy", "b.npy"),
+      (*_BICUBIC, "--consistent", "a.npy"),
+      "--consistent takes a.npy for a degradation",
+    ),
+    (("a.npy", "b.npy"), (*_BICUBIC, "--workers", 0), "at least 1, got 0"),
+    (("a.npy", "b.npy"), (*_BICUBIC, "--wat"), "unrecognized arguments"),
+  ],
+)
+def test_bad_names(tmp_path, monkeypatch, capsys, files, arguments, message):
+  monkeypatch.chdir(tmp_path)
+  for name in ("a", "there"):
+    np.save(f"{name}.npy", np.ones((5, 6, 7), np.float32))
+  os.mkdir("in")
+  np.save("in/a.npy", np.ones((5, 6)))
+  before = {str(p) for p in pathlib.Path().rglob("*")}
+  scale = () if _BICUBIC[0] in arguments else ("--scale", 2)
+  assert upscale_command.run(*files, *scale, *arguments) == 2
+  _require_sentence(capsys, message)
+  assert {str(p) for p in pathlib.Path().rglob("*")} == before
+
+
+def test_a_full_disk(tmp_path, capsys):
+  source = era5.write(tmp_path / "era5.nc", era5.dataset())
+  # No file may be larger: what the system says is as of a full disk.
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+  try:
+    code = upscale_command.run(
+      source, tmp_path / "fine.nc", *_BICUBIC, "--variable", "t2m"
+    )
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert code == 2
+  _require_sentence(capsys, "File too large")
+  assert [p.name for p in tmp_path.iterdir()] == ["era5.nc"]
