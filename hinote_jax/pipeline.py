@@ -15,6 +15,27 @@ from hinote_jax.data import batches, normalise, splits
 SPLIT = "split.json"
 
 
+class Paired:
+  """Stands for a degradation where the low resolution is given, not made."""
+
+  def __init__(self, dataset: Any):
+    self._name, self._shape = dataset.name, dataset.lowres.shape
+
+  def __str__(self) -> str:
+    return f"paired with {self._shape[0]} x {self._shape[1]} cells"
+
+  def field(self, values: Any, shape: Any, **options: Any) -> None:
+    """Refuses to make what must be taken from `Dataset.lowres`.
+
+    Raises:
+      ValueError: always.
+    """
+    raise ValueError(
+      f"{self._name} has a low resolution of its own, {self}, which nothing "
+      "degraded can stand for"
+    )
+
+
 class Pipeline(NamedTuple):
   """What training reads: the fields, their parts, and the windows of them."""
 
@@ -44,7 +65,11 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
     split.train,
     names=[v.name for v in dataset.variables],
   )
-  degradation = degradations.parse(config.degradation)
+  # Magnitudes have a zero, which is not that of normalised fields.
+  zero = normaliser.normalise(np.zeros(dataset.channels, np.float32))
+  degradation = degradations.parse(config.degradation).with_zero(zero)
+  if dataset.lowres is not None:
+    degradation = None
   train, validation = (
     batches.Windows(
       dataset,
@@ -58,6 +83,8 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
     )
     for indices in (split.train, split.validation)
   )
+  if degradation is None:
+    degradation = Paired(dataset)
   return Pipeline(dataset, split, normaliser, degradation, train, validation)
 
 

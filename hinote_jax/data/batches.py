@@ -7,6 +7,7 @@ number of processes. A run that resumes at a step needs no iterator state.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
+import functools
 import queue
 import threading
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hinote_jax import grids
-from hinote_jax.data import fields, normalise
+from hinote_jax.data import crops, fields, normalise, pairs, repeated
 from hinote_jax.degradations import pipeline
 
 Batch = dict[str, Any]
@@ -32,30 +33,36 @@ class Draw(NamedTuple):
     field: time index in the dataset.
     time: its label.
     scale: fine cells per coarse cell.
-    start: where the window begins in the field.
+    start: where the window begins in the field; between cells where fields are
+      paired at a fractional scale.
     query: where the queries begin, relative to `start`.
   """
 
   field: int
   time: str
   scale: float
-  start: tuple[int, int]
-  query: tuple[int, int]
+  start: tuple[float | int, float | int]
+  query: tuple[float | int, float | int]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Windows:
   """Random windows of a dataset, as the training step takes them.
 
+  Where the dataset is paired (`Dataset.lowres`), windows begin at coarse cells
+  and have the coarse fields' own values, in the same normalised units; nothing
+  is degraded.
+
   Attributes:
     dataset: the fields.
     indices: the times that may be drawn.
     normaliser: fitted on the training part.
     degradation: makes the coarse window; its noise acts on normalised fields.
+      None where the dataset is paired.
     window: (h, w), coarse cells of a window.
     queries: (H, W), fine cells asked for, contiguous, inside the window.
     scale_range: (low, high) of the scale, drawn uniformly; equal for a fixed
-      one. One scale serves both axes.
+      one, which that of paired fields is. One scale serves both axes.
     seed: of the whole stream, 0 or more.
 
   Raises:
@@ -65,7 +72,7 @@ class Windows:
   dataset: fields.Dataset
   indices: Sequence[int]
   normaliser: normalise.Normaliser
-  degradation: pipeline.Degradation
+  degradation: pipeline.Degradation | None
   _: dataclasses.KW_ONLY
   window: tuple[int, int]
   queries: tuple[int, int]
@@ -77,6 +84,11 @@ class Windows:
       raise ValueError("no times to draw windows from: the indices are empty")
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}")
+    if (self.degradation is None) != (self.dataset.lowres is not None):
+      raise ValueError(
+        f"{self.dataset.name} needs a degradation, or a low resolution of its "
+        "own, and not both"
+      )
     self._check_sizes(*self.scale_range)
 
   def batch(self, step: int, rows: Iterable[int]) -> Batch:
@@ -91,7 +103,7 @@ class Windows:
       lowres [b h w c], coords `grids.Axes` of y [b H] and x [b W], cell [b 2],
       highres [b H W c].
     """
-    return _stack([self._example(_TRAINING, step, row) for row in rows])
+    return self._batch(_TRAINING, step, rows)
 
   def fixed(
     self,
@@ -112,22 +124,38 @@ class Windows:
       raise ValueError(f"{count} examples do not make batches of {size}")
     if scale is not None:
       self._check_sizes(scale, scale)
-    examples = [self._example(_FIXED, 0, i, scale) for i in range(count)]
-    return [_stack(examples[i : i + size]) for i in range(0, count, size)]
+    return [
+      self._batch(_FIXED, 0, range(i, i + size), scale)
+      for i in range(0, count, size)
+    ]
 
   def describe(self, step: int, rows: Iterable[int]) -> list[Draw]:
     """Returns what `batch` draws for these rows, for error messages."""
-    streams = (_generator(self.seed, _TRAINING, step, row) for row in rows)
-    return [self._draw(rng) for rng in streams]
+    streams = _Streams(self.seed, _TRAINING, step)
+    return [self._draw(streams.of(row)) for row in rows]
+
+  @functools.cached_property
+  def _fine(self) -> crops.Crops:
+    return crops.Crops(self.dataset.values, self.normaliser)
+
+  @functools.cached_property
+  def _coarse(self) -> crops.Crops:
+    return crops.Crops(self.dataset.lowres.values, self.normaliser)
 
   def _check_sizes(self, low, high):
     if not 1.0 <= low <= high < np.inf:
       raise ValueError(
         f"scales must be finite, at least 1 and in order, got {low} to {high}"
       )
-    for axis, n, cells, count in zip(
-      "yx", self.dataset.shape, self.window, self.queries, strict=True
-    ):
+    paired = self.dataset.lowres
+    if paired is not None:
+      scale = pairs.scale(self.dataset.shape, paired.shape)
+      if max(abs(low - scale), abs(high - scale)) > 1e-6:
+        raise ValueError(
+          f"{self.dataset.name} is paired at a scale of {scale:g} and windows "
+          f"are asked for at {low:g} to {high:g}: give that scale alone"
+        )
+    for axis, (n, _, cells, count) in zip("yx", self._axes, strict=True):
       if cells * high > n + _ROUNDING:
         finer = f" or the largest scale to {np.floor(100 * n / cells) / 100:g}"
         raise ValueError(
@@ -135,88 +163,147 @@ class Windows:
           f"{cells * high:g} fine cells and the field has {n} along {axis}: "
           f"lower the window to {int(n // high)}{finer if n >= cells else ''}"
         )
-      if count > cells * low + _ROUNDING:
+      room = self._covered(cells, low)
+      if count > room:
         raise ValueError(
           f"{count} queries along {axis} do not fit a window of {cells} "
           f"coarse cells at scale {low:g}: lower the queries to "
-          f"{int(cells * low)} or raise the smallest scale to "
+          f"{room} or raise the smallest scale to "
           f"{np.ceil(100 * count / cells) / 100:g}"
         )
+
+  def _covered(self, cells, scale) -> int:
+    """Returns how many whole fine cells every window covers along an axis."""
+    whole = int(np.floor(cells * scale + _ROUNDING))
+    if self.dataset.lowres is None or float(scale).is_integer():
+      return whole
+    return whole - 1  # it may begin and end between two
+
+  @functools.cached_property
+  def _axes(self):
+    """Cells, periodicity, coarse cells and queries of y and of x."""
+    dataset = self.dataset
+    return tuple(
+      zip(
+        dataset.shape, dataset.periodic, self.window, self.queries, strict=True
+      )
+    )
 
   def _draw(self, rng, scale=None):
     field = int(self.indices[rng.integers(len(self.indices))])
     drawn = float(rng.uniform(*self.scale_range))
     scale = drawn if scale is None else float(scale)
-    start, query = [], []
-    for n, is_periodic, cells, count in zip(
-      self.dataset.shape,
-      self.dataset.periodic,
-      self.window,
-      self.queries,
-      strict=True,
-    ):
-      covered = int(np.floor(cells * scale + _ROUNDING))
-      walled = int(np.floor(n - cells * scale + _ROUNDING)) + 1
-      start.append(int(rng.integers(n if is_periodic else walled)))
-      query.append(int(rng.integers(covered - count + 1)))
+    place = self._place if self.dataset.lowres is None else self._paired_place
+    (y, query_y), (x, query_x) = [place(rng, scale, *a) for a in self._axes]
     time = self.dataset.times[field]
-    return Draw(field, time, scale, tuple(start), tuple(query))
+    return Draw(field, time, scale, (y, x), (query_y, query_x))
 
-  def _example(self, stream, step, row, scale=None):
-    rng = _generator(self.seed, stream, step, row)
-    draw = self._draw(rng, scale)
-    values = np.asarray(self.dataset.values[draw.field])
-    operators = self.degradation.operators(
+  def _place(self, rng, scale, n, is_periodic, cells, count):
+    """Draws where a window begins along an axis, and its queries in it."""
+    covered = int(np.floor(cells * scale + _ROUNDING))
+    walled = int(np.floor(n - cells * scale + _ROUNDING)) + 1
+    start = int(rng.integers(n if is_periodic else walled))
+    return start, int(rng.integers(covered - count + 1))
+
+  def _paired_place(self, rng, scale, n, is_periodic, cells, count):
+    """Draws the same at a coarse cell of paired fields."""
+    coarse = round(n / scale)
+    first = int(rng.integers(coarse if is_periodic else coarse - cells + 1))
+    start = first * n / coarse
+    inside = int(np.ceil(start - _ROUNDING))
+    end = int(np.floor(start + cells * n / coarse + _ROUNDING))
+    query = inside + int(rng.integers(end - inside - count + 1)) - start
+    return (int(start), int(query)) if start.is_integer() else (start, query)
+
+  def _batch(self, stream, step, rows, scale=None) -> Batch:
+    rows, streams = list(rows), _Streams(self.seed, stream, step)
+    if not rows:
+      raise ValueError("a batch needs at least one row")
+    channels = len(self.dataset.variables)
+    lowres = np.empty((len(rows), *self.window, channels), np.float32)
+    highres = np.empty((len(rows), *self.queries, channels), np.float32)
+    draws = []
+    for i, row in enumerate(rows):
+      rng = streams.of(row)
+      draw = self._draw(rng, scale)
+      draws.append(draw)
+      if self.dataset.lowres is None:
+        self._degrade(draw, rng, lowres[i])
+      else:
+        first = [round(a / draw.scale) for a in draw.start]
+        self._coarse.put(draw.field, first, lowres[i])
+      asked = [
+        round(a + q) for a, q in zip(draw.start, draw.query, strict=True)
+      ]
+      self._fine.put(draw.field, asked, highres[i])
+    places = [
+      _centres(count, draw.query[d], cells * draw.scale)
+      for draw in draws
+      for d, (*_, cells, count) in enumerate(self._axes)
+    ]
+    extent = [[n * draw.scale for n in self.window] for draw in draws]
+    return {
+      "lowres": lowres,
+      "coords": grids.Axes(np.stack(places[::2]), np.stack(places[1::2])),
+      "cell": np.stack([grids.cell_size(tuple(e)) for e in extent]),
+      "highres": highres,
+    }
+
+  def _degrade(self, draw, rng, out) -> None:
+    if draw.scale == self.scale_range[0] == self.scale_range[1]:
+      if self._repeated.put(self._fine, draw, rng, out):
+        return
+    (iy, along_y), (ix, along_x) = self._operators(draw.start, draw.scale)
+    cells = self._fine.normalised(draw.field, iy, ix)
+    out[:] = self.degradation.apply(cells, along_y, along_x, rng=rng)
+
+  def _operators(self, start, scale):
+    return self.degradation.operators(
       self.dataset.shape,
-      start=(float(draw.start[0]), float(draw.start[1])),
-      scale=(draw.scale, draw.scale),
+      start=(float(start[0]), float(start[1])),
+      scale=(scale, scale),
       count=self.window,
       periodic=self.dataset.periodic,
     )
-    cells = pipeline.take(values, *(index for index, _ in operators))
-    lowres = self.degradation.apply(
-      self.normaliser.normalise(cells),
-      *(matrix for _, matrix in operators),
-      rng=rng,
+
+  @functools.cached_property
+  def _repeated(self) -> repeated.Repeated:
+    scale = float(self.scale_range[0])
+    return repeated.Repeated(
+      self.degradation,
+      lambda start: self._operators(start, scale),
+      room=tuple(
+        n - cells * scale
+        for n, cells in zip(self.dataset.shape, self.window, strict=True)
+      ),
+      shape=self.dataset.shape,
+      periodic=self.dataset.periodic,
     )
-    targets = (
-      (start + first + np.arange(count)) % n
-      for start, first, count, n in zip(
-        draw.start, draw.query, self.queries, values.shape[:2], strict=True
-      )
-    )
-    highres = self.normaliser.normalise(pipeline.take(values, *targets))
-    extent = tuple(cells * draw.scale for cells in self.window)
-    coords = grids.Axes(
-      *(
-        grids.window(float(first), count, 0.0, length)
-        for first, count, length in zip(
-          draw.query, self.queries, extent, strict=True
-        )
-      )
-    )
-    return lowres, coords, grids.cell_size(extent), highres
 
 
-def _generator(seed, stream, step, row):
-  # The upper half of the counter names the example, the lower half counts
-  # what it draws: streams of different examples never meet.
-  return np.random.Generator(
-    np.random.Philox(key=[seed, stream], counter=[0, 0, step, row])
-  )
+@functools.lru_cache(maxsize=1024)
+def _centres(count, query, extent) -> np.ndarray:
+  """Returns where queries lie in a window; at one scale the same come again."""
+  return grids.window(float(query), count, 0.0, float(extent))
 
 
-def _stack(examples) -> Batch:
-  if not examples:
-    raise ValueError("a batch needs at least one row")
-  lowres, coords, cell, highres = zip(*examples, strict=True)
-  y, x = (np.stack(axis) for axis in zip(*coords, strict=True))
-  return {
-    "lowres": np.stack(lowres),
-    "coords": grids.Axes(y, x),
-    "cell": np.stack(cell),
-    "highres": np.stack(highres),
-  }
+class _Streams:
+  """Random numbers of the examples of a step, made without a new generator.
+
+  The upper half of the counter names the example, the lower half counts what
+  it draws: streams of different examples never meet.
+  """
+
+  def __init__(self, seed, stream, step):
+    self._bits = np.random.Philox(key=[seed, stream], counter=[0, 0, step, 0])
+    self._begin = self._bits.state
+    self._generator = np.random.Generator(self._bits)
+
+  def of(self, row) -> np.random.Generator:
+    """Returns the generator of an example; the one before ends with it."""
+    self._begin["state"]["counter"][3] = row
+    self._bits.state = self._begin
+    return self._generator
 
 
 def prefetch(

@@ -59,6 +59,7 @@ def cached(
     fingerprint=source.fingerprint,
     groups=source.groups,
     domain=source.domain,
+    lowres=source.lowres and cached(source.lowres, cache_dir),
   )
 
 
@@ -117,6 +118,8 @@ def _write(folder, source) -> None:
     "axes": ["time", source.y.name, source.x.name, "variable"],
     "variables": [[v.name, v.units, v.long_name] for v in source.variables],
     "times": list(source.times),
+    "groups": list(source.groups),
+    "domain": source.domain,
     "citation": source.citation,
   }
   with files.whole(folder / "values.npy") as partial:
@@ -160,9 +163,9 @@ def _builder_class():
   import tensorflow_datasets as tfds
 
   class HinoteFields(tfds.core.GeneratorBasedBuilder):
-    """A series of fields on one grid, in order of time."""
+    """A series of fields on one grid, and what each of them belongs to."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     # Nothing is downloaded, hence no checksums beside this file. To look for
     # them tfds 4.9.10 needs a package it does not ask for (its issue 11212).
     code_path = None
@@ -175,11 +178,12 @@ def _builder_class():
       values = tfds.features.Tensor(
         shape=self._source.field_shape, dtype=np.float32, encoding="bytes"
       )
+      text = tfds.features.Text()
       return tfds.core.DatasetInfo(
         builder=self,
         description=self.__doc__,
         features=tfds.features.FeaturesDict(
-          {"values": values, "time": tfds.features.Text()}
+          {"values": values, "time": text, "group": text}
         ),
         citation=self._source.citation or None,
         disable_shuffling=True,
@@ -190,7 +194,9 @@ def _builder_class():
       return {_SPLIT: self._generate_examples()}
 
     def _generate_examples(self):
-      for i, time in enumerate(self._source.times):
-        yield i, {"values": self._source.read(i), "time": time}
+      source = self._source
+      for i, time in enumerate(source.times):
+        group = source.groups[i] if source.groups else ""
+        yield i, {"values": source.read(i), "time": time, "group": group}
 
   return HinoteFields

@@ -72,6 +72,8 @@ class Source:
       event, a subject. Fields of one group are never divided among training
       and test. Empty where they are one series in time.
     domain: the science, a name of `DOMAINS`; tells metrics and figures.
+    lowres: the same fields on a coarser grid, where they are given and not
+      made by a degradation; see `pairs`.
   """
 
   name: str
@@ -85,6 +87,7 @@ class Source:
   reader: Callable[[int], np.ndarray]
   groups: tuple[str, ...] = ()
   domain: str = ""
+  lowres: "Source | None" = None
 
   @property
   def field_shape(self) -> tuple[int, int, int]:
@@ -140,6 +143,7 @@ class Dataset:
   fingerprint: str
   groups: tuple[str, ...] = ()
   domain: str = ""
+  lowres: "Dataset | None" = None
 
   @property
   def shape(self) -> tuple[int, int]:

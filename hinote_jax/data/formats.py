@@ -7,6 +7,7 @@ that are counted.
 from collections.abc import Callable, Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,18 @@ def _open_npz(path, variables):
 
 
 def _open_xarray(path, variables):
-  dataset = io.inputs.load_xarray(path)
+  return of_xarray(path, io.inputs.load_xarray(path), variables)
+
+
+def of_xarray(
+  path: pathlib.Path, dataset: Any, variables: Sequence[str] | None
+) -> Series:
+  """Returns an xarray.Dataset as a series of fields; it is not loaded.
+
+  Raises:
+    ValueError: a variable is missing, its axes are not time, y and x, or the
+      variables differ in shape.
+  """
   names = choose(variables, map(str, dataset.data_vars), path)
   arrays = {name: axes.ordered(path, dataset[name]) for name in names}
   for name, array in arrays.items():

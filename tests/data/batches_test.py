@@ -3,12 +3,13 @@
 import itertools
 import threading
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from hinote_jax import degradations, grids
-from hinote_jax.data import batches, normalise
+from hinote_jax.data import batches, normalise, repeated
 
 
 def _windows(dataset, text="decimate(cubic, antialias)", **options):
@@ -155,6 +156,79 @@ def test_window_over_the_date_line_equals_the_rolled_field(make_dataset):
       periodic=(False, False),
     )
     np.testing.assert_allclose(batch["lowres"][0], inside, atol=1e-5)
+
+
+def test_examples_draw_as_new_generators_do(make_dataset):
+  # One generator is set to each example's place instead of making one each.
+  windows = _windows(make_dataset(), "area|noise(0.1)", seed=3)
+  for step, row in ((0, 0), (4, 1), (4, 2**40)):
+    new = np.random.Generator(
+      np.random.Philox(key=[3, 0], counter=[0, 0, step, row])
+    )
+    field = new.integers(4)
+    draw = windows.describe(step, [7, row])[1]
+    assert (draw.field, draw.scale) == (field, new.uniform(1.0, 4.0))
+
+
+_ALL = ["uniform", "area", "decimate(cubic, antialias)", "blur(0.7)|area"]
+
+
+@pytest.mark.parametrize("text", [*_ALL, "area|noise(0.1)"])
+@pytest.mark.parametrize("scale", [1, 2, 2.5])
+def test_operators_used_again_change_nothing(
+  make_dataset, monkeypatch, text, scale
+):
+  options = dict(window=(4, 5), queries=(3, 4), scale_range=(scale, scale))
+  quick = _windows(make_dataset(), text, **options)
+  made = quick.batch(2, range(40))
+  monkeypatch.setattr(repeated.Repeated, "put", lambda *_: False)
+  one_by_one = _windows(make_dataset(), text, **options).batch(2, range(40))
+  np.testing.assert_allclose(
+    made["lowres"], one_by_one["lowres"], rtol=0, atol=2e-6
+  )
+  np.testing.assert_array_equal(made["highres"], one_by_one["highres"])
+
+
+def test_operators_are_used_again_away_from_walls_alone(make_dataset):
+  options = dict(window=(4, 5), queries=(3, 4), scale_range=(2, 2))
+  calls = []
+
+  def count(text):
+    windows = _windows(make_dataset(), text, **options)
+    make = type(windows)._operators
+
+    def counted(self, *place):
+      calls.append(place)
+      return make(self, *place)
+
+    with mock.patch.object(type(windows), "_operators", counted):
+      calls.clear()
+      windows.batch(0, range(200))
+    return len(calls)
+
+  # Two looked at, and those beside the wall; of columns none, they go around.
+  assert 2 < count("area|noise(0.2)") < 60
+  # Each row of these reads the whole field.
+  assert count("truncate") == 202
+
+
+def test_windows_reach_around_in_both_directions(make_dataset):
+  dataset = make_dataset(periodic=(True, True))
+  windows = _windows(
+    dataset,
+    "uniform",
+    window=(20, 30),
+    queries=(20, 30),
+    scale_range=(1.0, 1.0),
+  )
+  batch = windows.batch(0, range(20))
+  for i, draw in enumerate(windows.describe(0, range(20))):
+    rolled = np.roll(
+      dataset.values[draw.field], (-draw.start[0], -draw.start[1]), (0, 1)
+    )
+    expected = windows.normaliser.normalise(rolled[:20, :30])
+    np.testing.assert_array_equal(batch["highres"][i], expected)
+    np.testing.assert_array_equal(batch["lowres"][i], expected)
 
 
 def test_fixed_batches_are_always_the_same(make_dataset):

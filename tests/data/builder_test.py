@@ -1,6 +1,7 @@
 """Tests of the cache: the tfds builder, the memory map, and interruptions."""
 
 import dataclasses
+import importlib.util
 import json
 import subprocess
 import sys
@@ -53,10 +54,12 @@ def test_cache_is_read_instead_of_the_source(source, tmp_path):
 def test_records_are_a_tfds_dataset_of_array_records(source, tmp_path):
   import tensorflow_datasets as tfds
 
+  source = dataclasses.replace(source, groups=("", "a", "b"))
   builder.cached(source, tmp_path / "cache")
   (records,) = (tmp_path / "cache").rglob("*.array_record-*")
   stored = tfds.builder_from_directory(records.parent).as_data_source("series")
   assert [example["time"] for example in stored] == [b"0", b"1", b"2"]
+  assert [example["group"] for example in stored] == [b"", b"a", b"b"]
   for i in range(3):
     np.testing.assert_array_equal(stored[i]["values"], source.read(i))
 
@@ -199,8 +202,52 @@ def test_load_by_name_never_imports_a_framework(source, tmp_path):
 
 
 def test_load_refuses_unknown_names():
-  with pytest.raises(ValueError, match="'era5'; did you mean 'era5_sample'"):
-    data.load("era5")
+  with pytest.raises(ValueError, match="'era'; did you mean 'era5'"):
+    data.load("era")
+  with pytest.raises(
+    ValueError, match="'mri' takes no 'plan'; .*plane, slices"
+  ):
+    data.load("mri", plan="axial")
+
+
+def test_every_name_stands_for_a_source():
+  for name in data.SOURCES:
+    if name == "turbulence2d" and not importlib.util.find_spec("exponax"):
+      continue
+    # What is asked for is refused by the source itself, by its own name.
+    with pytest.raises(ValueError, match=f"{name!r}.*'nonsense'|needs a path"):
+      data.source(name, nonsense=1)
+
+
+@pytest.mark.parametrize("name", ["files", "images", "sevir", "superbench"])
+def test_load_of_files_needs_a_path(name):
+  with pytest.raises(
+    ValueError, match=f"{name}' needs a path .*config.data.pat"
+  ):
+    data.load(name)
+
+
+def test_groups_domain_and_low_resolution_pass_through(tmp_path):
+  rng = np.random.default_rng(0)
+  for k in range(3):
+    np.save(tmp_path / f"high_{k}.npy", rng.normal(size=(2, 8, 12)))
+    np.save(tmp_path / f"low_{k}.npy", rng.normal(size=(2, 4, 6)))
+  dataset = data.load(
+    "files",
+    path=str(tmp_path / "high_*.npy"),
+    lowres=str(tmp_path / "low_*.npy"),
+    grouped=True,
+    domain="turbulence",
+    cache_dir=tmp_path / "cache",
+  )
+  assert dataset.domain == "turbulence"
+  assert dataset.groups == ("high_0",) * 2 + ("high_1",) * 2 + ("high_2",) * 2
+  assert isinstance(dataset.lowres.values, np.memmap)
+  np.testing.assert_allclose(
+    dataset.lowres.values[3, ..., 0], np.load(tmp_path / "low_1.npy")[1], 1e-6
+  )
+  (meta,) = (tmp_path / "cache").glob("high_0-*/meta.json")
+  assert json.loads(meta.read_text())["groups"] == list(dataset.groups)
 
 
 @pytest.mark.parametrize("path", [None, "", ()])

