@@ -187,12 +187,7 @@ def _score_scale(
   for index in indices:
     highres = np.asarray(dataset.values[index], np.float32)
     shape = highres.shape[:2]
-    coarse = grids.coarse_shape(shape, scale)
-    rng = np.random.default_rng(index)  # for a degradation that adds noise
-    lowres = degradation.field(
-      highres, coarse, periodic=dataset.periodic, rng=rng
-    )
-    lowres = np.asarray(lowres, np.float32)
+    lowres = _lowres(dataset, index, highres, degradation, scale)
     predictions = {}
     for name, predict in predictors.items():
       pred = np.asarray(predict(lowres, shape=shape))
@@ -224,6 +219,26 @@ def _score_scale(
     science = domains.reduce(dataset.domain, means)
     reduced[name] = _Reduced(running.reduce(times), science, means)
   return reduced, first
+
+
+def _lowres(dataset, index, highres, degradation, scale) -> np.ndarray:
+  """Returns the coarse field, made of the fine one or given beside it."""
+  shape = grids.coarse_shape(highres.shape[:2], scale)
+  given = getattr(dataset, "lowres", None)
+  if given is None:
+    rng = np.random.default_rng(index)  # for a degradation that adds noise
+    lowres = degradation.field(
+      highres, shape, periodic=dataset.periodic, rng=rng
+    )
+    return np.asarray(lowres, np.float32)
+  if tuple(given.shape) != tuple(shape):
+    (y, x), (h, w) = highres.shape[:2], given.shape
+    raise ValueError(
+      f"{dataset.name} is paired with fields {y / h:g} x {x / w:g} times "
+      f"coarser and x{scale:g} was asked for: set config.evaluate.scales to "
+      "that scale alone"
+    )
+  return np.asarray(given.values[index], np.float32)
 
 
 def _grid(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:

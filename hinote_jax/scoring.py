@@ -82,10 +82,7 @@ def evaluate_run(
   _, meta = checkpoint.load_variables(workdir)
   split = pipeline.split
   header = {
-    "split": (
-      f"by time: {len(split.train)} for training, "
-      f"{len(split.validation)} for validation, {len(split.test)} held out"
-    ),
+    "split": split.describe(pipeline.dataset.groups),
     "data_range_source": "maximum - minimum of the training part",
     "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",

@@ -74,6 +74,22 @@ class EvaluateTest(absltest.TestCase):
     self.assertEqual(example.time, "2020-01-01")
     self.assertIn("nearest", example.predictions)
 
+  def test_given_coarse_fields_are_taken_at_their_scale(self):
+    dataset, seen = ev.dataset(), []
+    dataset.lowres = ev.dataset()
+    dataset.lowres.values = dataset.values[:, ::2, ::2] + 7.0
+    dataset.lowres.shape = dataset.lowres.values.shape[1:3]
+
+    class Seeing(ev.Truth):
+      def __call__(self, lowres, *, shape):
+        seen.append(lowres)
+        return super().__call__(lowres, shape=shape)
+
+    ev.run({"oracle": Seeing(dataset.values)}, dataset, (2.0,))
+    np.testing.assert_array_equal(seen, dataset.lowres.values)
+    with self.assertRaisesRegex(ValueError, "2 x 2 times coarser and x4 was"):
+      ev.run({"oracle": Seeing(dataset.values)}, dataset, (4.0,))
+
   def test_counted_axes_have_the_first_row_on_top(self):
     dataset = ev.dataset()
     dataset.y = ev.axis("y", "cell", np.arange(16))
