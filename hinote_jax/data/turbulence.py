@@ -12,10 +12,11 @@ were 2 pi metres wide and time were in seconds.
 The grids resolve the flow: the enstrophy spectrum falls below 1e-4 of its
 maximum before the modes end. Trajectories are independent. Forced flows are
 given from 15 units of time on, three times what drag takes to damp energy, when
-they are steady; their fields are 3 units apart, when vorticity has lost all but
-an eighth of its correlation beside that of the mean flow. Decaying flows are
-given from 2 to 9 units of time, when waves of random phase have become
-vortices; their enstrophy falls from field to field.
+they are steady; their fields are 3 units apart, when less than a tenth of the
+correlation of vorticity is left, beside that of the mean flow. Decaying flows
+are given from 2 to 9 units of time, when waves of random phase have become
+vortices; their enstrophy falls from field to field. `experiments/turbulence`
+shows the physics.
 """
 
 from collections.abc import Sequence

@@ -91,7 +91,7 @@ def _cutoff(grid: int) -> int:
 def resolved(kind: str, *, reynolds: float | int, grid: int) -> Flow:
   """Returns a flow that its grid resolves, with a stable time step.
 
-  The step is 1 / grid. With speeds up to 5 (seen: 4.5), the waves that the
+  The step is 1 / grid. With speeds up to 5 (seen: 4.6), the waves that the
   2/3 rule keeps turn by at most 2.4 a step; the scheme is stable up to 2.8.
 
   Args:

@@ -1,0 +1,1 @@
+"""The physics of generated turbulence, measured."""
