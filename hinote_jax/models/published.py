@@ -304,19 +304,22 @@ def blurred_ensemble(
     rel_cell: query cell in feature cells times 2.
     method: of `resize`.
   """
-  b, h, w, _ = feats.shape
-  shape = np.array([h, w], np.float32)
-  places = jnp.broadcast_to(grids.cell_centers((h, w)), (b, h, w, 2))
-  both = jnp.concatenate([feats, places], -1)
+  shape = np.array(feats.shape[1:3], np.float32)
   read, offsets = [], []
   for y, x in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
     points = coords + np.array([y, x]) / shape + _SHIFT
     points = jnp.clip(points, -1 + _SHIFT, 1 - _SHIFT)
-    values = resize.sample(
-      both, points, method=method, boundary=("zero", "zero")
+    read.append(
+      resize.sample(feats, points, method=method, boundary=("zero", "zero"))
     )
-    read.append(values[..., :-2])
-    offsets.append((coords - values[..., -2:]) * shape)
+    (off_y, beyond_y), (off_x, beyond_x) = (
+      _off_centres(coords[..., i], points[..., i], feats.shape[1 + i], method)
+      for i in (0, 1)
+    )
+    # A position fades with the weights along both axes.
+    off_y = off_y * (1.0 - beyond_x) + coords[..., 0] * beyond_x
+    off_x = off_x * (1.0 - beyond_y) + coords[..., 1] * beyond_y
+    offsets.append(jnp.stack([off_y, off_x], -1) * shape)
   areas = [jnp.abs(o[..., 0] * o[..., 1]) + 1e-9 for o in offsets]
   total = sum(areas)
   weighted = [
@@ -325,3 +328,26 @@ def blurred_ensemble(
   ]
   cell = jnp.broadcast_to(rel_cell[:, None, None], coords.shape)
   return jnp.concatenate([*offsets, *weighted, cell], -1)
+
+
+def _off_centres(coord, point, n, method):
+  """Returns how far a query is from where it reads, along an axis of n cells.
+
+  The differences are summed, not the positions: a sum of positions is rounded
+  to 1e-7, and there are n cells in a coordinate.
+
+  Args:
+    coord: of the query, [..].
+    point: where cell centres are interpolated, 0 beyond the axis, [..].
+    n: cells.
+    method: of `resize`.
+
+  Returns:
+    [..], and how much of the interpolation's weight lies beyond the axis.
+  """
+  index, weight = resize.taps(grids.to_index(point, n), method=method)
+  is_beyond = (index < 0) | (index >= n)
+  centre = jnp.asarray(grids.axis_centers(n))[jnp.clip(index, 0, n - 1)]
+  centre = jnp.where(is_beyond, 0.0, centre)
+  off = jnp.sum(weight * (coord[..., None] - centre), -1)
+  return off, jnp.sum(jnp.where(is_beyond, weight, 0.0), -1)

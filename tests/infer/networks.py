@@ -1,0 +1,229 @@
+"""Small networks with random weights, and what the whole of them answers."""
+
+from collections.abc import Mapping
+import functools
+import random as randoms
+from typing import Any, NamedTuple
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hinote_jax import grids, models
+from hinote_jax.infer import streaming
+from hinote_jax.models import hinote, lte, planes, published
+
+# Of the greatest difference, relative to the answer's standard deviation.
+TOLERANCE = 1e-5
+
+_EDSR = dict(encoder_options=dict(width=4, blocks=1))
+# Heads of 8 channels: the norm of a few magnifies rounding where they are
+# nearly equal.
+_SMALL = {
+  "hinote": dict(width=16, blocks=1, heads=2, head_width=6, head_depth=2),
+  "hinote_official": dict(
+    attention_width=16, attention_head=2, feature_up_ratio=2
+  ),
+  "liif": dict(_EDSR, hidden=(6, 5)),
+  "lte": dict(_EDSR, hidden=(6, 5), waves=4),
+  "metasr": dict(_EDSR, hidden=(6,)),
+  "srno": dict(_EDSR, hidden=(6,), width=16, heads=2),
+}
+NAMES = tuple(_SMALL)
+_ENCODERS = (
+  _EDSR,
+  dict(encoder="rdn", encoder_options=dict(width=4, blocks=1, layers=1)),
+  dict(
+    encoder="edsr_enlarging",
+    encoder_options=dict(width=4, blocks=1, channels=2, scale=2),
+  ),
+)
+
+
+class Problem(NamedTuple):
+  """A network with its variables, a field, and where it is asked for."""
+
+  module: nn.Module
+  variables: Mapping[str, Any]
+  lowres: jax.Array
+  queries: planes.Queries
+
+
+def build(name: str, **options: Any) -> nn.Module:
+  """Returns a small network, of two variables but where it takes one."""
+  shared = dict(channels=1 if name == "hinote_official" else 2)
+  if name == "hinote":
+    shared["residual_scale"] = (0.5, 2.0)
+  return models.build(name, **{**shared, **_SMALL.get(name, {}), **options})
+
+
+def problem(
+  module: nn.Module,
+  shape: tuple[int, int],
+  lines: tuple[grids.Line, grids.Line],
+  *,
+  batch: int = 1,
+) -> Problem:
+  """Returns a random field [b h w c] and the queries at lines of its cells."""
+  random = np.random.default_rng(0)
+  lowres = random.normal(size=(batch, *shape, module.channels))
+  both = list(zip(lines, shape, strict=True))
+  coords = grids.Axes(*(jnp.asarray(line.coords(n)) for line, n in both))
+  size = [2 * line.step / n for line, n in both]
+  cell = jnp.asarray([size] * batch, jnp.float32)
+  closed = tuple(
+    is_closed and line.is_whole(n)
+    for is_closed, (line, n) in zip(module.periodic, both, strict=True)
+  )
+  grid = planes.Grid(tuple(line.count for line in lines), closed)
+  return Problem(
+    module,
+    _variables(module.clone(periodic=(False, False))),
+    jnp.asarray(lowres, jnp.float32),
+    planes.Queries(lines, coords, cell, grid),
+  )
+
+
+@functools.cache
+def _variables(module: nn.Module) -> Mapping[str, Any]:
+  """Returns random variables, of unit gain in every layer.
+
+  Fresh ones would hide mistakes: layers that begin small, and biases of zero.
+  """
+  field = jnp.ones((1, 8, 8, module.channels))
+  arguments = field, grids.axes((8, 8)), jnp.full((1, 2), 0.25)
+  if isinstance(module, lte.Lte):
+    # Its phases magnify the rounding of the features. With large ones, one
+    # call alone is further than the tolerance from its answer in float64.
+    return jax.jit(module.init)(jax.random.key(0), *arguments)
+  random = np.random.default_rng(1)
+
+  def draw(path, leaf):
+    normal = random.normal(size=leaf.shape)
+    if path[-1].key in ("bias", "scale"):
+      made = 0.3 * normal + (path[-1].key == "scale")
+    else:
+      made = normal / np.sqrt(np.prod(leaf.shape[:-1]))
+    return jnp.asarray(made, jnp.float32)
+
+  shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)
+  return jax.tree.map_with_path(draw, shapes)
+
+
+def untiled(problem: Problem) -> np.ndarray:
+  """Returns the answer of one call, [b H W c]."""
+  module, variables, lowres, queries = problem
+  apply = jax.jit(module.apply)
+  return np.asarray(apply(variables, lowres, queries.coords, queries.cell))
+
+
+def streamed(problem: Problem, run: streaming.Stream) -> np.ndarray:
+  """Returns the answer put together from the tiles of a run, [b H W c]."""
+  module, variables, lowres, queries = problem
+  run.begin()
+  return values(run, module.planes(run, variables, lowres, queries))
+
+
+def values(run: streaming.Stream, plane: planes.Plane) -> np.ndarray:
+  """Returns a plane put together from its tiles, [b h w c]."""
+  found = None
+  for (y, x), part in run.answer(plane)():
+    if found is None:
+      shape = len(part), *plane.grid.shape, part.shape[-1]
+      found = np.full(shape, np.nan, np.float32)
+    found[:, y.first : y.last, x.first : x.last] = part
+  return found
+
+
+def error(found: np.ndarray, wanted: np.ndarray) -> float:
+  """Returns the greatest difference over the standard deviation."""
+  return float(np.abs(found - wanted).max() / wanted.std())
+
+
+def draw(name: str, seed: int) -> tuple[Problem, int]:
+  """Returns a random problem for a network, and the side of its tiles.
+
+  Inputs have 5 to 20 cells a side, scales are 1 to 5 along each axis; queries
+  lie on cells, on nodes, or in a window of the field.
+  """
+  random = randoms.Random(seed)
+  options = _OPTIONS[name](random)
+  # Where levels lie on the queries, they take these for the whole circle.
+  is_closed = options.get("domain") == "queries"
+  divides = 2 ** (options.get("hierarchical_levels", 1) - 1)
+  shape = tuple(random.randint(5, 20) for _ in "yx")
+  periodic = tuple(random.random() < 0.5 for _ in "yx")
+  lines = tuple(
+    _line(random, n, closed, closed and is_closed, divides)
+    for n, closed in zip(shape, periodic, strict=True)
+  )
+  module = build(name, periodic=periodic, **options)
+  most = max(6, min(40, max(line.count for line in lines) - 1))
+  batch = random.choice((1, 1, 2))
+  made = problem(module, shape, lines, batch=batch)
+  return made, random.randint(5, most)
+
+
+def _line(random, n, is_periodic, is_whole, divides):
+  """Draws where the queries lie along an axis of n cells."""
+  scale = random.choice((random.randint(1, 5), random.uniform(1.0, 5.0)))
+  count = max(1, round(n * scale / divides)) * divides
+  kinds = ["cells"] + ["turned"] * is_periodic
+  kind = random.choice(kinds if is_whole else [*kinds, "nodes", "window"])
+  if kind == "cells":
+    return grids.cell_line(n, count)
+  if kind == "nodes":
+    return grids.node_line(n, count)
+  if kind == "turned":
+    return grids.Line(random.uniform(-n, n), n / count, count)
+  step, most = n / count, count // divides
+  count = random.randint(-(-most // 2), most) * divides
+  first = random.uniform(-0.5, n - 0.5 - step * count) + 0.5 * step
+  return grids.Line(first, step, count)
+
+
+def _of_hinote(random):
+  levels, domain = random.randint(1, 3), random.choice(hinote.DOMAINS)
+  is_attending = [random.randint(0, 1) for _ in range(levels)]
+  return dict(
+    domain=domain,
+    upsample=random.choice((1, 2, 4)),
+    level_widths=(16, 24, 16)[:levels],
+    level_blocks=tuple(is_attending),
+    level_convs=tuple(1 - i for i in is_attending),
+    is_alias_free=random.choice((False, True)),
+    head_heads=random.choice((0, 2)) if domain == "grid" else 0,
+    sees_scale=random.choice((False, True)),
+    skip=random.choice(("cubic", "sinc")),
+  )
+
+
+def _of_official(random):
+  return dict(
+    hierarchical_levels=random.randint(1, 3),
+    feature_up_ratio=random.choice((1, 2, 4)),
+    fourier_up=random.choice(tuple(published.FOURIER_UPS)),
+    feature_combine=random.choice(("add", "cat")),
+    liif_up_method=random.choice(("nearest", "bilinear", "bicubic")),
+  )
+
+
+def _of_liif(random):
+  names = "local_ensemble", "feat_unfold", "cell_decode"
+  switches = {name: random.choice((False, True)) for name in names}
+  return {**random.choice(_ENCODERS), **switches}
+
+
+_OPTIONS = {
+  "hinote": _of_hinote,
+  "hinote_official": _of_official,
+  "liif": _of_liif,
+  "lte": lambda random: random.choice(_ENCODERS),
+  "metasr": lambda random: random.choice(_ENCODERS),
+  "srno": lambda random: {
+    **random.choice(_ENCODERS),
+    "blocks": random.randint(1, 2),
+    "max_scale": random.choice((4.0, float("inf"))),
+  },
+}

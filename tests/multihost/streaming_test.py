@@ -1,0 +1,79 @@
+"""One field over two processes of two devices each against one call."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+
+from hinote_jax import grids
+from hinote_jax.infer import sharded
+from tests.infer import networks
+from tests.multihost import two_processes_test as processes
+
+_NETWORKS = dict(srno={}, hinote=dict(preset="paper", width=8))
+
+
+def _problem(name):
+  module = networks.build(name, periodic=(True, False), **_NETWORKS[name])
+  shape = (11, 8)
+  lines = grids.cell_line(11, 30), grids.cell_line(8, 21)
+  return networks.problem(module, shape, lines)
+
+
+def write_answers(folder: str) -> None:
+  """Writes what this process has of the answers, one of several processes."""
+  address, count, rank = (
+    os.environ[f"JAX_{name}"]
+    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")
+  )
+  jax.distributed.initialize(address, int(count), int(rank))
+  assert len(jax.devices()) == 4 and len(jax.local_devices()) == 2
+  for name in _NETWORKS:
+    module, variables, lowres, queries = _problem(name)
+    # Bands of 60 points: several to a slab.
+    run = sharded.Sharded(
+      module,
+      variables,
+      queries.lines,
+      queries.grid.periodic,
+      devices=jax.devices(),
+      most=60,
+    )
+    answer = run(np.asarray(lowres), queries.coords, np.asarray(queries.cell))
+    np.save(pathlib.Path(folder) / f"{name}_{rank}.npy", answer)
+
+
+def _start(folder, rank, port):
+  environment = os.environ | {
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    "JAX_PLATFORMS": "cpu",
+    "JAX_COORDINATOR_ADDRESS": f"localhost:{port}",
+    "JAX_NUM_PROCESSES": "2",
+    "JAX_PROCESS_ID": str(rank),
+  }
+  call = f"streaming_test.write_answers({str(folder)!r})"
+  return subprocess.Popen(
+    [
+      sys.executable,
+      "-c",
+      f"from tests.multihost import streaming_test; {call}",
+    ],
+    cwd=processes.ROOT,
+    env=environment,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+
+
+def test_two_processes_answer_as_one(tmp_path):
+  port = processes._free_port()
+  processes._wait([_start(tmp_path, rank, port) for rank in range(2)])
+  for name in _NETWORKS:
+    wanted = networks.untiled(_problem(name))
+    both = [np.load(tmp_path / f"{name}_{rank}.npy") for rank in range(2)]
+    np.testing.assert_array_equal(*both)
+    assert networks.error(both[0], wanted) <= networks.TOLERANCE
