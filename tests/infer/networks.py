@@ -201,7 +201,7 @@ def _of_hinote(random):
 
 def _of_official(random):
   return dict(
-    hierarchical_levels=random.randint(1, 3),
+    hierarchical_levels=random.choice((1, 1, 2, 3)),
     feature_up_ratio=random.choice((1, 2, 4)),
     fourier_up=random.choice(tuple(published.FOURIER_UPS)),
     feature_combine=random.choice(("add", "cat")),

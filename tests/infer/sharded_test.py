@@ -41,7 +41,7 @@ def _sharded(problem, most, devices=None):
 
 
 # Bands of 60 points: several to a slab, where a slab has as many.
-@pytest.mark.parametrize(("seed", "most"), [(1, 60), (4, _LARGE), (5, 60)])
+@pytest.mark.parametrize(("seed", "most"), [(4, _LARGE), (5, 60)])
 @pytest.mark.parametrize("name", networks.NAMES)
 def test_devices_answer_as_one(name, seed, most):
   assert len(jax.devices()) == _DEVICES
@@ -78,7 +78,7 @@ def test_slabs_may_be_thin(name, options, shape, fine):
 
 
 def test_few_devices_answer_as_one():
-  problem = _problem("hinote", (7, 6), (15, 13), periodic=(False, True))
+  problem = _problem("srno", (7, 6), (15, 13), periodic=(False, True))
   wanted = networks.untiled(problem)
   for count in (1, 3):
     found = _sharded(problem, 40, jax.devices()[:count])

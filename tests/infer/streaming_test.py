@@ -31,7 +31,7 @@ def test_spans_count_every_cell_once(n, most, is_cut):
 # Networks of many steps take seconds to compile, anew at every draw.
 # HINOTE_JAX_DRAWS=20 draws as many of them as of the others.
 _DRAWS = dict.fromkeys(networks.NAMES, 20) | {
-  name: int(os.environ.get("HINOTE_JAX_DRAWS", "5"))
+  name: int(os.environ.get("HINOTE_JAX_DRAWS", "4"))
   for name in ("hinote", "hinote_official")
 }
 
@@ -66,7 +66,7 @@ def _problem(name, shape, fine, **options):
   ],
 )
 def test_other_models_stream(name, options):
-  options |= dict(periodic=(False, True))
+  options = {**options, "periodic": (False, True)}
   problem = _problem(name, (7, 9), (21, 24), **options)
   found = networks.streamed(problem, streaming.Stream(1e9, side=8))
   wanted = networks.untiled(problem)
@@ -85,9 +85,13 @@ class _Steps:
     self.tiles.setdefault(what, []).append(total)
 
 
-@pytest.mark.parametrize(("name", "memory"), [("liif", 8e4), ("srno", 1e5)])
-def test_memory_says_what_is_done_whole(name, memory):
-  problem = _problem(name, (40, 36), (70, 90), periodic=(True, False))
+@pytest.mark.parametrize(
+  ("name", "options", "memory"),
+  [("liif", {}, 8e4), ("hinote", dict(preset="pointwise"), 2e5)],
+)
+def test_memory_says_what_is_done_whole(name, options, memory):
+  options = {**options, "periodic": (True, False)}
+  problem = _problem(name, (40, 36), (70, 90), **options)
   wanted = networks.untiled(problem)
   for much in (1e9, memory):
     steps = _Steps()
@@ -134,7 +138,8 @@ def test_tiles_are_the_largest_that_fit(memory):
 
 def test_another_field_is_not_compiled_for(monkeypatch):
   lines = tuple(grids.cell_line(n, 3 * n) for n in (9, 11))
-  module = networks.build("hinote", preset="paper", width=8)
+  levels = dict(level_widths=(16,), level_blocks=(1,), level_convs=(0,))
+  module = networks.build("hinote", domain="queries", upsample=2, **levels)
   first = networks.problem(module, (9, 11), lines)
   second = first._replace(lowres=first.lowres[:, ::-1] ** 2)
   run = streaming.Stream(1e9, side=10)

@@ -62,6 +62,33 @@ def test_windows_hold_the_cells_that_samplers_read(
     assert read.shape[axis] <= line.step * _SIZE + 5
 
 
+@given(
+  st.integers(1, 60),
+  st.floats(0.1, 3.0),
+  st.floats(-0.5, 3.0),
+  st.integers(0, 4),
+  st.integers(0, 40),
+  st.integers(1, 20),
+)
+def test_windows_hold_what_is_in_reach_and_a_cell_more(
+  n, step, first, reach, start, size
+):
+  line = grids.Line(first, step, start + size)
+  at = line.index()[start:]
+  # What is nearer to a cell than this is on it.
+  low, high = np.floor(at[0] - reach + 1e-6), np.ceil(at[-1] + reach - 1e-6)
+  for is_periodic in (False, True):
+    plane = _held(n, n, periodic=(is_periodic, False))
+    inputs = (planes.Input(plane, (line, line), reach),)
+    _, (read,) = planes.windows(inputs, (start, start), (size, size))
+    last = read.start[0] + read.shape[0] - 1
+    if is_periodic:
+      assert read.start[0] == low and high <= last <= high + 2
+    else:
+      assert 0 <= read.start[0] <= max(low, 0) and last < n
+      assert min(high, n - 1) <= last or low > n - 1
+
+
 @given(st.integers(1, 30), st.integers(0, 9), st.data())
 def test_windows_around_cells_are_cut_at_walls_only(n, reach, data):
   size = data.draw(st.integers(1, n))
