@@ -274,7 +274,8 @@ def reach_of(inputs: Sequence[Input]) -> float:
     deeper = 0.0
     if not isinstance(source.plane, Held):
       deeper = reach_of(source.plane.inputs)
-    step = max(line.step for line in source.lines)
+    # Points that all lie on one cell have no step.
+    step = max(line.step for line in source.lines) or 1.0
     found.append((source.reach + deeper) / step)
   return max(found)
 

@@ -22,7 +22,7 @@ def _field(shape, channels=1, seed=0):
   return random.uniform(-1.0, 1.0, (1, *shape, channels)).astype(np.float32)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
   st.sampled_from(("linear", "cubic", "sinc")),
   st.sampled_from(("edge", "mirror", "reflect", "drop", "zero")),

@@ -115,6 +115,9 @@ def test_reach_adds_up_in_cells_of_the_window():
   # The wider of two ways counts.
   both = plane_ops.add(fine, fine.map(_same))
   assert planes.reach_of(both.inputs) == 6
+  # Points of a lone cell, which have no step.
+  lines = (grids.node_line(1, 2),) * 2
+  assert planes.reach_of([planes.Input(_held(1, 1), lines, 3)]) == 3
 
 
 def test_windows_know_their_cells_and_crop_them():
