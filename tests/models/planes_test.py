@@ -236,7 +236,7 @@ def test_windows_of_an_encoder_are_no_larger_than_they_must_be(upsample):
   x = x.astype(jnp.float32)
   params = _positive(jax.eval_shape(encoder.init, jax.random.key(0), x))
   want = jax.jit(encoder.apply)(params, x)
-  run = streaming.Stream(1e9, side=4)
+  run = streaming.Stream(1e9, side=5)
   held = run.hold(x, (False, False))
   feats = encoder.planes(run, params["params"], held)
   read = feats.store.read((0, 0), want.shape[1:3])
@@ -247,7 +247,7 @@ def test_windows_of_an_encoder_are_no_larger_than_they_must_be(upsample):
   known = params["params"]["trunk"]
   want = apply(known, x)
   for reach in (trunk.reach - 1, trunk.reach):
-    run = streaming.Stream(1e9, side=4)
+    run = streaming.Stream(1e9, side=5)
     found = networks.values(run, plane_ops.local(held, apply, known, reach))
     is_exact = networks.error(found, want) <= networks.TOLERANCE
     assert is_exact == (reach == trunk.reach)
