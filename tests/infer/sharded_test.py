@@ -60,10 +60,10 @@ def _problem(name, shape, fine, **options):
 @pytest.mark.parametrize(
   ("name", "options", "shape", "fine"),
   [
-    # Fewer rows than devices, and levels of 3 and 2 rows.
-    ("hinote", dict(preset="paper", width=8), (5, 7), (6, 17)),
-    # Nine rows in slabs of two: three devices have none that count.
-    ("srno", {}, (9, 4), (9, 9)),
+    # Nine rows in slabs of two, the last of which begins within the one before,
+    # and three devices have none that count; levels of 10, 5 and 3 rows.
+    ("hinote", dict(preset="paper", width=8), (9, 7), (10, 17)),
+    ("srno", {}, (5, 4), (9, 9)),
     ("hinote_official", dict(hierarchical_levels=3), (4, 6), (4, 12)),
     # A halo further than the neighbours' slabs, around the seam.
     ("liif", dict(encoder_options=dict(width=4, blocks=4)), (10, 6), (31, 7)),

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from unittest import mock
 
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import grids
-from hinote_jax.infer import streaming
+from hinote_jax.infer import stores, streaming
 from hinote_jax.models import planes
 from tests.infer import networks
 
@@ -95,14 +96,16 @@ def test_memory_says_what_is_done_whole(name, options, memory):
   wanted = networks.untiled(problem)
   for much in (1e9, memory):
     steps = _Steps()
-    found = networks.streamed(problem, streaming.Stream(much, steps))
+    with mock.patch.object(stores, "Store", wraps=stores.Store) as made:
+      found = networks.streamed(problem, streaming.Stream(much, steps))
     assert networks.error(found, wanted) <= networks.TOLERANCE
     tiles = np.concatenate(list(steps.tiles.values()))
     if much == memory:
-      # Features that are a large part of it went to a scratch file.
       assert tiles.min() > 1 and "features" in steps.tiles
+      assert made.call_args.kwargs == dict(is_scratch=True)
     else:
       assert tiles.max() == 1 and "features" not in steps.tiles
+      made.assert_not_called()
 
 
 def _wide(run, shape=(31, 47)):
