@@ -6,6 +6,7 @@ default of the part it belongs to.
 """
 
 import ml_collections
+from ml_collections import config_dict
 from ml_collections.config_dict import placeholder
 
 
@@ -13,6 +14,21 @@ def unset(default):
   """Returns a field at None that takes what is of the type of `default`."""
   kind = type(default)
   return placeholder(object if kind is type(None) else kind)
+
+
+def split(validation, test, gap):
+  """Returns how a run divides its fields; see `splits.stored_or_new`.
+
+  A part is a number of times, or groups, a fraction of them, from which date on
+  ("2018-01-01") or patterns of the names of groups ("CSI2,CSI3").
+  """
+  return dict(
+    validation=config_dict.FieldReference(validation, field_type=object),
+    test=config_dict.FieldReference(test, field_type=object),
+    train=placeholder(object),  # of groups; None is what is left
+    seed=placeholder(int),  # draws the order of groups
+    gap=gap,
+  )
 
 
 def base() -> ml_collections.ConfigDict:
@@ -35,7 +51,7 @@ def base() -> ml_collections.ConfigDict:
     citation=placeholder(str),
   )
   # Times of each part, in time order, with a gap dropped between them.
-  config.split = dict(validation=3, test=5, gap=1)
+  config.split = split(validation=3, test=5, gap=1)
   config.degradation = "decimate(cubic, antialias)"
   config.windows = dict(
     window=(32, 32),  # low-resolution cells
@@ -71,5 +87,8 @@ def base() -> ml_collections.ConfigDict:
     scales=(2.0, 3.0, 4.0, 6.0, 8.0, 2.5),
     # Interpolations, and workdirs of other runs on the same variables.
     against=("nearest", "bilinear", "bicubic", "spectral"),
+    # Files that nothing was trained on: with --mode=evaluate they are scored
+    # in place of the run's own held-out fields.
+    path=placeholder(object),
   )
   return config

@@ -65,7 +65,7 @@ def files(config):
   """The user's own files, in the size B."""
   config.data.name = "files"
   config.data.variables = ()
-  config.split = dict(validation=0.1, test=0.1, gap=1)
+  config.split = common.split(validation=0.1, test=0.1, gap=1)
   config.steps = 20_000
   config.batch_size = 16
   if "size" in config.model:
@@ -91,7 +91,7 @@ def _paper(window, batch_size):
   def change(config):
     files(config)
     config.degradation = "decimate(cubic_torch)"
-    config.split = dict(validation=0.1, test=0.1, gap=1)
+    config.split = common.split(validation=0.1, test=0.1, gap=1)
     recipe(config, window, batch_size)
     config.model.preset = "paper"
 

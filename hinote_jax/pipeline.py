@@ -1,5 +1,6 @@
 """What a run reads: its fields, their parts, and the windows of them."""
 
+import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
@@ -86,6 +87,46 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
   if degradation is None:
     degradation = Paired(dataset)
   return Pipeline(dataset, split, normaliser, degradation, train, validation)
+
+
+def elsewhere(
+  pipeline: Pipeline, path: Any, cache_dir: str | None = None
+) -> Any:
+  """Returns files of a run's variables that nothing was trained on.
+
+  They close on themselves where the run's fields do, and are of its science.
+
+  Args:
+    pipeline: of the run.
+    path: a file, a glob pattern, or several files.
+    cache_dir: see `data.load`.
+
+  Raises:
+    ValueError: the files lack a variable, have it in another unit, or are what
+      the run was trained on.
+    OSError: a file is missing.
+  """
+  ours = pipeline.dataset
+  found = datasets.load(
+    "files",
+    path=path,
+    variables=ours.names,
+    periodic=tuple(ours.periodic),
+    domain=ours.domain,
+    cache_dir=cache_dir,
+  )
+  if found.fingerprint == ours.fingerprint:
+    raise ValueError(
+      f"config.evaluate.path: {path} is what the run was trained on; leave it "
+      "out to score the held-out part"
+    )
+  for mine, other in zip(ours.variables, found.variables, strict=True):
+    if other.units and other.units != mine.units:
+      raise ValueError(
+        f"config.evaluate.path: {mine.name} is in {other.units!r} there and "
+        f"the run's is in {mine.units!r}: bring the files to the run's unit"
+      )
+  return dataclasses.replace(found, variables=ours.variables)
 
 
 def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 import os
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -20,6 +20,7 @@ from hinote_jax import (
   plots,
   report,
 )
+from hinote_jax import pipeline as pipelines
 from hinote_jax import workdir as workdirs
 
 
@@ -78,42 +79,81 @@ def _label(workdir: str, taken: Iterable[str]) -> str:
 def evaluate_run(
   config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
 ) -> evaluate.Evaluation:
-  """Evaluates a run's best weights on its held-out fields."""
+  """Evaluates a run's best weights on held-out fields.
+
+  They are those of its split or, with `config.evaluate.path`, all of the files
+  that it names.
+  """
   _, meta = checkpoint.load_variables(workdir)
-  split = pipeline.split
+  held_out = _held_out(config, pipeline)
   header = {
-    "split": split.describe(pipeline.dataset.groups),
-    "data_range_source": "maximum - minimum of the training part",
     "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
-  climatology = None
-  if pipeline.dataset.domain == "weather":
-    climatology = evaluate.time_mean(pipeline.dataset, split.train)
   return evaluate.evaluate(
     predictors(config, workdir, pipeline),
-    pipeline.dataset,
-    split.test,
+    held_out.dataset,
+    held_out.indices,
     degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
     scales=config.evaluate.scales,
-    data_range=pipeline.normaliser.data_range,
-    climatology=climatology,
-    header=header,
+    data_range=held_out.data_range,
+    climatology=held_out.climatology,
+    header=header | held_out.header,
     progress=jax.process_index() == 0,
   )
+
+
+class _HeldOut(NamedTuple):
+  """What a run is scored on; `header` says how it was chosen."""
+
+  dataset: Any
+  indices: Iterable[int]
+  data_range: Iterable[float]
+  climatology: np.ndarray | None
+  header: dict[str, str]
+
+
+def _held_out(config, pipeline) -> _HeldOut:
+  dataset, split = pipeline.dataset, pipeline.split
+  if path := config.evaluate.get("path"):
+    found = pipelines.elsewhere(pipeline, path, config.data.get("cache_dir"))
+    lowest, highest = (
+      of(found.values, axis=(0, 1, 2)) for of in (np.min, np.max)
+    )
+    header = {
+      "split": f"{len(found)} fields of files that nothing was trained on",
+      "data_range_source": "maximum - minimum of these fields",
+    }
+    return _HeldOut(found, range(len(found)), highest - lowest, None, header)
+  climatology = None
+  if dataset.domain == "weather":
+    climatology = evaluate.time_mean(dataset, split.train)
+  header = {
+    "split": split.describe(dataset.groups),
+    "data_range_source": "maximum - minimum of the training part",
+  }
+  data_range = pipeline.normaliser.data_range
+  return _HeldOut(dataset, split.test, data_range, climatology, header)
 
 
 def score(
   config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
 ) -> pathlib.Path:
-  """Evaluates a run and writes its report; returns the path of report.md."""
+  """Evaluates a run and writes its report; returns the path of report.md.
+
+  That of other files stands in a folder of the workdir, called after them.
+  """
   evaluation = evaluate_run(config, workdir, pipeline)
-  figures = _prior_figure(config, workdir, pipeline)
+  folder, figures = workdir, {}
+  if config.evaluate.get("path"):
+    folder = workdir / f"on_{evaluation.header['dataset']}"
+  else:
+    figures = _prior_figure(config, workdir, pipeline)
   if jax.process_index() != 0:
-    return workdir / "report.md"
+    return folder / "report.md"
   return report.write(
-    workdir,
+    folder,
     evaluation,
     curves=metric_log.read(workdir),
     figures=figures,

@@ -68,3 +68,11 @@ def test_differences_name_fields_and_both_values():
     "optim.clip: 1.0 there, 3.0 now",
     "windows.window: [32, 32] there, [8, 8] now",
   ]
+
+
+@pytest.mark.parametrize("science", sorted(sciences.SCIENCES))
+@pytest.mark.parametrize("size", [3, 0.25, "2018-01-01", "CSI2,CSI3", ("a*",)])
+def test_a_part_may_be_a_count_a_share_a_date_or_names(science, size):
+  config = sciences.get_config(f"{science},small")
+  config.split.test = size
+  assert config.split.test == size

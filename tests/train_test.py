@@ -299,6 +299,26 @@ def test_evaluation_may_ask_for_other_scales(config, tmp_path):
   assert {row["scale"] for row in report.read(path.parent).rows} == {3.0}
 
 
+def test_files_that_nothing_was_trained_on_are_scored_beside(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  own = train.evaluate(config, tmp_path / "run")
+  before = own.read_bytes()
+  config.evaluate.path = str(runs.write_fields(tmp_path / "new.npy", seed=1))
+  path = train.evaluate(config, tmp_path / "run")
+  assert path == tmp_path / "run" / "on_new" / "report.md"
+  header = report.read(path.parent).header
+  assert len(header["times"]) == 12
+  assert header["split"] == "12 fields of files that nothing was trained on"
+  new = np.load(config.evaluate.path)
+  np.testing.assert_allclose(
+    header["data_range"]["psi"], np.ptp(new), rtol=1e-6
+  )
+  assert own.read_bytes() == before
+  config.evaluate.path = config.data.path
+  with pytest.raises(ValueError, match="is what the run was trained on"):
+    train.evaluate(config, tmp_path / "run")
+
+
 def test_batch_that_does_not_divide_is_refused(config, tmp_path):
   config.batch_size = 6
   with pytest.raises(ValueError, match="batch of 6 .* 8 devices"):

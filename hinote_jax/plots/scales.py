@@ -41,7 +41,7 @@ def scales(
     figure = style.figure(1.0 + 4.2 * count, 4.0)
     row = figure.subplots(1, count, squeeze=False, sharey=True)[0]
     for c, axes in enumerate(row):
-      _panel(axes, scale, {name: v[c] for name, v in ratios.items()})
+      panel(axes, scale, {name: v[c] for name, v in ratios.items()})
       axes.set_title(labels[c])
     row[0].set_ylabel(f"MSE / {baseline}'s")
     row[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -50,7 +50,7 @@ def scales(
   return figure
 
 
-def _panel(axes: Axes, scale: np.ndarray, ratios: dict) -> None:
+def panel(axes: Axes, scale: np.ndarray, ratios: dict) -> None:
   """Draws one variable, both axes logarithmic; ratios of 0 are left out."""
   order = np.argsort(scale)
   palette = style.colors(list(ratios))

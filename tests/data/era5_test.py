@@ -177,6 +177,24 @@ def test_sample_is_a_global_grid_with_its_units():
 
 
 @needs_sample
+def test_parts_of_the_sample_are_farther_apart_than_its_times(tmp_path):
+  dataset = leaks.dataset_of(era5.sample(("t2m",)))
+  split = splits.stored_or_new(
+    tmp_path / "split.json", dataset, validation=3, test=5, gap=1
+  )
+  anomalies = dataset.values[..., 0] - dataset.values[..., 0].mean(axis=0)
+  anomalies = anomalies.reshape(len(dataset), -1)
+  likeness = np.corrcoef(anomalies)
+  neighbours = np.diag(likeness, 1).max()
+  for one, other in itertools.combinations(leaks.parts_of(split).values(), 2):
+    assert likeness[np.ix_(one, other)].max() < neighbours < 1.0
+  days = np.array(dataset.times, "datetime64[m]")
+  step = np.diff(days).max()
+  assert days[split.test[0]] - days[split.validation[-1]] > step
+  assert days[split.validation[0]] - days[split.train[-1]] > step
+
+
+@needs_sample
 def test_weather_without_a_path_is_the_sample():
   source = era5.era5(("t2m",), end="2026-03-25", citation="mine")
   assert source.citation == "mine" and len(source.times) == 4

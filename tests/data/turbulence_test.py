@@ -11,6 +11,7 @@ from experiments.turbulence import physics
 from hinote_jax import spectral
 from hinote_jax.data import builder, turbulence
 from hinote_jax.data import turbulence_solver as solver
+from tests.data import leaks
 
 pytest.importorskip("exponax")
 
@@ -273,6 +274,29 @@ def test_fields_are_those_of_seed_and_trajectory():
   others = [*backwards, read(0, seed=1), read(0, kind="decaying")]
   for field, other in itertools.combinations(others, 2):
     assert np.std(field - other) > 0.1 * np.std(field)
+
+
+def test_split_is_by_trajectory_never_within_one(tmp_path):
+  options = dict(kind="decaying", snapshots=3, **_QUICK)
+  source = turbulence.turbulence2d(trajectories=5, **options)
+  flow = _flow("decaying", 25, 48)
+  states = [
+    _advance(flow, solver.initial(48, (0, k)), flow.rate // 2) for k in range(5)
+  ]
+  firsts = [solver.to_field(state, "omega") for state in states]
+
+  def owner(values):
+    """Which of five flows, simulated apart, went through a field."""
+    fields = [field.ravel() for field in (values[..., 0], *firsts)]
+    likeness = np.corrcoef(fields)[0, 1:]
+    first, second = np.sort(likeness)[:-3:-1]
+    assert first > 0.5 > 2.0 * second
+    return int(np.argmax(likeness))
+
+  owners = leaks.check(
+    source, tmp_path / "split.json", owner, validation=1, test=2
+  )
+  assert owners == {"train": {0, 1}, "validation": {2}, "test": {3, 4}}
 
 
 def test_fingerprint_is_of_all_options(monkeypatch):

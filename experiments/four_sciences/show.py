@@ -1,0 +1,139 @@
+"""Prints the scores of the four sciences and writes them into README.md.
+
+python -m experiments.four_sciences.show
+"""
+
+import json
+import re
+
+from experiments.four_sciences import run
+from hinote_jax import evaluate, files, markdown
+from hinote_jax.metrics import domains
+
+README = run.FOLDER / "README.md"
+# Of each science, what its people look at; shown at one scale.
+_ASKED = {
+  "turbulence": ("enstrophy_error", "energy_error", "effective_resolution"),
+  "weather": ("area_rmse", "acc", "effective_resolution"),
+  "radar": ("csi_mean", "fss@5@4", "effective_resolution"),
+  "mri": ("psnr_head", "hfen", "ssim_head"),
+}
+_SCALE = 4.0
+
+
+def read(name: str) -> evaluate.Evaluation | None:
+  """Returns the scores that are kept under a name, if they are."""
+  path = run.RESULTS / f"{name}.json"
+  if not path.is_file():
+    return None
+  values = json.loads(path.read_text())
+  return evaluate.Evaluation.from_dict(values | {"spectra": []})
+
+
+def table(evaluation: evaluate.Evaluation) -> str:
+  """Returns errors over bicubic's at all scales, and what the science asks."""
+  header = evaluation.header
+  scales = sorted(header["scales"])
+  asked = [
+    (key, domains.metric(header["domain"], key))
+    for key in _ASKED[header["domain"]]
+  ]
+  parts = []
+  for variable in header["variables"]:
+    at = {"variable": variable["name"]}
+    present = evaluation.select(scale=_SCALE, **at)[0]
+    shown = [(k, m) for k, m in asked if k in present]
+    titles = [m.title.replace("%", variable["units"]) for _, m in shown]
+    lines = [
+      [
+        variable["name"],
+        *(f"x{s:g}" for s in scales),
+        *(f"{t}, x{_SCALE:g}" for t in ["SSIM", *titles]),
+      ]
+    ]
+    for model in header["models"]:
+      rows = {r["scale"]: r for r in evaluation.select(model=model, **at)}
+      base = {
+        r["scale"]: r["mse"]
+        for r in evaluation.select(model=evaluate.BASELINE, **at)
+      }
+      cells = [f"{rows[s]['mse'] / base[s]:.3f}" for s in scales]
+      cells.append(f"{rows[_SCALE]['ssim']:.4f}")
+      cells += [format(rows[_SCALE][k], m.digits) for k, m in shown]
+      lines.append([model, *cells])
+    parts.append(markdown.table(lines))
+  return "\n\n".join(parts)
+
+
+def behind(evaluation: evaluate.Evaluation) -> str:
+  """Returns where hinote's error is not the least, in words."""
+  models = evaluation.header["models"]
+  peers = [m for m in models if not m.startswith("hinote")]
+  found = []
+  for variable in evaluation.header["variables"]:
+    for scale in sorted(evaluation.header["scales"]):
+      where = dict(variable=variable["name"], scale=scale)
+      mse = {r["model"]: r["mse"] for r in evaluation.select(**where)}
+      best = min(peers, key=mse.get)
+      if mse[best] < mse["hinote"]:
+        more = mse["hinote"] / mse[best] - 1.0
+        found.append(f"{variable['name']} x{scale:g} ({best}, by {more:.1%})")
+  if not found:
+    return "After the same steps `hinote` has the least MSE at every scale."
+  return f"After the same steps `hinote` is behind in MSE: {', '.join(found)}."
+
+
+def costs(evaluation: evaluate.Evaluation) -> str:
+  """Returns what each run is and took."""
+  lines = [["run", "parameters", "steps", "minutes", "waited for data"]]
+  for cost in evaluation.header["runs"]:
+    lines.append(
+      [
+        f"{cost['name']} ({cost['model']})",
+        f"{cost['parameters']:,}",
+        f"{cost['steps']:,}",
+        f"{cost['seconds'] / 60:.1f}",
+        f"{cost['waiting']:.2%}",
+      ]
+    )
+  return markdown.table(lines)
+
+
+def _section(name: str) -> str:
+  evaluation = read(name)
+  if evaluation is None:
+    return "Not run."
+  header = evaluation.header
+  about = (
+    f"{len(header['times'])} fields of {' x '.join(map(str, header['shape']))}"
+    f" cells; {header['split']}; degradation `{header['degradation']}`. MSE "
+    "over bicubic's at each scale, and beside it scores at x4."
+  )
+  return "\n\n".join([about, table(evaluation), behind(evaluation)])
+
+
+def filled(text: str) -> str:
+  """Returns the README with every marked block made anew."""
+  found = {}
+  for name in [*run.EXTRA, *(f"{n}_elsewhere" for n in run.ELSEWHERE)]:
+    found[name] = _section(name)
+  every = [read(name) for name in run.EXTRA]
+  found["costs"] = "\n\n".join(costs(e) for e in every if e is not None)
+  names = [run.command(name) for name in run.RUNS]
+  found["commands"] = "\n".join(["```", *names, "```"])
+  for name, block in found.items():
+    block = f"<!-- {name} -->\n{block}\n<!-- end -->"
+    pattern = rf"<!-- {name} -->\n.*?<!-- end -->"
+    text, count = re.subn(pattern, lambda _, b=block: b, text, flags=re.S)
+    if count != 1:
+      raise ValueError(f"{README.name} has {count} blocks for {name}")
+  return text
+
+
+def write() -> None:
+  """Rewrites the README of this folder."""
+  files.write_text(README, filled(README.read_text()))
+
+
+if __name__ == "__main__":
+  write()
