@@ -17,16 +17,23 @@ import sys
 
 import tqdm
 
-from benchmarks import case, streaming
+from benchmarks import case, streaming, windows
 from hinote_jax import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 PUBLISHED = pathlib.Path(__file__).with_name("published.json")
 
+# Module that runs a case -> its cases.
+_CASES = {
+  "case": case.CASES,
+  "streaming": streaming.CASES,
+  "windows": windows.CASES,
+}
+
 
 def measure(name: str) -> dict:
   """Runs one case in a process of its own."""
-  module = "streaming" if name in streaming.CASES else "case"
+  module = next(m for m, cases in _CASES.items() if name in cases)
   done = subprocess.run(
     [sys.executable, "-m", f"benchmarks.{module}", name],
     check=True,
@@ -40,7 +47,8 @@ def table(results: list[dict]) -> str:
   """Returns the results as Markdown, those with a published rival apart."""
   published = json.loads(PUBLISHED.read_text())
   tiled = [r for r in results if r["case"] in streaming.CASES]
-  results = [r for r in results if r not in tiled]
+  made = [r for r in results if r["case"] in windows.CASES]
+  results = [r for r in results if r not in tiled + made]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
   parts = [_speeds(own)] if own else []
@@ -55,7 +63,20 @@ def table(results: list[dict]) -> str:
       f"Exact inference in tiles with `memory={streaming.MEMORY}`, beside the "
       "same result computed whole in the same process:\n\n" + _tiled(tiled)
     )
+  if made:
+    parts.append(
+      "Training windows from the cache a second, by the one thread that makes "
+      f"them in a run and by {made[0]['cores']} processes:\n\n" + _made(made)
+    )
   return "\n\n".join(parts)
+
+
+def _made(results) -> str:
+  lines = [["case", "one thread", "all cores"]]
+  for r in results:
+    rates = (r["windows_a_second"], r["windows_a_second_of_all"])
+    lines.append([r["case"], *(f"{rate:,.0f}" for rate in rates)])
+  return markdown.table(lines)
 
 
 def _tiled(results) -> str:
@@ -126,7 +147,7 @@ def main() -> None:
   if arguments.only_print:
     print(table(json.loads(RESULTS.read_text())["results"]))
     return
-  known = [*case.CASES, *streaming.CASES]
+  known = [name for cases in _CASES.values() for name in cases]
   names = [n for n in known if arguments.pattern in n]
   results = [measure(name) for name in tqdm.tqdm(names)]
   if arguments.write:

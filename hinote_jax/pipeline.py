@@ -11,7 +11,7 @@ import numpy as np
 from hinote_jax import data as datasets
 from hinote_jax import degradations, models
 from hinote_jax import workdir as workdirs
-from hinote_jax.data import batches, normalise, splits
+from hinote_jax.data import batches, normalise, pairs, splits
 
 SPLIT = "split.json"
 
@@ -47,6 +47,13 @@ class Pipeline(NamedTuple):
   train: batches.Windows
   validation: batches.Windows
 
+  @property
+  def scale(self) -> float | None:
+    """Scale of paired fields; None where scales are drawn."""
+    if self.dataset.lowres is None:
+      return None
+    return self.train.scale_range[0]
+
   def meta(self) -> dict[str, Any]:
     """Returns what belongs with the weights in a checkpoint."""
     return {
@@ -58,8 +65,15 @@ class Pipeline(NamedTuple):
 
 
 def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
-  """Returns the data of a run; a split stored in its workdir must agree."""
+  """Returns the data of a run; a split stored in its workdir must agree.
+
+  Where the fields are paired, the pairs' own scale takes the place of those of
+  `config.windows`.
+  """
   dataset = datasets.load(**workdirs.given(config.data))
+  scale_range = (config.windows.min_scale, config.windows.max_scale)
+  if dataset.lowres is not None:
+    scale_range = (pairs.scale(dataset.shape, dataset.lowres.shape),) * 2
   split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
   normaliser = normalise.Normaliser.fit(
     dataset.values,
@@ -80,7 +94,7 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
       seed=config.seed,
       window=config.windows.window,
       queries=config.windows.queries,
-      scale_range=(config.windows.min_scale, config.windows.max_scale),
+      scale_range=scale_range,
     )
     for indices in (split.train, split.validation)
   )

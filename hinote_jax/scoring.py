@@ -96,7 +96,7 @@ def evaluate_run(
     held_out.dataset,
     held_out.indices,
     degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
-    scales=config.evaluate.scales,
+    scales=(pipeline.scale,) if pipeline.scale else config.evaluate.scales,
     data_range=held_out.data_range,
     climatology=held_out.climatology,
     header=header | held_out.header,
@@ -177,7 +177,8 @@ def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
   from hinote_jax.plots import prior
 
   loss = losses.build(**workdirs.given(config.loss))
-  batch = pipeline.validation.fixed(1, scale=config.windows.max_scale)[0]
+  largest = pipeline.validation.scale_range[1]
+  batch = pipeline.validation.fixed(1, scale=largest)[0]
   state, meta = checkpoint.load(workdir)
   module = models.build(**meta["model"])  # a window closes on no axis
   inputs = batch["lowres"], batch["coords"], batch["cell"]

@@ -65,16 +65,21 @@ def _check(config: ml_collections.ConfigDict) -> None:
 
 
 def model_arguments(
-  config: ml_collections.ConfigDict, dataset: Any, units: list[float]
+  config: ml_collections.ConfigDict,
+  pipeline: pipelines.Pipeline,
+  units: list[float],
 ) -> dict[str, Any]:
   """Returns what `models.build` needs: one channel a variable of the data.
 
-  `residual_scale="auto"` in the config stands for the measured one.
+  `residual_scale="auto"` in the config stands for the measured one, and where
+  fields are paired their scale is the largest.
   """
   arguments = {
     **workdirs.given(config.model),
-    "channels": len(dataset.variables),
+    "channels": len(pipeline.dataset.variables),
   }
+  if pipeline.scale and "max_scale" in arguments:
+    arguments["max_scale"] = pipeline.scale
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = units
   return arguments
@@ -130,7 +135,7 @@ def train(
 
   # Model, loss, optimiser, state.
   units = pipelines.residual_scale(pipeline.train)
-  arguments = model_arguments(config, pipeline.dataset, units)
+  arguments = model_arguments(config, pipeline, units)
   module = models.build(**arguments)
   loss = losses.build(**workdirs.given(config.loss))
   transform, rate = optim.build(steps=config.steps, **config.optim)

@@ -319,6 +319,25 @@ def test_files_that_nothing_was_trained_on_are_scored_beside(config, tmp_path):
     train.evaluate(config, tmp_path / "run")
 
 
+def test_pairs_of_files_are_trained_and_scored_at_their_scale(config, tmp_path):
+  fine = np.load(config.data.path)
+  coarse = fine.reshape(12, 10, 4, 12, 4).mean(axis=(2, 4)) + 3.0
+  np.save(tmp_path / "coarse.npy", coarse)
+  config.data.lowres = str(tmp_path / "coarse.npy")
+  config.windows.min_scale, config.windows.max_scale = 1.0, 2.0
+  config.model.max_scale = 2.0
+  train.train(config, tmp_path / "run")
+  path = train.evaluate(config, tmp_path / "run")
+  evaluation = report.read(path.parent)
+  assert evaluation.header["scales"] == [4.0]
+  assert evaluation.header["degradation"] == "paired with 10 x 12 cells"
+  # An interpolation keeps the offset of the coarse fields.
+  (row,) = evaluation.select(model="bicubic")
+  assert abs(row["bias"] - 3.0) < 0.1
+  _, meta = checkpoint.load_variables(tmp_path / "run")
+  assert meta["model"]["max_scale"] == 4.0
+
+
 def test_batch_that_does_not_divide_is_refused(config, tmp_path):
   config.batch_size = 6
   with pytest.raises(ValueError, match="batch of 6 .* 8 devices"):

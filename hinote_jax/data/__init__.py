@@ -51,7 +51,8 @@ def load(
   """Returns a dataset by name, from the cache or through it.
 
   Args:
-    name: see the list above.
+    name: see the list above; one that has sizes may be followed by one, as in
+      "turbulence2d:small".
     variables: names, in the order of the channels, or all of them in one
       string, between commas; None or none takes all.
     path: the files, of those that are not made or installed; "" is as good as
@@ -77,6 +78,7 @@ def source(
   **options: object,
 ) -> fields.Source:
   """Returns a source by name; arguments and errors as of `load`."""
+  name, _, size = name.partition(":")
   module, function = naming.look_up("dataset", name, SOURCES)
   make = getattr(importlib.import_module(f"hinote_jax.data.{module}"), function)
   taken = inspect.signature(make).parameters
@@ -88,6 +90,12 @@ def source(
       f"the dataset {name!r} needs a path to the files, a glob pattern or "
       "several: give --config.data.path=..."
     )
+  if size:
+    if options.setdefault("size", size) != size:
+      raise ValueError(
+        f"the dataset is called {name}:{size} and its size is asked to be "
+        f"{options['size']!r}: say one of them"
+      )
   for option in options:
     if option not in taken:
       known = ", ".join(taken)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.turbulence import physics
-from hinote_jax import spectral
+from hinote_jax import data, spectral
 from hinote_jax.data import builder, turbulence
 from hinote_jax.data import turbulence_solver as solver
 from tests.data import leaks
@@ -331,6 +331,15 @@ def test_coarse_runs_start_from_the_resolved_flow():
   filtered = solver.to_field(solver.regridded(state, 16), "omega")
   error = np.std(want - filtered) / np.std(filtered)
   assert 0.01 < error < 0.5
+
+
+def test_size_may_follow_the_name():
+  small = data.source("turbulence2d:small")
+  assert small.fingerprint == turbulence.turbulence2d(size="small").fingerprint
+  with pytest.raises(ValueError, match="turbulence2d:small and .* 'tiny'"):
+    data.source("turbulence2d:small", size="tiny")
+  with pytest.raises(ValueError, match="'sevir' takes no 'size'"):
+    data.source("sevir:tiny", path="x")
 
 
 def test_builder_makes_it_once(tmp_path, monkeypatch):
