@@ -116,7 +116,7 @@ def _model(config, name, size):
 
 
 def _sized(config, size):
-  config.optim.learning_rate = 4e-3 if config.model.name == "hinote" else 1e-3
+  config.optim.learning_rate = 4e-3 if config.model.name == "hinote" else 3e-3
   if size == "smoke":
     config.steps = 40
     config.windows.window = (16, 16)

@@ -10,6 +10,7 @@ import re
 from benchmarks import run as benchmark
 from experiments.demo import show
 from experiments.first_light import run as first_light
+from experiments.four_sciences import show as four_sciences
 from experiments.published_liif import show as published_liif
 from hinote_jax import report
 
@@ -23,6 +24,7 @@ def tables() -> dict[str, str]:
     "first_light": first_light.table(
       json.loads(first_light.RESULTS.read_text())
     ),
+    "sciences": four_sciences.summary(),
     "liif": published_liif.table(),
     "benchmark": benchmark.table(
       json.loads(benchmark.RESULTS.read_text())["results"]

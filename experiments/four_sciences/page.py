@@ -3,16 +3,14 @@
 python -m experiments.four_sciences.page
 """
 
-import json
-
 import numpy as np
 
-from experiments.four_sciences import run
+from experiments.four_sciences import runs, show
 from hinote_jax import evaluate
 from hinote_jax import models as zoo
 from hinote_jax.plots import looks, maps, scales, style
 
-PICTURE = run.FOLDER / "page.png"
+PICTURE = runs.FOLDER / "page.png"
 _TITLES = {
   "turbulence": "turbulence, held out",
   "turbulence_elsewhere": "turbulence of others",
@@ -87,16 +85,15 @@ def _domain(evaluation) -> str:
 
 def write() -> None:
   """Draws what has been scored here, and leaves the page as it is if none."""
-  names = [n for n in _TITLES if (run.ROOT / f"{n}.npz").is_file()]
+  names = [n for n in _TITLES if (runs.ROOT / f"{n}.npz").is_file()]
   if not names:
     return
   with style.context():
     figure = style.figure(17.0, 3.1 * len(names))
     grid = figure.subplots(len(names), 5, squeeze=False)
     for row, name in zip(grid, names, strict=True):
-      values = json.loads((run.RESULTS / f"{name}.json").read_text())
-      evaluation = evaluate.Evaluation.from_dict(values | {"spectra": []})
-      with np.load(run.ROOT / f"{name}.npz") as kept:
+      evaluation = show.read(name)
+      with np.load(runs.ROOT / f"{name}.npz") as kept:
         _draw(row, name, evaluation, kept)
     style.save(figure, PICTURE)
 

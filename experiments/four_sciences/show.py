@@ -6,11 +6,12 @@ python -m experiments.four_sciences.show
 import json
 import re
 
-from experiments.four_sciences import run
+from experiments.four_sciences import rates, runs
 from hinote_jax import evaluate, files, markdown
+from hinote_jax import models as zoo
 from hinote_jax.metrics import domains
 
-README = run.FOLDER / "README.md"
+README = runs.FOLDER / "README.md"
 # Of each science, what its people look at; shown at one scale.
 _ASKED = {
   "turbulence": ("enstrophy_error", "energy_error", "effective_resolution"),
@@ -23,10 +24,15 @@ _SCALE = 4.0
 
 def read(name: str) -> evaluate.Evaluation | None:
   """Returns the scores that are kept under a name, if they are."""
-  path = run.RESULTS / f"{name}.json"
+  path = runs.RESULTS / f"{name}.json"
   if not path.is_file():
     return None
   values = json.loads(path.read_text())
+  values["header"]["models"] = [
+    runs.label(m) for m in values["header"]["models"]
+  ]
+  for row in values["rows"]:
+    row["model"] = runs.label(row["model"])
   return evaluate.Evaluation.from_dict(values | {"spectra": []})
 
 
@@ -63,6 +69,35 @@ def table(evaluation: evaluate.Evaluation) -> str:
       lines.append([model, *cells])
     parts.append(markdown.table(lines))
   return "\n\n".join(parts)
+
+
+def summary() -> str:
+  """Returns errors over bicubic's of all sciences at three scales."""
+  names = ["hinote", "hinote, longer", "srno", "liif"]
+  lines = [["fields", "scale", *names, "best interpolation"]]
+  for name in sections():
+    evaluation = read(name)
+    if evaluation is None:
+      continue
+    for variable in evaluation.header["variables"]:
+      for scale in (2.0, 4.0, 8.0):
+        rows = evaluation.select(variable=variable["name"], scale=scale)
+        mse = {row["model"]: row["mse"] for row in rows}
+        base = mse[evaluate.BASELINE]
+        cells = [f"{mse[n] / base:.3f}" if n in mse else "" for n in names]
+        best = min((n for n in mse if n in zoo.INTERPOLATIONS), key=mse.get)
+        cells.append(f"{mse[best] / base:.3f} ({best})")
+        title = f"{name.replace('_', ' ')}, {variable['name']}"
+        lines.append([title, f"x{scale:g}", *cells])
+  return markdown.table(lines, left=2)
+
+
+def sections() -> list[str]:
+  """Returns the names under which scores are kept, in the order shown."""
+  names = []
+  for name in runs.EXTRA:
+    names += [name, *([f"{name}_elsewhere"] if name in runs.ELSEWHERE else [])]
+  return names
 
 
 def behind(evaluation: evaluate.Evaluation) -> str:
@@ -114,12 +149,12 @@ def _section(name: str) -> str:
 
 def filled(text: str) -> str:
   """Returns the README with every marked block made anew."""
-  found = {}
-  for name in [*run.EXTRA, *(f"{n}_elsewhere" for n in run.ELSEWHERE)]:
-    found[name] = _section(name)
-  every = [read(name) for name in run.EXTRA]
+  found = {name: _section(name) for name in sections()}
+  every = [read(name) for name in runs.EXTRA]
   found["costs"] = "\n\n".join(costs(e) for e in every if e is not None)
-  names = [run.command(name) for name in run.RUNS]
+  if rates.RESULTS.is_file():
+    found["rates"] = rates.table(json.loads(rates.RESULTS.read_text()))
+  names = [runs.command(name) for name in runs.RUNS]
   found["commands"] = "\n".join(["```", *names, "```"])
   for name, block in found.items():
     block = f"<!-- {name} -->\n{block}\n<!-- end -->"

@@ -1,0 +1,86 @@
+"""The runs of this experiment: their fields, models, steps and commands."""
+
+import pathlib
+import shlex
+
+from configs import sciences
+
+FOLDER = pathlib.Path(__file__).parent
+RESULTS = FOLDER / "results"
+ROOT = pathlib.Path("runs/four_sciences")
+SCALES = (2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
+# Places that touch none of those that are trained on.
+_PLACES = dict(
+  test="place_0000_0384,place_0384_0768,place_0192_1536,place_2304_2496,"
+  "place_2304_3072",
+  validation="place_2304_1920",
+)
+# What a science takes beside its config.
+EXTRA = {
+  "turbulence": {},
+  "weather": {},
+  "rain": {
+    "data.path": "runs/rain/*.nc",
+    "data.variables": ("rate",),
+    **{f"split.{part}": names for part, names in _PLACES.items()},
+  },
+  "mri": {},
+}
+# Fields of others that a science's runs are scored on too, and at which scales.
+ELSEWHERE = {"turbulence": ("runs/py2d/vorticity.nc", (2.0, 4.0, 8.0))}
+# About as many steps as take the slowest peer's time.
+_LONG = 12000
+# Name -> science, model, other fields of the config.
+RUNS = {
+  "turbulence": ("turbulence", "hinote", {}),
+  "weather": ("weather", "hinote", {}),
+  "rain": ("rain", "hinote", {}),
+  "mri": ("mri", "hinote", {}),
+  "weather_liif": ("weather", "liif", {}),
+  "weather_srno": ("weather", "srno", {}),
+  "turbulence_liif": ("turbulence", "liif", {}),
+  "turbulence_srno": ("turbulence", "srno", {}),
+  "weather_long": ("weather", "hinote", {"steps": _LONG}),
+  "turbulence_long": ("turbulence", "hinote", {"steps": _LONG}),
+  "rain_long": ("rain", "hinote", {"steps": _LONG}),
+  "mri_long": ("mri", "hinote", {"steps": _LONG}),
+}
+
+
+def flags(name: str) -> list[str]:
+  """Returns what trains a run, as arguments of `hinote_jax.main`."""
+  science, _, fields = RUNS[name]
+  given = EXTRA[science] | fields
+  return [
+    f"--config=configs/sciences.py:{_spec(name)}",
+    f"--workdir={ROOT / name}",
+    *(f"--config.{field}={value}" for field, value in given.items()),
+  ]
+
+
+def command(name: str) -> str:
+  """Returns what trains a run, as one types it."""
+  return shlex.join(["python", "-m", "hinote_jax.main", *flags(name)])
+
+
+def is_done(name: str) -> bool:
+  """Says whether a run has been trained and scored here."""
+  return (ROOT / name / "report.json").is_file()
+
+
+def config(name: str):
+  """Returns the config of a run."""
+  found = sciences.get_config(_spec(name))
+  science, _, fields = RUNS[name]
+  found.update_from_flattened_dict(EXTRA[science] | fields)
+  return found
+
+
+def label(model: str) -> str:
+  """Returns what a table calls a model, or another run by its folder."""
+  return "hinote, longer" if model.endswith("_long") else model
+
+
+def _spec(name: str) -> str:
+  science, model, _ = RUNS[name]
+  return f"{science},small" + ("" if model == "hinote" else f",model={model}")
