@@ -21,6 +21,7 @@ from hinote_jax.degradations import pipeline
 Batch = dict[str, Any]
 
 _TRAINING, _FIXED = 0, 1
+_KEPT = 1 << 29  # bytes of what windows of a field share
 
 # 100 cells at scale 1.15 cover 115 fine cells, which floats miss by 1e-14.
 _ROUNDING = 1e-9
@@ -254,8 +255,14 @@ class Windows:
       if self._repeated.put(self._fine, draw, rng, out):
         return
     (iy, along_y), (ix, along_x) = self._operators(draw.start, draw.scale)
-    cells = self._fine.normalised(draw.field, iy, ix)
-    out[:] = self.degradation.apply(cells, along_y, along_x, rng=rng)
+    if self.degradation.is_local:
+      cells = self._fine.normalised(draw.field, iy, ix)
+      out[:] = self.degradation.apply(cells, along_y, along_x, rng=rng)
+      return
+    prepared = self._prepared(draw.field)
+    out[:] = self.degradation.apply_prepared(
+      prepared, along_y, along_x, rng=rng
+    )
 
   def _operators(self, start, scale):
     return self.degradation.operators(
@@ -265,6 +272,20 @@ class Windows:
       count=self.window,
       periodic=self.dataset.periodic,
     )
+
+  @functools.cached_property
+  def _prepared(self) -> Callable[[int], np.ndarray]:
+    """Returns field -> what windows of it share, the latest ones kept."""
+    height, width = self.dataset.shape
+    size = 8 * height * width * self.dataset.channels  # complex64
+
+    @functools.lru_cache(maxsize=max(1, _KEPT // size))
+    def prepared(field):
+      rows, columns = np.arange(height), np.arange(width)
+      cells = self._fine.normalised(field, rows, columns)
+      return self.degradation.prepare(cells)
+
+    return prepared
 
   @functools.cached_property
   def _repeated(self) -> repeated.Repeated:

@@ -65,6 +65,15 @@ def stem(path: pathlib.Path) -> str:
   return pathlib.Path(path.name.removesuffix(".gz")).stem
 
 
+def title(paths: Sequence[pathlib.Path]) -> str:
+  """Returns one name for files: what theirs begin with, or their folder's."""
+  stems = [stem(path) for path in paths]
+  if len(stems) == 1:
+    return stems[0]
+  shared = os.path.commonprefix(stems).rstrip("0123456789_-. ")
+  return shared or paths[0].absolute().parent.name or stems[0]
+
+
 def fingerprint(paths: Sequence[pathlib.Path], names: Iterable[str]) -> str:
   """Digest of names, sizes and contents; the same wherever the files lie.
 

@@ -89,7 +89,7 @@ def join(
   names = [v.name for v in first.variables]
   owners = paths.labels(found) if grouped else ()
   return fields.Source(
-    name=paths.stem(found[0]),
+    name=paths.title(found),
     variables=first.variables,
     times=times,
     y=first.y,

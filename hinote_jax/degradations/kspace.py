@@ -79,6 +79,7 @@ class KSpace(pipeline.Degradation):
   zero: tuple[float, ...] = (0.0,)
 
   is_linear: ClassVar[bool] = False
+  is_local: ClassVar[bool] = False
 
   def __post_init__(self):
     super().__post_init__()
@@ -154,13 +155,15 @@ class KSpace(pipeline.Degradation):
     """Returns where the measured modes end, in coarse sampling rates."""
     return (self.partial if axis == 0 else 1.0) - 0.5
 
-  def _reduced(self, cells, along_y, along_x, rng):
-    zero = np.asarray(self.zero, np.float32)
-    signal = cells.astype(np.float32, copy=False) - zero
+  def prepare(self, cells: np.ndarray) -> np.ndarray:
+    """Returns the spectrum of a whole slice above its zero, complex64."""
+    signal = cells.astype(np.float32, copy=False) - self._zero
     self._require_magnitudes(signal)
-    m, n, c = signal.shape
-    spectrum = fft.fft2(signal, axes=(0, 1))
-    spectrum = spectrum[np.ix_(along_y.modes % m, along_x.modes % n)]
+    return fft.fft2(signal, axes=(0, 1))
+
+  def _reduced(self, prepared, along_y, along_x, rng):
+    m, n, _ = prepared.shape
+    spectrum = prepared[np.ix_(along_y.modes % m, along_x.modes % n)]
     if self.blur:
       blur = np.einsum("ry,rx->yx", along_y.blur, along_x.blur)
       spectrum *= blur.astype(np.complex64)[..., None]
@@ -172,7 +175,11 @@ class KSpace(pipeline.Degradation):
       )
       spectrum += np.float32(size) * white.view(np.complex64)[..., 0]
     image = pipeline.along_both(along_y.back, along_x.back, spectrum)
-    return np.abs(image) + zero
+    return np.abs(image) + self._zero
+
+  @property
+  def _zero(self):
+    return np.asarray(self.zero, np.float32)
 
   def _require_magnitudes(self, signal):
     lowest, highest = signal.min(), signal.max()

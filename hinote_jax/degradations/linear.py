@@ -163,13 +163,12 @@ class Linear(pipeline.Degradation):
         "the axis: there is nothing to make them from"
       )
 
-  def _reduced(self, cells, along_y, along_x, rng):
+  def _reduced(self, prepared, along_y, along_x, rng):
     del rng
-    cells = cells.astype(np.float32, copy=False)
     if along_y.ndim == 2:
-      return pipeline.along_both(along_y, along_x, cells)
+      return pipeline.along_both(along_y, along_x, prepared)
     return sum(
-      pipeline.along_both(y, x, cells)
+      pipeline.along_both(y, x, prepared)
       for y, x in zip(along_y, along_x, strict=True)
     )
 

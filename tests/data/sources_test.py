@@ -1,6 +1,7 @@
 """Tests of files of every format as series, and of pairs of series."""
 
 import os
+import pathlib
 import sys
 
 import numpy as np
@@ -299,6 +300,19 @@ def test_folders_stand_for_the_files_in_them(tmp_path):
   assert paths.expand(store) == [store]
   assert paths.expand(str(tmp_path / "**" / "t*.npy")) == found[:2]
   assert paths.stem(found[0].with_name("a.b.nii.gz")) == "a.b"
+
+
+@pytest.mark.parametrize(
+  "names, title",
+  [
+    (["place_0000.nc"], "place_0000"),
+    (["place_0000.nc", "place_0384.nc"], "place"),
+    (["1979.nc", "1980.nc"], "era5"),
+    (["t2m.2001.nii.gz", "t2m.2002.nii.gz"], "t2m"),
+  ],
+)
+def test_several_files_have_one_name(names, title):
+  assert paths.title([pathlib.Path("data/era5") / n for n in names]) == title
 
 
 def _pair(folder, high, low):
