@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import checkpoint, metric_log
+from hinote_jax import checkpoint, metric_log, train
 from tests import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -50,33 +50,36 @@ def _wait(processes):
     assert process.returncode == 0, output[-3000:]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+  """A run of one process, its folder, and what it was a run of."""
+  folder = tmp_path_factory.mktemp("alone")
+  path = runs.write_fields(folder / "fields.npy")
+  config = runs.tiny_config(path, folder / "cache")
+  train.train(config, folder / "one")
+  return folder / "one", config
+
+
 @pytest.mark.parametrize("mode", ["pmap", "shard_map", "jit"])
-def test_two_processes_train_as_one(tmp_path, mode):
-  path = runs.write_fields(tmp_path / "fields.npy")
-  config = runs.tiny_config(path, tmp_path / "cache")
+def test_two_processes_train_as_one(alone, tmp_path, mode):
+  one, config = alone
+  config = config.copy_and_resolve_references()
   config.parallel = mode
   config_path = runs.write_config(tmp_path / "run.py", config)
-  _wait([_start(config_path, tmp_path / "one", devices=4)])
-  port = _free_port()
-  _wait(
-    [
-      _start(config_path, tmp_path / "two", 2, rank, 2, port)
-      for rank in range(2)
-    ]
-  )
+  port, two = _free_port(), tmp_path / "two"
+  _wait([_start(config_path, two, 2, rank, 2, port) for rank in range(2)])
   # Six Adam steps; only the order of float32 sums differs.
   for name in ("loss", "grad_norm"):
-    one, two = (
-      [x[name] for x in metric_log.read(tmp_path / run) if name in x]
-      for run in ("one", "two")
+    ours, theirs = (
+      [x[name] for x in metric_log.read(run) if name in x] for run in (two, one)
     )
-    np.testing.assert_allclose(two, one, rtol=5e-4)
-  (one, _), (two, _) = (
-    checkpoint.load(tmp_path / run, "latest") for run in ("one", "two")
+    np.testing.assert_allclose(ours, theirs, rtol=5e-4)
+  (ours, _), (theirs, _) = (
+    checkpoint.load(run, "latest") for run in (two, one)
   )
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-5),
-    two["params"],
-    one["params"],
+    ours["params"],
+    theirs["params"],
   )
-  assert (tmp_path / "two" / "report.md").exists()
+  assert (two / "report.md").exists()
