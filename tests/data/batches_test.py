@@ -1,5 +1,6 @@
 """Tests of batches, their purity, and prefetching."""
 
+import dataclasses
 import itertools
 import threading
 import time
@@ -132,6 +133,37 @@ def test_lowres_is_the_degraded_normalised_field(make_dataset):
       periodic=dataset.periodic,
     )
     np.testing.assert_allclose(batch["lowres"][i], expected, atol=1e-5)
+
+
+def test_spectra_of_slices_are_made_once_and_are_their_own(make_dataset):
+  dataset = make_dataset()
+  dataset.values[:] = np.abs(dataset.values)
+  windows = _windows(dataset, "kspace(hamming, noise=0.1)")
+  zero = windows.normaliser.normalise(np.zeros(2, np.float32))
+  degradation = windows.degradation.with_zero(zero)
+  windows = dataclasses.replace(windows, degradation=degradation)
+  kind = type(degradation)
+  with mock.patch.object(
+    kind, "prepare", autospec=True, side_effect=kind.prepare
+  ) as prepare:
+    first, again = windows.batch(1, range(32)), windows.batch(1, range(32))
+    draws = windows.describe(1, range(32))
+    assert prepare.call_count == len({d.field for d in draws}) == 4
+  np.testing.assert_array_equal(first["lowres"], again["lowres"])
+  quiet = dataclasses.replace(
+    windows, degradation=dataclasses.replace(degradation, mode_noise=0.0)
+  ).batch(1, range(32))
+  for i, draw in enumerate(draws):
+    expected = dataclasses.replace(degradation, mode_noise=0.0).apply_window(
+      windows.normaliser.normalise(dataset.values[draw.field]),
+      start=draw.start,
+      scale=(draw.scale, draw.scale),
+      shape=(8, 10),
+      periodic=dataset.periodic,
+    )
+    np.testing.assert_allclose(quiet["lowres"][i], expected, atol=1e-5)
+    noise = np.std(first["lowres"][i] - quiet["lowres"][i])
+    assert 0.02 < noise < 0.15
 
 
 def test_window_over_the_date_line_equals_the_rolled_field(make_dataset):
