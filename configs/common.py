@@ -16,16 +16,20 @@ def unset(default):
   return placeholder(object if kind is type(None) else kind)
 
 
-def split(validation, test, gap):
+def split(validation, test, gap, train=None):
   """Returns how a run divides its fields; see `splits.stored_or_new`.
 
   A part is a number of times, or groups, a fraction of them, from which date on
   ("2018-01-01") or patterns of the names of groups ("CSI2,CSI3").
   """
+
+  def size(value):
+    return config_dict.FieldReference(value, field_type=object)
+
   return dict(
-    validation=config_dict.FieldReference(validation, field_type=object),
-    test=config_dict.FieldReference(test, field_type=object),
-    train=placeholder(object),  # of groups; None is what is left
+    validation=size(validation),
+    test=size(test),
+    train=size(train),  # of groups; None is what is left
     seed=placeholder(int),  # draws the order of groups
     gap=gap,
   )

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import types
 
 from absl.testing import absltest, parameterized
 import numpy as np
@@ -120,6 +121,36 @@ class ScienceTest(parameterized.TestCase):
       del entry["coherence"]
     path = report.write(self.create_tempdir().full_path, result)
     self.assertNotIn("What the science asks for", path.read_text())
+
+  def test_pictures_are_shown_in_their_colours(self):
+    dataset = self._dataset("image")
+    rng = np.random.default_rng(1)
+    dataset.values = rng.uniform(size=(2, 16, 20, 3)).astype(np.float32)
+    dataset.values[0, :, :10] = (1.0, 0.5, 0.0)
+    like = dataset.variables[0]
+    dataset.variables = [
+      types.SimpleNamespace(**vars(like) | dict(name=name))
+      for name in ("red", "green", "blue")
+    ]
+    result = evaluate.evaluate(
+      {"net": ev.Close(dataset.values, 0.9), "bicubic": ev.bicubic},
+      dataset,
+      range(2),
+      degradation=ev.Mean(),
+      scales=(2.0,),
+      data_range=[1.0] * 3,
+      progress=False,
+    )
+    drawn = report_figures.draw(result)
+    titles = [axes.get_title("left") for axes in drawn["crops"].axes]
+    self.assertEqual(titles, ["truth", "input", "bicubic", "net", "truth"])
+    shown = drawn["crops"].axes[0].images[0].get_array()
+    np.testing.assert_allclose(shown, dataset.values[0], atol=1e-6)
+    for name in ("crops", "panels_red_x2"):
+      self.assertIn(name, drawn)
+    dataset.domain = "mri"
+    result.header["domain"] = "mri"
+    self.assertNotIn("crops", report_figures.draw(result))
 
   def test_figures_are_those_of_the_science(self):
     dataset = self._dataset("turbulence", "vorticity", "s-1")

@@ -89,7 +89,7 @@ def write() -> None:
   if not names:
     return
   with style.context():
-    figure = style.figure(17.0, 3.1 * len(names))
+    figure = style.figure(15.0, 2.9 * len(names))
     grid = figure.subplots(len(names), 5, squeeze=False)
     for row, name in zip(grid, names, strict=True):
       evaluation = show.read(name)

@@ -140,9 +140,9 @@ def _section(name: str) -> str:
     return "Not run."
   header = evaluation.header
   about = (
-    f"{len(header['times'])} fields of {' x '.join(map(str, header['shape']))}"
-    f" cells; {header['split']}; degradation `{header['degradation']}`. MSE "
-    "over bicubic's at each scale, and beside it scores at x4."
+    f"Fields of {' x '.join(map(str, header['shape']))} cells; "
+    f"{header['split']}; degradation `{header['degradation']}`. MSE over "
+    "bicubic's at each scale, and beside it scores at x4."
   )
   return "\n\n".join([about, table(evaluation), behind(evaluation)])
 

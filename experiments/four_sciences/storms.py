@@ -2,7 +2,8 @@
 
     python -m experiments.four_sciences.storms FOLDER
 
-They are no weather: spots of smooth noise that drift. SEVIR itself is 1 TB; see
+Beside it, in `events`, stands the same as a NetCDF file an event. They are no
+weather: spots of smooth noise that drift. SEVIR itself is 1 TB; see
 `hinote_jax/data/sevir.py` for how to get it. No number is made with these.
 """
 
@@ -13,6 +14,7 @@ import sys
 import h5py
 import numpy as np
 from scipy import ndimage
+import xarray as xr
 
 _SIDE, _FRAMES, _EVENTS = 384, 13, 10
 _STEP = 5  # minutes from frame to frame
@@ -57,5 +59,15 @@ def write(folder: pathlib.Path) -> None:
       table.writerow([event, name, i, "vil", time, offsets, 0.0])
 
 
+def write_events(folder: pathlib.Path) -> None:
+  """Writes the same as files of one event each, as somebody's own radar."""
+  folder.mkdir(parents=True, exist_ok=True)
+  for i in range(_EVENTS):
+    values = np.moveaxis(storm(i), -1, 0).astype(np.float32)
+    array = xr.DataArray(values, dims=("frame", "y", "x"), name="vil")
+    array.to_netcdf(folder / f"event_{i}.nc")
+
+
 if __name__ == "__main__":
   write(pathlib.Path(sys.argv[1]))
+  write_events(pathlib.Path(sys.argv[1]) / "events")

@@ -9,8 +9,9 @@ import numpy as np
 
 from hinote_jax import evaluate
 from hinote_jax import models as zoo
+from hinote_jax.io import picture
 from hinote_jax.metrics import turbulence
-from hinote_jax.plots import curves, panels, scales, spectra, style
+from hinote_jax.plots import crops, curves, panels, scales, spectra, style
 
 
 def draw(
@@ -18,14 +19,17 @@ def draw(
 ) -> dict[str, Figure]:
   """Returns file stem -> figure.
 
-  Panels of every example, spectra and, of turbulence, those of energy and
-  enstrophy, the error against the scale where there are several, training.
+  Pictures where the variables are colours, panels of every example, spectra
+  and, of turbulence, those of energy and enstrophy, the error against the scale
+  where there are several, training.
 
   Args:
     evaluation: what `evaluate.evaluate` returned.
     records: the lines of metrics.jsonl; none draws no training curves.
   """
   drawn = {}
+  if _is_in_colour(evaluation.header) and evaluation.examples:
+    drawn["crops"] = _crops(evaluation)
   for example in evaluation.examples:
     drawn |= _panels(evaluation.header, example)
   for entry in evaluation.spectra:
@@ -46,6 +50,29 @@ def save_all(
   for stem, figure in drawn.items():
     style.save(figure, folder / f"{stem}.png")
   return [(s.replace("_", " "), f"{folder.name}/{s}.png") for s in drawn]
+
+
+def _is_in_colour(header: Mapping[str, Any]) -> bool:
+  names = tuple(variable["name"] for variable in header["variables"])
+  return header.get("domain") == "image" and names == picture.RGB
+
+
+def _crops(evaluation: evaluate.Evaluation) -> Figure:
+  """Returns the hardest window at every scale, by every model, in colour."""
+  examples = evaluation.examples
+  # The window is where the last one errs most.
+  names = [n for n in evaluation.header["models"] if n in zoo.INTERPOLATIONS]
+  names += [n for n in evaluation.header["models"] if n not in names]
+  rows = [
+    crops.Row(
+      f"x{e.scale:g}",
+      e.lowres,
+      {name: e.predictions[name] for name in names},
+      e.highres,
+    )
+    for e in examples
+  ]
+  return crops.crops(rows, title=examples[0].time)
 
 
 def _panels(
