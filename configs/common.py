@@ -9,6 +9,8 @@ import ml_collections
 from ml_collections import config_dict
 from ml_collections.config_dict import placeholder
 
+from hinote_jax import data as datasets
+
 
 def unset(default):
   """Returns a field at None that takes what is of the type of `default`."""
@@ -35,6 +37,24 @@ def split(validation, test, gap, train=None):
   )
 
 
+def data(name, variables, **chosen):
+  """Returns where fields come from: every option of a source as a field.
+
+  None is the source's default; see the function of that name in
+  `hinote_jax/data`.
+  """
+  options = datasets.options(name)
+  if unknown := chosen.keys() - options:
+    raise ValueError(f"{name} takes no {', '.join(sorted(unknown))}")
+  found = {option: unset(default) for option, default in options.items()}
+  found |= dict(path=placeholder(str), cache_dir=placeholder(str))
+  if "lowres" in found:
+    found["lowres"] = placeholder(str)  # a pattern, even where it is a number
+  for option, value in chosen.items():
+    found[option].set(value)
+  return dict(name=name, variables=variables, **found)
+
+
 def base() -> ml_collections.ConfigDict:
   """Returns the fields that every run has, with the demo's data."""
   config = ml_collections.ConfigDict()
@@ -45,15 +65,7 @@ def base() -> ml_collections.ConfigDict:
   config.parallel = "pmap"  # or "shard_map", "jit"
   config.ema_decay = 0.998
 
-  # Where fields come from; see hinote_jax/data. None is the source's default.
-  config.data = dict(
-    name="era5_sample",
-    variables=("t2m", "u10", "v10"),
-    path=placeholder(str),
-    cache_dir=placeholder(str),
-    periodic=placeholder(tuple),
-    citation=placeholder(str),
-  )
+  config.data = data("era5_sample", ("t2m", "u10", "v10"))
   # Times of each part, in time order, with a gap dropped between them.
   config.split = split(validation=3, test=5, gap=1)
   config.degradation = "decimate(cubic, antialias)"
@@ -93,6 +105,6 @@ def base() -> ml_collections.ConfigDict:
     against=("nearest", "bilinear", "bicubic", "spectral"),
     # Files that nothing was trained on: with --mode=evaluate they are scored
     # in place of the run's own held-out fields.
-    path=placeholder(object),
+    path=placeholder(str),
   )
   return config

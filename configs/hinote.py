@@ -63,13 +63,7 @@ def _smoke(config):
 
 def files(config):
   """The user's own files, in the size B."""
-  config.data.name = "files"
-  config.data.variables = ()
-  config.data.lowres = placeholder(object)  # files of a coarser grid, paired
-  config.data.grouped = placeholder(bool)  # each file is of its own
-  config.data.domain = placeholder(
-    str
-  )  # turbulence, weather, radar, mri, image
+  config.data = common.data("files", ())
   config.split = common.split(validation=0.1, test=0.1, gap=1)
   config.steps = 20_000
   config.batch_size = 16

@@ -18,7 +18,7 @@ images      photographs in colour, PNG, JPEG or TIFF; wants
 each at a size:
 
 smoke       a minute, to see that everything works
-small       on 2 cores a quarter of an hour; its peers take up to ten times that
+small       on 2 cores ten minutes; its peers take up to ten times that
 paper       the sizes of the paper, for an accelerator
 
 With model=NAME a peer of `configs/baselines.py` learns the same: the same
@@ -26,33 +26,17 @@ fields, windows, steps and seed, and with model=srno, liif, lte or metasr at
 `smoke` and `small` the trunk of hinote's size S.
 """
 
-from ml_collections.config_dict import placeholder
-
 from configs import baselines, common, hinote
 from hinote_jax import naming
 
 SIZES = ("smoke", "small", "paper")
 
 
-def _data(config, name, variables, **options):
-  """The fields; options are those of the source, None for its default."""
-  config.data = dict(
-    name=name,
-    variables=variables,
-    path=placeholder(str),
-    cache_dir=placeholder(str),
-    **{key: common.unset(value) for key, value in options.items()},
-  )
-  for key, value in options.items():
-    config.data[key] = value
-
-
 def _turbulence(config, size):
   known = dict(kind="forced", seed=0)
   if size == "smoke":
     known |= dict(grid=64, reynolds=50.0, trajectories=5, snapshots=2)
-  _data(
-    config,
+  config.data = common.data(
     "turbulence2d",
     ("omega",),
     size="paper" if size == "paper" else "tiny" if size == "smoke" else "small",
@@ -67,31 +51,34 @@ def _turbulence(config, size):
 
 
 def _weather(config, size):
+  # Without a path, the sample.
   if size == "paper":
-    _data(config, "era5", ())
+    config.data = common.data("era5", ())
     config.split = common.split(validation=0.1, test=0.1, gap=4)
   else:
-    _data(config, "era5_sample", ("t2m", "u10", "v10"))
+    config.data = common.data("era5", ("t2m", "u10", "v10"))
   config.degradation = "area"
 
 
 def _radar(config, size):
-  _data(config, "sevir", ("vil",), every=12 if size == "smoke" else 6)
+  config.data = common.data(
+    "sevir", ("vil",), every=12 if size == "smoke" else 6
+  )
   config.split = common.split(validation=0.1, test=0.2, gap=0)
   config.degradation = "area"
 
 
 def _rain(config, size):
   del size
-  _data(config, "files", (), grouped=True, domain="radar")
+  config.data = common.data("files", (), grouped=True, domain="radar")
   config.split = common.split(validation=0.1, test=0.2, gap=0)
   config.degradation = "area"
 
 
 def _mri(config, size):
   every = 16 if size == "smoke" else 2
-  _data(
-    config, "mri", ("intensity",), every=every, scaling="maximum", plane="axial"
+  config.data = common.data(
+    "mri", ("intensity",), every=every, scaling="maximum", plane="axial"
   )
   config.split = common.split(validation=1, test=1, gap=0)
   config.degradation = "kspace"
@@ -100,13 +87,13 @@ def _mri(config, size):
 def _images(config, size):
   colours = ("red", "green", "blue")
   if size == "paper":
-    _data(config, "div2k", colours, shape=(512, 512))
+    config.data = common.data("div2k", colours, shape=(512, 512))
     config.split = common.split(
       train="train/*", validation=0.01, test="validation/*", gap=0
     )
   else:
     shape = (96, 96) if size == "smoke" else (256, 256)
-    _data(config, "images", colours, shape=shape, tiles=2)
+    config.data = common.data("images", colours, shape=shape, tiles=2)
     config.split = common.split(validation=1, test=1, gap=0)
   config.degradation = "imresize"
 
@@ -144,7 +131,7 @@ def _sized(config, size):
     config.validation_examples = 8
     config.evaluate.scales = (2.0, 4.0)
   elif size == "small":
-    config.steps = 12_000
+    config.steps = 8000
   else:
     hinote.recipe(config, 32, 32)
 

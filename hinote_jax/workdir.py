@@ -75,7 +75,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     f"{name}: {theirs.get(name, missing)!r} there, "
     f"{ours.get(name, missing)!r} now"
     for name in sorted(ours | theirs)
-    if ours.get(name, missing) != theirs.get(name, missing)
+    if ours.get(name) != theirs.get(name)  # a field that is new is None
   ]
 
 

@@ -17,7 +17,7 @@ get it and how it is split.
 Importing this package imports no reader of files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import importlib
 import inspect
 import os
@@ -79,8 +79,7 @@ def source(
 ) -> fields.Source:
   """Returns a source by name; arguments and errors as of `load`."""
   name, _, size = name.partition(":")
-  module, function = naming.look_up("dataset", name, SOURCES)
-  make = getattr(importlib.import_module(f"hinote_jax.data.{module}"), function)
+  make = _maker(name)
   taken = inspect.signature(make).parameters
   # A config cannot hold None for what a flag may give later: it has "" or ().
   if path not in (None, "", ()):
@@ -103,6 +102,25 @@ def source(
         f"the dataset {name!r} takes no {option!r}; it takes {known}"
       )
   return make(variables=_names(variables), **options)
+
+
+def options(name: str) -> dict[str, object]:
+  """Returns what a source takes beside variables and path, with its defaults.
+
+  Raises:
+    ValueError: there is no such source.
+  """
+  taken = inspect.signature(_maker(name)).parameters
+  return {
+    option: parameter.default
+    for option, parameter in taken.items()
+    if option not in ("variables", "path")
+  }
+
+
+def _maker(name: str) -> Callable[..., fields.Source]:
+  module, function = naming.look_up("dataset", name, SOURCES)
+  return getattr(importlib.import_module(f"hinote_jax.data.{module}"), function)
 
 
 def _names(variables: Sequence[str] | None) -> tuple[str, ...] | None:
