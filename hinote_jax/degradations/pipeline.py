@@ -16,9 +16,10 @@ from hinote_jax.degradations import blurs
 
 T = TypeVar("T", bound="Degradation")
 
-# OpenBLAS puts products beyond 2^18 multiplications on several threads, which
-# wait for each other: 30 times slower while a training step holds the cores.
-_ONE_THREAD = 1 << 17
+# OpenBLAS puts products beyond 2^18 multiplications, of complex numbers 2^15, on
+# several threads, which wait for each other: 30 times slower while a training
+# step holds the cores.
+_ONE_THREAD = {np.float32: 1 << 17, np.complex64: 1 << 15}
 _BLOCK = 32
 # Wider bands are cut, lest a block on one thread be a few columns wide, and
 # lest one column, to OpenBLAS a vector, go on several threads from a matrix of
@@ -279,7 +280,7 @@ def _product(matrix, cells):
     for start in range(first, last, _BAND[kind]):
       band = slice(start, min(start + _BAND[kind], last))
       block = matrix[rows, band].astype(kind)
-      step = max(1, _ONE_THREAD // block.size)
+      step = max(1, _ONE_THREAD[kind] // block.size)
       for j in range(0, k, step):
         columns = slice(j, j + step)
         part = block @ cells[band, columns]
