@@ -100,19 +100,19 @@ def _keep(name: str, evaluation: evaluate.Evaluation) -> None:
 def main() -> None:
   """Trains what is asked for, scores what there is, and draws the page."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  parser.add_argument("--only", help="runs to train, between commas")
+  parser.add_argument("--only", help="runs to train and score, by commas")
   parser.add_argument("--score", action="store_true", help="train nothing")
   parser.add_argument("--commands", action="store_true", help="print them")
   arguments = parser.parse_args()
   if arguments.commands:
     print("\n".join(runs.command(name) for name in runs.RUNS))
     return
-  if not arguments.score:
-    only = arguments.only.split(",") if arguments.only else runs.RUNS
-    for name in only:
-      train(name)
+  only = arguments.only.split(",") if arguments.only else list(runs.RUNS)
+  for name in [] if arguments.score else only:
+    train(name)
+  wanted = {runs.RUNS[name][0] for name in only}
   for name in runs.EXTRA:
-    if not runs.is_done(name):
+    if name not in wanted or not runs.is_done(name):
       continue
     _keep(name, score(name))
     path, scales = runs.ELSEWHERE.get(name, ("", ()))

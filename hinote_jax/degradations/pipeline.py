@@ -16,9 +16,9 @@ from hinote_jax.degradations import blurs
 
 T = TypeVar("T", bound="Degradation")
 
-# OpenBLAS puts products beyond 2^18 multiplications, of complex numbers 2^15, on
-# several threads, which wait for each other: 30 times slower while a training
-# step holds the cores.
+# OpenBLAS puts products beyond 2^18 multiplications, of complex numbers beyond
+# 2^15, on several threads, which wait for each other: 30 times slower while a
+# training step holds the cores.
 _ONE_THREAD = {np.float32: 1 << 17, np.complex64: 1 << 15}
 _BLOCK = 32
 # Wider bands are cut, lest a block on one thread be a few columns wide, and
