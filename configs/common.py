@@ -74,6 +74,7 @@ def base() -> ml_collections.ConfigDict:
     queries=(48, 48),  # high-resolution cells asked for
     min_scale=1.5,
     max_scale=4.0,
+    whole=0.0,  # share of the examples at a whole scale
   )
 
   config.model = dict(name="hinote")

@@ -74,6 +74,8 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
   scale_range = (config.windows.min_scale, config.windows.max_scale)
   if dataset.lowres is not None:
     scale_range = (pairs.scale(dataset.shape, dataset.lowres.shape),) * 2
+  is_drawn = scale_range[0] < scale_range[1]
+  whole = config.windows.get("whole", 0.0) if is_drawn else 0.0
   split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
   normaliser = normalise.Normaliser.fit(
     dataset.values,
@@ -95,6 +97,7 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
       window=config.windows.window,
       queries=config.windows.queries,
       scale_range=scale_range,
+      whole=whole,
     )
     for indices in (split.train, split.validation)
   )

@@ -30,7 +30,7 @@ EXTRA = {
 ELSEWHERE = {"turbulence": ("runs/py2d/vorticity.nc", (2.0, 4.0, 8.0))}
 # Steps of hinote and its peers alike; the slowest peer takes about as long for
 # them as hinote for those of `small`.
-_SAME = {"steps": 1500}
+_SAME = {"steps": 1500, "windows.whole": 0.0}
 # Name -> science, model, other fields of the config.
 RUNS = {
   "turbulence": ("turbulence", "hinote", _SAME),
@@ -40,7 +40,8 @@ RUNS = {
   "turbulence_liif": ("turbulence", "liif", _SAME),
   "turbulence_srno": ("turbulence", "srno", _SAME),
   "rain": ("rain", "hinote", {}),
-  "mri": ("mri", "hinote", {}),
+  "rain_uniform": ("rain", "hinote", {"steps": 8000, "windows.whole": 0.0}),
+  "mri": ("mri", "hinote", {"steps": 8000}),
   "weather_long": ("weather", "hinote", {}),
   "turbulence_long": ("turbulence", "hinote", {}),
 }
@@ -77,7 +78,9 @@ def config(name: str):
 
 def label(model: str) -> str:
   """Returns what a table calls a model, or another run by its folder."""
-  return "hinote, longer" if model.endswith("_long") else model
+  name = model.rpartition("_")[2]
+  labels = {"long": "hinote, longer", "uniform": "hinote, uniform scales"}
+  return labels.get(name, model)
 
 
 def _spec(name: str) -> str:

@@ -8,6 +8,7 @@ number of processes. A run that resumes at a step needs no iterator state.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import dataclasses
 import functools
+import math
 import queue
 import threading
 from typing import Any, NamedTuple
@@ -65,6 +66,9 @@ class Windows:
     scale_range: (low, high) of the scale, drawn uniformly; equal for a fixed
       one, which that of paired fields is. One scale serves both axes.
     seed: of the whole stream, 0 or more.
+    whole: share of the examples at a whole scale in the range, each as likely
+      as another. What is drawn uniformly is never whole, and at whole scales,
+      where cells line up, a degradation may be another one: of `area` it is.
 
   Raises:
     ValueError: the sizes do not fit the fields or one another.
@@ -79,10 +83,18 @@ class Windows:
   queries: tuple[int, int]
   scale_range: tuple[float | int, float | int]
   seed: int
+  whole: float | int = 0.0
 
   def __post_init__(self):
     if not len(self.indices):
       raise ValueError("no times to draw windows from: the indices are empty")
+    if not 0.0 <= self.whole <= 1.0:
+      raise ValueError(f"whole is a share, from 0 to 1, got {self.whole}")
+    if self.whole and not len(self._whole_scales):
+      raise ValueError(
+        f"no scale from {self.scale_range[0]:g} to {self.scale_range[1]:g} is "
+        "whole: set config.windows.whole to 0"
+      )
     if self.seed < 0:
       raise ValueError(f"seed must not be negative, got {self.seed}")
     if (self.degradation is None) != (self.dataset.lowres is not None):
@@ -181,6 +193,11 @@ class Windows:
     return whole - 1  # it may begin and end between two
 
   @functools.cached_property
+  def _whole_scales(self) -> range:
+    low, high = self.scale_range
+    return range(math.ceil(low), math.floor(high) + 1)
+
+  @functools.cached_property
   def _axes(self):
     """Cells, periodicity, coarse cells and queries of y and of x."""
     dataset = self.dataset
@@ -193,6 +210,8 @@ class Windows:
   def _draw(self, rng, scale=None):
     field = int(self.indices[rng.integers(len(self.indices))])
     drawn = float(rng.uniform(*self.scale_range))
+    if self.whole and rng.random() < self.whole:
+      drawn = float(rng.choice(self._whole_scales))
     scale = drawn if scale is None else float(scale)
     place = self._place if self.dataset.lowres is None else self._paired_place
     (y, query_y), (x, query_x) = [place(rng, scale, *a) for a in self._axes]

@@ -357,3 +357,40 @@ def test_prefetch_raises_the_error_at_its_step():
       seen.append(step)
   assert seen == [0, 1]
   assert not _threads()
+
+
+def test_a_share_of_the_scales_is_whole(make_dataset):
+  dataset = make_dataset()
+  windows = _windows(dataset, scale_range=(1.5, 4.0), window=(8, 8), whole=0.4)
+  drawn = np.array([d.scale for d in windows.describe(0, range(2000))])
+  is_whole = drawn == np.round(drawn)
+  # Three deviations of a binomial.
+  assert abs(is_whole.mean() - 0.4) < 3 * np.sqrt(0.4 * 0.6 / 2000)
+  counts = np.bincount(drawn[is_whole].astype(int))
+  assert list(np.flatnonzero(counts)) == [2, 3, 4]
+  assert counts[2:].min() > 0.25 * is_whole.sum()
+  plain = _windows(dataset, scale_range=(1.5, 4.0), window=(8, 8))
+  assert not any(
+    d.scale == round(d.scale) for d in plain.describe(0, range(99))
+  )
+  with pytest.raises(ValueError, match="no scale from 1.2 to 1.8 is whole"):
+    _windows(dataset, scale_range=(1.2, 1.8), whole=0.1)
+  with pytest.raises(ValueError, match="whole is a share, .* got 1.5"):
+    _windows(dataset, whole=1.5)
+
+
+def test_at_whole_scales_an_area_blurs_less():
+  # Variance of the kernel about its centre: (s^2 - 1) / 12 where cells line up;
+  # (s^2 + 1) / 12 on the mean over all places where they do not.
+  place = np.arange(64.0)
+  for scale, expected in ((2.0, 3 / 12), (2.0 + 1e-3, 5 / 12)):
+    variances = []
+    for start in (
+      np.linspace(0.0, 1.0, 40, endpoint=False) if scale > 2 else [0]
+    ):
+      index, matrix = degradations.parse("area").axis_operator(
+        64, scale=scale, start=8.0 + start, count=1, is_periodic=False
+      )
+      centre = 8.0 + start + scale / 2 - 0.5
+      variances.append(matrix[0] @ (place[index] - centre) ** 2)
+    np.testing.assert_allclose(np.mean(variances), expected, atol=5e-3)
