@@ -7,6 +7,7 @@ import numpy as np
 
 from configs import baselines, hinote
 from experiments import readme
+from experiments.four_sciences import show
 from hinote_jax import grids, infer, interop, io, models
 from hinote_jax.io import fields
 
@@ -14,6 +15,13 @@ from hinote_jax.io import fields
 def test_every_table_is_what_its_script_prints():
   text = readme.README.read_text()
   assert readme.filled(text) == text, "run python -m experiments.readme"
+
+
+def test_the_page_of_four_sciences_is_what_its_script_prints():
+  text = show.README.read_text()
+  assert show.filled(text) == text, (
+    "run python -m experiments.four_sciences.show"
+  )
 
 
 def test_pictures_and_files_that_are_linked_exist():

@@ -6,7 +6,7 @@ python -m experiments.four_sciences.show
 import json
 import re
 
-from experiments.four_sciences import rates, runs
+from experiments.four_sciences import near, rates, runs
 from hinote_jax import evaluate, files, markdown
 from hinote_jax import models as zoo
 from hinote_jax.metrics import domains
@@ -113,9 +113,11 @@ def behind(evaluation: evaluate.Evaluation) -> str:
       if mse[best] < mse["hinote"]:
         more = mse["hinote"] / mse[best] - 1.0
         found.append(f"{variable['name']} x{scale:g} ({best}, by {more:.1%})")
+  networks = [m for m in peers if m not in zoo.INTERPOLATIONS]
+  start = "After the same steps `hinote`" if networks else "`hinote`"
   if not found:
-    return "After the same steps `hinote` has the least MSE at every scale."
-  return f"After the same steps `hinote` is behind in MSE: {', '.join(found)}."
+    return f"{start} has the least MSE at every scale."
+  return f"{start} is behind in MSE: {', '.join(found)}."
 
 
 def costs(evaluation: evaluate.Evaluation) -> str:
@@ -152,6 +154,8 @@ def filled(text: str) -> str:
   found = {name: _section(name) for name in sections()}
   every = [read(name) for name in runs.EXTRA]
   found["costs"] = "\n\n".join(costs(e) for e in every if e is not None)
+  if near.RESULTS.is_file():
+    found["near"] = near.table(json.loads(near.RESULTS.read_text()))
   if rates.RESULTS.is_file():
     found["rates"] = rates.table(json.loads(rates.RESULTS.read_text()))
   names = [runs.command(name) for name in runs.RUNS]

@@ -68,6 +68,9 @@ def panel(axes: Axes, scale: np.ndarray, ratios: dict) -> None:
   axes.xaxis.set_major_locator(ticker.FixedLocator(sorted(set(scale))))
   axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"×{v:g}"))
   axes.xaxis.set_minor_locator(ticker.NullLocator())
-  axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+  low, high = axes.get_ylim()
+  # Less than a decade has few of 1, 2 and 5.
+  subs = (1.0, 2.0, 5.0) if high > 6.0 * low else tuple(range(1, 10))
+  axes.yaxis.set_major_locator(ticker.LogLocator(subs=subs))
   axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:g}"))
   axes.yaxis.set_minor_formatter(ticker.NullFormatter())
