@@ -30,9 +30,9 @@ def test_spans_count_every_cell_once(n, most, is_cut):
 
 
 # Networks of many steps take seconds to compile, anew at every draw.
-# HINOTE_JAX_DRAWS=20 draws as many of them as of the others.
-_DRAWS = dict.fromkeys(networks.NAMES, 20) | {
-  name: int(os.environ.get("HINOTE_JAX_DRAWS", "4"))
+# HINOTE_JAX_DRAWS=12 draws as many of them as of the others.
+_DRAWS = dict.fromkeys(networks.NAMES, 12) | {
+  name: int(os.environ.get("HINOTE_JAX_DRAWS", "2"))
   for name in ("hinote", "hinote_official")
 }
 
