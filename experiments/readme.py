@@ -5,14 +5,13 @@ python -m experiments.readme
 
 import json
 import pathlib
-import re
 
 from benchmarks import run as benchmark
 from experiments.demo import show
 from experiments.first_light import run as first_light
 from experiments.four_sciences import show as four_sciences
 from experiments.published_liif import show as published_liif
-from hinote_jax import report
+from hinote_jax import markdown, report
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
@@ -34,13 +33,8 @@ def tables() -> dict[str, str]:
 
 def filled(text: str) -> str:
   """Returns the README with every marked block replaced by its table."""
-  for name, table in tables().items():
-    block = f"<!-- {name} table -->\n{table}\n<!-- end -->"
-    pattern = rf"<!-- {name} table -->\n.*?<!-- end -->"
-    text, count = re.subn(pattern, lambda _, b=block: b, text, flags=re.S)
-    if count != 1:
-      raise ValueError(f"README.md has {count} blocks for the {name} table")
-  return text
+  blocks = {f"{name} table": table for name, table in tables().items()}
+  return markdown.filled(text, blocks)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Tables and lists of the reports, in Markdown."""
 
 from collections.abc import Mapping, Sequence
+import re
 from typing import Any
 
 
@@ -21,6 +22,24 @@ def circumstances(known: Mapping[str, Any], command: str | None) -> str:
   lines = [f"* {key}: {plain(value)}" for key, value in known.items() if value]
   text = "\n".join(lines)
   return f"{text}\n\nTo reproduce:\n\n```\n{command}\n```" if command else text
+
+
+def filled(text: str, blocks: Mapping[str, str]) -> str:
+  """Returns the text with what stands between marks replaced.
+
+  The marks of a block are <!-- NAME --> and <!-- end -->, each on a line.
+
+  Raises:
+    ValueError: a name is not marked, or more than once.
+  """
+  for name, block in blocks.items():
+    mark, end = f"<!-- {name} -->\n", "\n<!-- end -->"
+    pattern = f"{re.escape(mark)}.*?{end[1:]}"
+    made = mark + block + end
+    text, count = re.subn(pattern, lambda _, made=made: made, text, flags=re.S)
+    if count != 1:
+      raise ValueError(f"the text has {count} blocks for {name}, not one")
+  return text
 
 
 def plain(value: Any) -> str:

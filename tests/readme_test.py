@@ -4,11 +4,12 @@ import subprocess
 
 import jax
 import numpy as np
+import pytest
 
 from configs import baselines, hinote
 from experiments import readme
 from experiments.four_sciences import show
-from hinote_jax import grids, infer, interop, io, models
+from hinote_jax import grids, infer, interop, io, markdown, models
 from hinote_jax.io import fields
 
 
@@ -22,6 +23,15 @@ def test_the_page_of_four_sciences_is_what_its_script_prints():
   assert show.filled(text) == text, (
     "run python -m experiments.four_sciences.show"
   )
+
+
+def test_blocks_are_filled_by_name_and_nothing_else_is_touched():
+  text = "a\n<!-- one -->\n<!-- end -->\nb\n<!-- two -->\nold\n<!-- end -->\n"
+  made = markdown.filled(text, {"one": r"\1 | x"})
+  assert made == text.replace("one -->\n", "one -->\n\\1 | x\n")
+  assert markdown.filled(made, {"two": "new"}) == made.replace("old", "new")
+  with pytest.raises(ValueError, match="0 blocks for three"):
+    markdown.filled(text, {"three": ""})
 
 
 def test_pictures_and_files_that_are_linked_exist():

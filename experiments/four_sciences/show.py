@@ -4,7 +4,6 @@ python -m experiments.four_sciences.show
 """
 
 import json
-import re
 
 from experiments.four_sciences import near, rates, runs
 from hinote_jax import evaluate, files, markdown
@@ -160,13 +159,7 @@ def filled(text: str) -> str:
     found["rates"] = rates.table(json.loads(rates.RESULTS.read_text()))
   names = [runs.command(name) for name in runs.RUNS]
   found["commands"] = "\n".join(["```", *names, "```"])
-  for name, block in found.items():
-    block = f"<!-- {name} -->\n{block}\n<!-- end -->"
-    pattern = rf"<!-- {name} -->\n.*?<!-- end -->"
-    text, count = re.subn(pattern, lambda _, b=block: b, text, flags=re.S)
-    if count != 1:
-      raise ValueError(f"{README.name} has {count} blocks for {name}")
-  return text
+  return markdown.filled(text, found)
 
 
 def write() -> None:
