@@ -11,7 +11,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import resource
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ class Case(NamedTuple):
   """What is measured.
 
   Attributes:
-    degradation: how low resolution is made; "" where there is none to make.
+    degradation: how low resolution is made.
     scale: smallest and largest.
     window: coarse cells along a side.
     queries: fine cells along a side.
@@ -105,13 +104,11 @@ def measure(name: str, seconds: float = 5.0) -> dict:
     with context.Pool(count) as pool:
       arguments = [(name, path, seconds, k) for k in range(count)]
       together = pool.starmap(_rate, arguments)
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return {
     "case": name,
     "windows_a_second": alone,
     "cores": count,
     "windows_a_second_of_all": sum(together),
-    "peak_gb": peak / 2**20,
   }
 
 

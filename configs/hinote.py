@@ -90,7 +90,6 @@ def _paper(window, batch_size):
   def change(config):
     files(config)
     config.degradation = "decimate(cubic_torch)"
-    config.split = common.split(validation=0.1, test=0.1, gap=1)
     recipe(config, window, batch_size)
     config.model.preset = "paper"
 

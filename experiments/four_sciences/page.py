@@ -45,7 +45,10 @@ def _best(evaluation, variable: str, names) -> str:
 
 def _draw(row, name: str, evaluation, kept) -> None:
   """Draws a science into a row of axes."""
-  variable, domain = evaluation.header["variables"][0], _domain(evaluation)
+  variable, domain = (
+    evaluation.header["variables"][0],
+    evaluation.header["domain"],
+  )
   models = evaluation.header["models"]
   rivals = [n for n in models if n in zoo.INTERPOLATIONS]
   ours = [n for n in models if n.startswith("hinote")]
@@ -77,10 +80,6 @@ def _draw(row, name: str, evaluation, kept) -> None:
   scales.panel(row[4], np.asarray(found), curves)
   row[4].set_title("MSE / bicubic's")
   row[4].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8.5)
-
-
-def _domain(evaluation) -> str:
-  return evaluation.header.get("domain", "")
 
 
 def write() -> None:

@@ -56,12 +56,12 @@ def table(evaluation: evaluate.Evaluation) -> str:
         *(f"{t}, x{_SCALE:g}" for t in ["SSIM", *titles]),
       ]
     ]
+    base = {
+      r["scale"]: r["mse"]
+      for r in evaluation.select(model=evaluate.BASELINE, **at)
+    }
     for model in header["models"]:
       rows = {r["scale"]: r for r in evaluation.select(model=model, **at)}
-      base = {
-        r["scale"]: r["mse"]
-        for r in evaluation.select(model=evaluate.BASELINE, **at)
-      }
       cells = [f"{rows[s]['mse'] / base[s]:.3f}" for s in scales]
       cells.append(f"{rows[_SCALE]['ssim']:.4f}")
       cells += [format(rows[_SCALE][k], m.digits) for k, m in shown]

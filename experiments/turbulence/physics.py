@@ -4,7 +4,7 @@ In NumPy and float64, sharing nothing with the solver whose fields they judge.
 Vorticity lies at the cell centres of the box [0, 2 pi)^2, [t N N], y before x.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +83,21 @@ def balances(
       is_forced * mean(omega * curl),
       2.0 * palinstrophy / reynolds + 2.0 * drag * enstrophy,
     ),
+  )
+
+
+def balances_of(flow: Any, omega: np.ndarray) -> tuple[Balance, Balance]:
+  """Returns the `balances` of fields of a flow, of which it reads the options.
+
+  Args:
+    flow: has `reynolds`, `drag` and `kind`.
+    omega: as of `balances`.
+  """
+  return balances(
+    omega,
+    reynolds=flow.reynolds,
+    drag=flow.drag,
+    is_forced=flow.kind == "forced",
   )
 
 

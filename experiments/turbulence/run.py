@@ -56,15 +56,6 @@ def _state(omega: np.ndarray) -> np.ndarray:
   return modes[None].astype(np.complex64)
 
 
-def _balances(flow, omega):
-  return physics.balances(
-    omega,
-    reynolds=flow.reynolds,
-    drag=flow.drag,
-    is_forced=flow.kind == "forced",
-  )
-
-
 def _residuals(flow, omega: np.ndarray) -> list[float]:
   """Returns how far both balances are from closing in a unit of time."""
   states = [_state(omega)]
@@ -72,7 +63,9 @@ def _residuals(flow, omega: np.ndarray) -> list[float]:
     steps = flow.rate // 32
     states.append(np.asarray(solver.advance(flow, states[-1], steps)))
   fields = np.stack([solver.to_field(state, "omega") for state in states])
-  return [physics.residual(b, 1.0 / 32.0) for b in _balances(flow, fields)]
+  return [
+    physics.residual(b, 1.0 / 32.0) for b in physics.balances_of(flow, fields)
+  ]
 
 
 def _change(flow, other, omega: np.ndarray) -> dict[str, float]:
@@ -111,7 +104,7 @@ def measure(size: str, kind: str) -> tuple[dict, np.ndarray]:
   found = turbulence.SIZES[size]
   flow = solver.resolved(kind, reynolds=found.reynolds, grid=found.grid)
   finer = solver.resolved(kind, reynolds=found.reynolds, grid=2 * found.grid)
-  energy, enstrophy = _balances(flow, omega)
+  energy, enstrophy = physics.balances_of(flow, omega)
   to_small = [flux.mean(axis=0) for flux in physics.fluxes(omega)]
   scale = [
     b.gain.mean() if flow.drag else b.loss.mean() for b in (energy, enstrophy)

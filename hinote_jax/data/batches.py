@@ -276,9 +276,9 @@ class Windows:
     (iy, along_y), (ix, along_x) = self._operators(draw.start, draw.scale)
     if self.degradation.is_local:
       cells = self._fine.normalised(draw.field, iy, ix)
-      out[:] = self.degradation.apply(cells, along_y, along_x, rng=rng)
-      return
-    prepared = self._prepared(draw.field)
+      prepared = self.degradation.prepare(cells)
+    else:
+      prepared = self._prepared(draw.field)
     out[:] = self.degradation.apply_prepared(
       prepared, along_y, along_x, rng=rng
     )

@@ -40,15 +40,6 @@ def _fields(flow, state, *, steps, count):
   return np.stack([solver.to_field(state, "omega") for state in states])
 
 
-def _balances(flow, omega):
-  return physics.balances(
-    omega,
-    reynolds=flow.reynolds,
-    drag=flow.drag,
-    is_forced=flow.kind == "forced",
-  )
-
-
 def _state_of(omega):
   """The state of vorticity given at the nodes, [1 N N/2+1]."""
   return np.fft.rfft2(omega)[None].astype(np.complex64)
@@ -99,11 +90,11 @@ def test_fields_obey_the_vorticity_equation(kind):
 def test_energy_and_enstrophy_balances_close(kind):
   flow = _flow(kind)
   omega = _fields(flow, _turbulent(flow, 2), steps=4, count=33)
-  for balance in _balances(flow, omega):
+  for balance in physics.balances_of(flow, omega):
     # Of what is lost in two units of time; float32 leaves 2e-6.
     assert physics.residual(balance, 4 / flow.rate) < 2e-5
   wrong = dataclasses.replace(flow, reynolds=51.0)
-  for balance in _balances(wrong, omega):
+  for balance in physics.balances_of(wrong, omega):
     assert physics.residual(balance, 4 / flow.rate) > 5e-3
 
 
@@ -142,7 +133,9 @@ def test_force_drives_the_laminar_kolmogorov_flow():
 def test_decaying_flow_loses_energy_and_enstrophy_all_the_time():
   flow = _flow("decaying")
   start = solver.initial(flow.grid, (3,))
-  energy, enstrophy = _balances(flow, _fields(flow, start, steps=8, count=33))
+  energy, enstrophy = physics.balances_of(
+    flow, _fields(flow, start, steps=8, count=33)
+  )
   for balance in (energy, enstrophy):
     assert np.all(np.diff(balance.total) < 0.0)
   # The cascade takes enstrophy to viscosity, but not energy.
@@ -174,7 +167,7 @@ def test_every_size_keeps_the_resolution_of_tiny():
 
 def test_energy_goes_up_and_enstrophy_down_the_scales(tiny):
   flow, _, omega = tiny
-  energy, enstrophy = _balances(flow, omega)
+  energy, enstrophy = physics.balances_of(flow, omega)
   to_small = [flux.mean(axis=0) for flux in physics.fluxes(omega)]
   # Advection makes and destroys neither.
   assert abs(to_small[0][-1]) < 1e-6 * energy.gain.mean()
