@@ -15,7 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import operations
-from hinote_jax import grids, host_memory, losses, models, optim, train_step
+from hinote_jax import losses, models
+from hinote_jax.core import grids
+from hinote_jax.train import host_memory, optim
+from hinote_jax.train import step as train_step
 
 _MATMUL = 2048
 

@@ -10,7 +10,8 @@ import math
 
 from flax import linen as nn
 
-from hinote_jax.models import hinote, samplers
+from hinote_jax.models.hinote import model as hinote
+from hinote_jax.nn import samplers
 
 
 def _conv(points: int, size: int, fan_in: int, fan_out: int) -> int:

@@ -18,7 +18,7 @@ import sys
 import tqdm
 
 from benchmarks import case, streaming, windows
-from hinote_jax import markdown
+from hinote_jax.evaluate import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 PUBLISHED = pathlib.Path(__file__).with_name("published.json")

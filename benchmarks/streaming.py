@@ -16,8 +16,10 @@ import jax
 import numpy as np
 
 from benchmarks import case
-from hinote_jax import grids, host_memory, models
+from hinote_jax import models
+from hinote_jax.core import grids
 from hinote_jax.infer import plans
+from hinote_jax.train import host_memory
 
 MEMORY = "1.5GB"
 

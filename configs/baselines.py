@@ -17,7 +17,8 @@ trained on the same --config.data.variables; hinote_official takes one.
 """
 
 from configs import common, hinote
-from hinote_jax import models, naming
+from hinote_jax import models
+from hinote_jax.core import naming
 
 # What of an attribute makes a network small enough for a smoke run.
 _SMALL = dict(
@@ -42,7 +43,6 @@ _SMALL = dict(
   modes2=4,
 )
 _SMALL_ENCODER = dict(width=16, blocks=2)
-_ONE_VARIABLE = ("hinote_official",)  # take one at a time
 
 
 def model(config, name):
@@ -63,7 +63,7 @@ def model(config, name):
     scale = config.model.get_ref("scale")
     del config.windows["min_scale"], config.windows["max_scale"]
     config.windows.update(min_scale=scale, max_scale=scale)
-  if name in _ONE_VARIABLE:
+  if models.spec(name).is_of_one_variable:
     config.data.variables = config.data.variables[:1]
   if "max_scale" in fields:
     config.model.max_scale = config.windows.get_ref("max_scale")

@@ -15,7 +15,7 @@ sevir, mri.
 from ml_collections.config_dict import placeholder
 
 from configs import common
-from hinote_jax import naming
+from hinote_jax.core import naming
 
 
 def model(config):

@@ -27,7 +27,7 @@ fields, windows, steps and seed, and with model=srno, liif, lte or metasr at
 """
 
 from configs import baselines, common, hinote
-from hinote_jax import naming
+from hinote_jax.core import naming
 
 SIZES = ("smoke", "small", "paper")
 

@@ -11,7 +11,7 @@ from experiments.demo import show
 from experiments.first_light import run as first_light
 from experiments.four_sciences import show as four_sciences
 from experiments.published_liif import show as published_liif
-from hinote_jax import markdown, report
+from hinote_jax.evaluate import markdown, report
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 

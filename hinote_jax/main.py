@@ -9,7 +9,8 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from hinote_jax import command_line, host_memory
+from hinote_jax.cli import command_line
+from hinote_jax.train import host_memory
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Config file and run, e.g. configs/hinote.py:demo."
@@ -43,9 +44,9 @@ def _start_distributed(jax):
 def _modes(config):
   """Returns mode -> what runs it: a function of the config and the workdir."""
   if config.get("task") == "images":
-    from hinote_jax.images import run as runs
+    from hinote_jax.evaluate.images import run as runs
   else:
-    from hinote_jax import train as runs
+    from hinote_jax.train import loop as runs
   return {"train": runs.train_and_evaluate, "evaluate": runs.evaluate}
 
 

@@ -12,7 +12,8 @@ import os
 import sys
 from typing import Any
 
-from hinote_jax import command_line, host_memory, upscale_arguments
+from hinote_jax.cli import command_line, upscale_arguments
+from hinote_jax.train import host_memory
 
 _PERIODIC = {
   "y": (True, False),

@@ -8,7 +8,11 @@ import jax.numpy as jnp
 import pytest
 
 from configs import baselines, common
-from hinote_jax import grids, models, report, scoring, train, workdir
+from hinote_jax import models
+from hinote_jax.core import grids
+from hinote_jax.evaluate import report, scoring
+from hinote_jax.train import loop as train
+from hinote_jax.train import workdir
 from tests import runs
 
 

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from configs import common, hinote, sciences
-from hinote_jax import models, workdir
+from hinote_jax import models
+from hinote_jax.train import workdir
 
 
 @pytest.mark.parametrize("run", sorted(hinote.RUNS))

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hinote_jax import evaluate, resize
+from hinote_jax.core import resize
+from hinote_jax.evaluate import evaluation as evaluate
 
 
 @dataclasses.dataclass

@@ -9,8 +9,10 @@ import pytest
 from configs import baselines, hinote
 from experiments import readme
 from experiments.four_sciences import show
-from hinote_jax import grids, infer, interop, io, markdown, models
-from hinote_jax.io import fields
+from hinote_jax import infer, interop, io, models
+from hinote_jax.core import grids
+from hinote_jax.evaluate import markdown
+from hinote_jax.fields import field as fields
 
 
 def test_every_table_is_what_its_script_prints():

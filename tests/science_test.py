@@ -7,7 +7,8 @@ import types
 from absl.testing import absltest, parameterized
 import numpy as np
 
-from hinote_jax import evaluate, report
+from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import report
 from hinote_jax.metrics import domains
 from hinote_jax.plots import report_figures
 from tests import evaluations as ev

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from hinote_jax import grids, interop, models, upscale
+from hinote_jax import interop, models, upscale
+from hinote_jax.core import grids
 
 
 def run(*arguments: Any) -> int:

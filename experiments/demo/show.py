@@ -9,7 +9,9 @@ import argparse
 import pathlib
 import shutil
 
-from hinote_jax import evaluate, report, workdir
+from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import report
+from hinote_jax.train import workdir
 
 FOLDER = pathlib.Path(__file__).parent
 PICTURE = "panels_t2m_x4.png"

@@ -19,7 +19,9 @@ import jax
 import numpy as np
 
 from configs import hinote
-from hinote_jax import checkpoint, pipeline, scoring, train, workdir
+from hinote_jax.evaluate import scoring
+from hinote_jax.train import checkpoint, pipeline, workdir
+from hinote_jax.train import loop as train
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 MODELS = {

@@ -10,7 +10,9 @@ import argparse
 import json
 
 from experiments.four_sciences import runs
-from hinote_jax import evaluate, markdown, pipeline, scoring, workdir
+from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import markdown, scoring
+from hinote_jax.train import pipeline, workdir
 
 RESULTS = runs.RESULTS / "near.json"
 _SCALES = (1.9, 2.0, 2.1)

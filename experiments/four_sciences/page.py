@@ -6,8 +6,8 @@ python -m experiments.four_sciences.page
 import numpy as np
 
 from experiments.four_sciences import runs, show
-from hinote_jax import evaluate
 from hinote_jax import models as zoo
+from hinote_jax.evaluate import evaluation as evaluate
 from hinote_jax.plots import looks, maps, scales, style
 
 PICTURE = runs.FOLDER / "page.png"

@@ -10,7 +10,9 @@ import json
 
 from configs import sciences
 from experiments.four_sciences import runs
-from hinote_jax import checkpoint, markdown, metric_log, train, workdir
+from hinote_jax.evaluate import markdown
+from hinote_jax.train import checkpoint, metric_log, workdir
+from hinote_jax.train import loop as train
 
 RESULTS = runs.RESULTS / "rates.json"
 _STEPS = 300

@@ -21,8 +21,10 @@ import jax
 import numpy as np
 
 from experiments.four_sciences import page, runs, show
-from hinote_jax import checkpoint, evaluate, pipeline, scoring, workdir
 from hinote_jax import models as zoo
+from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import scoring
+from hinote_jax.train import checkpoint, pipeline, workdir
 
 
 def train(name: str) -> None:

@@ -6,8 +6,10 @@ python -m experiments.four_sciences.show
 import json
 
 from experiments.four_sciences import near, rates, runs
-from hinote_jax import evaluate, files, markdown
 from hinote_jax import models as zoo
+from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import markdown
+from hinote_jax.io import files
 from hinote_jax.metrics import domains
 
 README = runs.FOLDER / "README.md"

@@ -9,9 +9,9 @@ import argparse
 import json
 import pathlib
 
-from hinote_jax import files
-from hinote_jax.images import evaluation as evaluations
-from hinote_jax.images import report
+from hinote_jax.evaluate.images import evaluation as evaluations
+from hinote_jax.evaluate.images import report
+from hinote_jax.io import files
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 # What belongs to the machine of the run.

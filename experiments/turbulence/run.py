@@ -19,10 +19,10 @@ import jax
 import numpy as np
 
 from experiments.turbulence import physics
-from hinote_jax import workdir
-from hinote_jax.data import turbulence
-from hinote_jax.data import turbulence_solver as solver
+from hinote_jax.data.sources import turbulence
+from hinote_jax.data.sources import turbulence_solver as solver
 from hinote_jax.plots import maps, style
+from hinote_jax.train import workdir
 
 FOLDER = pathlib.Path(__file__).parent
 RESULTS = FOLDER / "results.json"

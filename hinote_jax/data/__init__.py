@@ -22,7 +22,7 @@ import importlib
 import inspect
 import os
 
-from hinote_jax import naming
+from hinote_jax.core import naming
 from hinote_jax.data import builder, fields
 from hinote_jax.data.fields import Dataset
 
@@ -36,7 +36,7 @@ SOURCES = {
   "mri": ("mri", "mri"),
   "images": ("pictures", "images"),
   "div2k": ("pictures", "div2k"),
-  "files": ("sources", "files"),
+  "files": ("files", "files"),
 }
 
 
@@ -120,7 +120,9 @@ def options(name: str) -> dict[str, object]:
 
 def _maker(name: str) -> Callable[..., fields.Source]:
   module, function = naming.look_up("dataset", name, SOURCES)
-  return getattr(importlib.import_module(f"hinote_jax.data.{module}"), function)
+  return getattr(
+    importlib.import_module(f"hinote_jax.data.sources.{module}"), function
+  )
 
 
 def _names(variables: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hinote_jax import grids
-from hinote_jax.data import crops, fields, normalise, pairs, repeated
+from hinote_jax.core import grids
+from hinote_jax.data import crops, fields, normalise
+from hinote_jax.data.sources import pairs, repeated
 from hinote_jax.degradations import pipeline
 
 Batch = dict[str, Any]

@@ -17,8 +17,8 @@ import shutil
 
 import numpy as np
 
-from hinote_jax import files
 from hinote_jax.data import fields, formats
+from hinote_jax.io import files
 
 _SPLIT = "series"
 

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from hinote_jax.io import axes
+from hinote_jax.fields import axes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax import io, naming
+from hinote_jax import io
+from hinote_jax.core import naming
 from hinote_jax.data import axes, fields
 
 

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 
-from hinote_jax.typing import Array
+from hinote_jax.core.typing import Array
 
 
 @dataclasses.dataclass(frozen=True)

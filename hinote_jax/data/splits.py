@@ -17,8 +17,8 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax import files
 from hinote_jax.data import fields, spans
+from hinote_jax.io import files
 
 # How many, which fraction, from which date on, or patterns of names.
 Size = int | float | str | Sequence[str]

@@ -14,7 +14,7 @@ drop). They differ in the cells whose kernel reaches beyond a wall.
 
 import re
 
-from hinote_jax import naming, resize
+from hinote_jax.core import naming, resize
 from hinote_jax.degradations import blurs, kspace, linear, pipeline
 
 # Reducing stages without arguments.

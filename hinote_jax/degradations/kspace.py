@@ -28,7 +28,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from scipy import fft
 
-from hinote_jax import naming
+from hinote_jax.core import naming
 from hinote_jax.degradations import pipeline
 
 # Over x = |k| / (m/2) in [0, 1].

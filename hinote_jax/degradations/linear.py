@@ -21,7 +21,7 @@ import dataclasses
 
 import numpy as np
 
-from hinote_jax import naming, resize, spectral
+from hinote_jax.core import naming, resize, spectral
 from hinote_jax.degradations import pipeline
 
 KERNELS = ("nearest", "area", "truncate", *resize.KERNELS)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from hinote_jax import resize
+from hinote_jax.core import resize
 from hinote_jax.degradations import blurs
 
 T = TypeVar("T", bound="Degradation")

@@ -32,10 +32,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from hinote_jax import grids
+from hinote_jax.core import grids
+from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.degradations import matrices, pipeline
 from hinote_jax.infer import krylov
-from hinote_jax.typing import Array, Periodic
 
 # e over the norm of a Gram matrix: waves that D damps more than 20-fold along
 # an axis are left to the iteration, lest rounding of the input be blown up.

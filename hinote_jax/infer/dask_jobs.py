@@ -14,9 +14,9 @@ import threading
 from typing import Any
 import uuid
 
-from hinote_jax import host_memory
 from hinote_jax.infer import jobs, predict, progress, staging
 from hinote_jax.io import inputs
+from hinote_jax.train import host_memory
 
 _RETRIES = 3
 _MOST_FIELDS = 8

@@ -20,8 +20,8 @@ import itertools
 
 from jaxtyping import Shaped
 
-from hinote_jax import grids
-from hinote_jax.typing import Array, Periodic
+from hinote_jax.core import grids
+from hinote_jax.core.typing import Array, Periodic
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,8 +18,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from hinote_jax import checkpoint, degradations, files, io, workdir
+from hinote_jax import degradations, io
 from hinote_jax._version import __version__
+from hinote_jax.fields import packing
 from hinote_jax.infer import (
   consistency,
   predict,
@@ -28,7 +29,8 @@ from hinote_jax.infer import (
   staging,
   upscaling,
 )
-from hinote_jax.io import formats, inputs, packing
+from hinote_jax.io import files, formats, inputs
+from hinote_jax.train import checkpoint, workdir
 
 _MEMORY = "2GB"
 # Of the repr of a function, another in every process.

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from hinote_jax import grids, resize
+from hinote_jax.core import grids, resize
+from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.infer import krylov
-from hinote_jax.typing import Array, Periodic
 
 # Where the filling stops, of the range of the known values; the distance to
 # the harmonic field was up to five times that on 721 x 1440 cells.

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import grids
-from hinote_jax.infer import ensemble, sharded, streaming
-from hinote_jax.models import planes
-from hinote_jax.typing import Periodic
+from hinote_jax.core import grids
+from hinote_jax.core.typing import Periodic
+from hinote_jax.infer import ensemble
+from hinote_jax.lazy import planes, sharded, streaming
 
 # What a process holds on a CPU before its first tile: the interpreter, JAX and
 # compiled programs.

@@ -9,10 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import grids, models
+from hinote_jax import models
+from hinote_jax.core import grids
+from hinote_jax.core.typing import Array, Periodic
+from hinote_jax.fields import axes
+from hinote_jax.fields import field as fields
 from hinote_jax.infer import plans, upscaling
-from hinote_jax.io import axes, fields
-from hinote_jax.typing import Array, Periodic
 
 
 class Predictor:
@@ -244,8 +246,8 @@ def load(
       "file of a network, nor an interpolation "
       f"({', '.join(models.INTERPOLATIONS)})"
     )
-  from hinote_jax import checkpoint
   from hinote_jax.data import normalise
+  from hinote_jax.train import checkpoint
 
   variables, meta = checkpoint.load_variables(workdir, which)
   normaliser = meta.get("normaliser")
@@ -263,7 +265,7 @@ def load(
 def _published(path, normalisation, options) -> Predictor:
   """Returns the predictor of a published network, in units of [0, 1]."""
   from hinote_jax import interop
-  from hinote_jax.images import units
+  from hinote_jax.evaluate.images import units
 
   imported = interop.load_checkpoint(path, **options)
   module = models.build(imported.name, **imported.kwargs)

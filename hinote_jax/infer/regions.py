@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.io import fields, inputs, stores, xarray_files
+from hinote_jax.fields import field as fields
+from hinote_jax.io import inputs, stores, xarray_files
 
 
 class Final:

@@ -27,9 +27,9 @@ import uuid
 
 import numpy as np
 
-from hinote_jax import files
+from hinote_jax.fields import field as fields
 from hinote_jax.infer import regions
-from hinote_jax.io import fields, formats, inputs
+from hinote_jax.io import files, formats, inputs
 
 _MANIFEST = "manifest.json"
 _LOCK = "lock"

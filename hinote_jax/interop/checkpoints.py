@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import grids, models, naming
-from hinote_jax.interop import layouts, rules
+from hinote_jax import models
+from hinote_jax.core import grids, naming
+from hinote_jax.interop import layout as layouts
+from hinote_jax.interop import rules
 
 
 class Imported(NamedTuple):
@@ -127,14 +129,14 @@ def recognise(shapes: rules.Shapes) -> layouts.Layout:
   Raises:
     ValueError: none is; lists the first names.
   """
-  for name in layouts.NAMES:
-    layout = layouts.get(name)
+  known = layouts.layouts()
+  for layout in known.values():
     if layout.matches(shapes):
       return layout
   first = ", ".join(f"{n} {s}" for n, s in list(shapes.items())[:5])
   raise ValueError(
     f"its {len(shapes)} tensors ({first}, ...) are of no network known here: "
-    f"{', '.join(layouts.NAMES)}"
+    f"{', '.join(known)}"
   )
 
 
@@ -163,15 +165,15 @@ def to_tensors(
     name: of the model in `models.build`.
     kwargs: its keyword arguments.
     variables: {"params": ...}.
-    layout: one of `layouts.NAMES`, where a model has several; None is the one
+    layout: one of `layouts.layouts`, where a model has several; None is the one
       that is called like the model.
 
   Raises:
     ValueError: the model has no published layout, or has parameters that its
       layout does not.
   """
-  known = {n: layouts.get(n) for n in layouts.NAMES}
-  known = {n: found for n, found in known.items() if found.model == name}
+  every = layouts.layouts().items()
+  known = {n: layout for n, layout in every if layout.model == name}
   if not known:
     raise ValueError(f"the model {name!r} has no published layout")
   chosen = naming.look_up(f"layout of {name}", layout or name, known)

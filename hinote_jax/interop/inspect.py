@@ -10,8 +10,9 @@ import os
 import sys
 from typing import Any
 
-from hinote_jax import command_line, interop
-from hinote_jax.interop import checkpoints, layouts, reader
+from hinote_jax import interop
+from hinote_jax.cli import command_line
+from hinote_jax.interop import checkpoints, layout, reader
 
 
 def describe(
@@ -56,7 +57,7 @@ def _model(imported: interop.Imported) -> list[str]:
     f"model: models.build({imported.name!r}, {arguments})",
     f"parameters: {_count(imported.variables['params']):,}",
   ]
-  found = [layouts.get(n) for n in layouts.NAMES]
+  found = list(layout.layouts().values())
   options = next(f.options for f in found if f.model == imported.name)
   if options:
     known = ", ".join(f"{k}={v!r}" for k, v in options.items())

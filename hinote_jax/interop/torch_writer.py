@@ -14,8 +14,8 @@ import zipfile
 
 import numpy as np
 
-from hinote_jax import files
 from hinote_jax.interop import pickles
+from hinote_jax.io import files
 
 _CLASSES = {dtype: name for name, dtype in pickles.STORAGES.items()}
 _ORDERED_DICT = b"ccollections\nOrderedDict\n)R"

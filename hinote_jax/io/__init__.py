@@ -10,10 +10,9 @@ import os
 import pathlib
 from typing import Any
 
-from hinote_jax import files
-from hinote_jax.io import formats, inputs
-from hinote_jax.io.axes import Axis
-from hinote_jax.io.fields import Field, Header, Reader
+from hinote_jax.fields.axes import Axis
+from hinote_jax.fields.field import Field, Header, Reader
+from hinote_jax.io import files, formats, inputs
 
 __all__ = [
   "Axis",

@@ -14,7 +14,9 @@ import zipfile
 
 import numpy as np
 
-from hinote_jax.io import axes, cf, fields, inputs, packing
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import cf, inputs
 
 KIND = "arrays"
 

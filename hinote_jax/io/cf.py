@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.io import axes, cf_packing, fields, inputs
+from hinote_jax.fields import axes
+from hinote_jax.fields import field as fields
+from hinote_jax.io import cf_packing, inputs
 
 KIND = "xarray_files"
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.io import axes, fields, inputs
+from hinote_jax.fields import axes
+from hinote_jax.fields import field as fields
+from hinote_jax.io import inputs
 
 # Field, rows, channel -> dataset, and which part of it they are.
 Place = Callable[[int, slice, int], tuple[Any, tuple]]

@@ -20,7 +20,9 @@ import warnings
 
 import numpy as np
 
-from hinote_jax.io import axes, clipping, fields, inputs, packing
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import clipping, inputs
 
 KIND = "geotiff"
 

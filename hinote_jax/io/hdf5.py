@@ -13,15 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.io import (
-  clipping,
-  datasets,
-  fields,
-  inputs,
-  packing,
-  sevir,
-  superbench,
-)
+from hinote_jax.fields import field as fields
+from hinote_jax.fields import packing
+from hinote_jax.io import clipping, datasets, inputs, sevir, superbench
 
 KIND = "hdf5"
 

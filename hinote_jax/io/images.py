@@ -18,18 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax import naming
-from hinote_jax.io import (
-  axes,
-  clipping,
-  fields,
-  inputs,
-  jpeg,
-  packing,
-  picture,
-  png,
-  tiff,
-)
+from hinote_jax.core import naming
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import clipping, inputs, jpeg, picture, png, tiff
 
 KIND = "images"
 

@@ -14,7 +14,7 @@ import zipfile
 
 import numpy as np
 
-from hinote_jax import naming
+from hinote_jax.core import naming
 
 
 def require(module: str, extra: str) -> types.ModuleType:

@@ -22,8 +22,10 @@ import zlib
 
 import numpy as np
 
-from hinote_jax import naming
-from hinote_jax.io import axes, clipping, fields, inputs, packing
+from hinote_jax.core import naming
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import clipping, inputs
 
 KIND = "nifti"
 

@@ -13,7 +13,8 @@ import warnings
 
 import numpy as np
 
-from hinote_jax.io import inputs, packing
+from hinote_jax.fields import packing
+from hinote_jax.io import inputs
 
 # Of a chunk before it is compressed: between 1 and 4 MB.
 _CHUNK_BYTES = 2 << 20

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.io import axes, datasets, fields, inputs
+from hinote_jax.fields import axes
+from hinote_jax.fields import field as fields
+from hinote_jax.io import datasets, inputs
 
 _FIELDS = "fields"
 _NAMES, _UNITS = "variables", "units"

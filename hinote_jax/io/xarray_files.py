@@ -15,16 +15,9 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
-from hinote_jax import files
-from hinote_jax.io import (
-  cf,
-  cf_packing,
-  coordinates,
-  fields,
-  inputs,
-  packing,
-  stores,
-)
+from hinote_jax.fields import coordinates, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import cf, cf_packing, files, inputs, stores
 
 _ALL = slice(None)
 

@@ -7,13 +7,8 @@ loss of every element, [b H W c]; the caller takes the mean.
 
 from flax import linen as nn
 
-from hinote_jax import naming
-from hinote_jax.losses import (
-  focal_frequency,
-  frequency_prior,
-  pixel,
-  published,
-)
+from hinote_jax.core import naming
+from hinote_jax.losses import focal_frequency, frequency_prior, pixel, published
 
 _LOSSES = {
   "l1": pixel.L1,

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Complex, Float
 
-from hinote_jax.typing import Array
+from hinote_jax.core.typing import Array
 
 Field = Float[Array, "b H W c"]
 

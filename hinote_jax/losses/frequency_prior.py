@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from hinote_jax import grids, naming, resize, spectral
+from hinote_jax.core import grids, naming, resize, spectral
+from hinote_jax.core.typing import Array
 from hinote_jax.losses import pixel
-from hinote_jax.typing import Array
 
 Field = Float[Array, "b H W c"]
 RESIZES = ("spectral", "bicubic")

@@ -5,7 +5,7 @@ from flax import linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from hinote_jax.typing import Array
+from hinote_jax.core.typing import Array
 
 Field = Float[Array, "b H W c"]
 

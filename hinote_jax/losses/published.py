@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from hinote_jax import resize
+from hinote_jax.core import resize
+from hinote_jax.core.typing import Array
 from hinote_jax.losses import pixel
-from hinote_jax.typing import Array
 
 Field = Float[Array, "b H W c"]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hinote_jax.typing import Periodic
+from hinote_jax.core.typing import Periodic
 
 # Units of axes that are only counted: their first row is the top one.
 COUNTED = ("", "cell")

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 import numpy as np
 
-from hinote_jax import naming
-from hinote_jax.io import axes
+from hinote_jax.core import naming
+from hinote_jax.core.typing import Array
+from hinote_jax.fields import axes
 from hinote_jax.metrics import context as contexts
 from hinote_jax.metrics import flow, mri, radar, turbulence, weather
-from hinote_jax.typing import Array
 
 # Fields of the truth that quantiles are taken of.
 _SAMPLED = 16

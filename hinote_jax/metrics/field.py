@@ -3,7 +3,7 @@
 import chex
 import numpy as np
 
-from hinote_jax.typing import Array
+from hinote_jax.core.typing import Array
 
 
 def pair(pred: Array, target: Array) -> tuple[np.ndarray, np.ndarray]:

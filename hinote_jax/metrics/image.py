@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from hinote_jax.core.typing import Array
 from hinote_jax.metrics import field
-from hinote_jax.typing import Array
 
 WINDOW = 11  # side of the windows of `ssim`, cells
 _SIGMA = 1.5

@@ -5,9 +5,9 @@ import numpy as np
 import scipy.ndimage
 import scipy.signal
 
+from hinote_jax.core.typing import Periodic
 from hinote_jax.metrics import context as contexts
 from hinote_jax.metrics import image
-from hinote_jax.typing import Periodic
 
 # Of the 99.5th percentile of the slice: above it is tissue. Otsu's threshold
 # falls between grey and white matter of a slice full of head.

@@ -9,8 +9,8 @@ import re
 from jaxtyping import Bool, Float
 import numpy as np
 
+from hinote_jax.core.typing import Periodic
 from hinote_jax.metrics import context as contexts
-from hinote_jax.typing import Periodic
 
 # Of vertically integrated liquid on SEVIR's scale from 0 to 255.
 VIL = (16.0, 74.0, 133.0, 160.0, 181.0, 219.0)

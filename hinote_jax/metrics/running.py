@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hinote_jax.core.typing import Periodic
 from hinote_jax.metrics import coherence, field, image, spectra
-from hinote_jax.typing import Periodic
 
 METRICS = {
   "mse": "mean squared error, unit squared, mean over times",

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.metrics import field as fields
-from hinote_jax.typing import Array, Periodic
 
 NYQUIST = 0.5
 # Of the target's variance. Ring powers below it are float32 rounding noise.

@@ -6,54 +6,71 @@
 
 `lowres` is [b h w c]; `coords` is `grids.Axes` or [(b) H W 2]; `cell` is [b 2].
 Every module has a field `periodic`, (y, x), which `clone` may change.
+
+A family is a folder with a module `spec`. One outside of this package is named
+by its module and the model, "my_models.spec:blur".
 """
 
 from collections.abc import Mapping
+import functools
 import importlib
+from typing import Any
 
 from flax import linen as nn
 
-from hinote_jax import naming
+from hinote_jax.core import naming
+from hinote_jax.models.spec import Spec
 
-_FACTORIES = {
-  "dfno": "dfno:Dfno",
-  "edsr": "edsr:build",
-  "espcn": "shallow:Espcn",
-  "hinote": "hinote:build",
-  "hinote_official": "hinote_official:HinoteOfficial",
-  "liif": "liif:build",
-  "lte": "lte:build",
-  "metasr": "metasr:build",
-  "rdn": "rdn:build",
-  "srcnn": "shallow:Srcnn",
-  "srno": "srno:build",
-  "swinir": "swinir:build",
-  "wdsr": "wdsr:Wdsr",
-  "nearest": "interpolation:nearest",
-  "bilinear": "interpolation:bilinear",
-  "bicubic": "interpolation:bicubic",
-  "lanczos": "interpolation:lanczos",
-  "spectral": "interpolation:spectral",
-}
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
+_FAMILIES = (
+  "hinote",
+  "hinote_official",
+  "implicit",
+  "single_scale",
+  "interpolation",
+)
+
+
+@functools.cache
+def specs() -> dict[str, Spec]:
+  """Returns what is said of every model of this package, by name, sorted."""
+  modules = (
+    importlib.import_module(f"{__name__}.{family}.spec") for family in _FAMILIES
+  )
+  every = [spec for module in modules for spec in module.SPECS]
+  return {spec.name: spec for spec in sorted(every, key=lambda s: s.name)}
+
+
+def spec(name: str) -> Spec:
+  """Returns what is said of one model.
+
+  Args:
+    name: of `names`, or "module:name" of a model elsewhere; the module has
+      `SPECS`.
+
+  Raises:
+    ValueError: the name is unknown; the message says which is nearest.
+  """
+  module, colon, model = name.rpartition(":")
+  if not colon:
+    return naming.look_up("model", name, specs())
+  elsewhere = {s.name: s for s in importlib.import_module(module).SPECS}
+  return naming.look_up(f"model of {module}", model, elsewhere)
 
 
 def names() -> tuple[str, ...]:
   """Returns the names `build` knows, sorted."""
-  return tuple(sorted(_FACTORIES))
+  return tuple(specs())
 
 
-def build(name: str, **kwargs) -> nn.Module:
+def build(name: str, **kwargs: Any) -> nn.Module:
   """Returns the model called `name`, made from keyword arguments.
 
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
     TypeError: the model takes no such argument.
   """
-  module, factory = naming.look_up("model", name, _FACTORIES).split(":")
-  module = importlib.import_module(f"hinote_jax.models.{module}")
   kwargs = {name: _hashable(value) for name, value in kwargs.items()}
-  return getattr(module, factory)(**kwargs)
+  return spec(name).build(**kwargs)
 
 
 def _hashable(value):
@@ -63,3 +80,6 @@ def _hashable(value):
   if isinstance(value, Mapping):
     return nn.FrozenDict({k: _hashable(v) for k, v in value.items()})
   return value
+
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
-from hinote_jax import checkpoint
 from hinote_jax.plots import style
+from hinote_jax.train import checkpoint
 
 Records = Sequence[Mapping[str, Any]]
 

@@ -10,8 +10,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 import numpy as np
 
+from hinote_jax.core.typing import Array
 from hinote_jax.plots import style
-from hinote_jax.typing import Array
 
 
 class Frame(NamedTuple):

@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 import numpy as np
 
+from hinote_jax.core.typing import Array
 from hinote_jax.plots import looks, maps, style
-from hinote_jax.typing import Array
 
 _TITLE, _LONG_TITLE = 12, 9.5
 

@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 import numpy as np
 
+from hinote_jax.core.typing import Array
 from hinote_jax.plots import maps, style
-from hinote_jax.typing import Array
 
 # Smaller fields are seen well enough without a window of them.
 _WINDOWED = 64

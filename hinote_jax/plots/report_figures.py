@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 import numpy as np
 
-from hinote_jax import evaluate
 from hinote_jax import models as zoo
+from hinote_jax.evaluate import evaluation as evaluate
 from hinote_jax.io import picture
 from hinote_jax.metrics import turbulence
 from hinote_jax.plots import crops, curves, panels, scales, spectra, style

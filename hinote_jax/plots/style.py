@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 import numpy as np
 
-from hinote_jax import files
+from hinote_jax.io import files
 
 DPI = 130
 INK, MUTED, FAINT = "#1b1f24", "#6b7280", "#d8dce2"

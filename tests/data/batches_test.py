@@ -9,8 +9,10 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from hinote_jax import degradations, grids
-from hinote_jax.data import batches, normalise, repeated
+from hinote_jax import degradations
+from hinote_jax.core import grids
+from hinote_jax.data import batches, normalise
+from hinote_jax.data.sources import repeated
 
 
 def _windows(dataset, text="decimate(cubic, antialias)", **options):

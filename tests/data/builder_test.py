@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from hinote_jax import data
-from hinote_jax.data import builder, sources
+from hinote_jax.data import builder
+from hinote_jax.data.sources import files as sources
 
 pytest.importorskip("tensorflow_datasets")
 

@@ -6,7 +6,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from hinote_jax import pipeline as pipelines
+from hinote_jax.train import pipeline as pipelines
 from tests.data import layouts
 
 pytest.importorskip("tensorflow_datasets")

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 import numpy as np
 from scipy import fft
 
-from hinote_jax import degradations, spectral
+from hinote_jax import degradations
+from hinote_jax.core import spectral
 
 # Centres are rounded to 1e-9 cells.
 _ROUNDING = 2e-8

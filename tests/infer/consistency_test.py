@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hinote_jax import degradations, grids
+from hinote_jax import degradations
+from hinote_jax.core import grids
 from hinote_jax.infer import consistency
 
 _TEXTS = (

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from hinote_jax import grids, resize
+from hinote_jax.core import grids, resize
 from hinote_jax.infer import ensemble
 
 _TRANSFORM = st.sampled_from(ensemble.EIGHT)

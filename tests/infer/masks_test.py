@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from hinote_jax import grids, resize
+from hinote_jax.core import grids, resize
 from hinote_jax.infer import masks
 
 _WALLS = (False, False)

@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import grids, models
-from hinote_jax.infer import streaming
-from hinote_jax.models import hinote, lte, planes, published
+from hinote_jax import models
+from hinote_jax.core import grids
+from hinote_jax.lazy import planes, streaming
+from hinote_jax.models.hinote import model as hinote
+from hinote_jax.models.hinote_official import published
+from hinote_jax.models.implicit import lte
 
 # Of the greatest difference, relative to the answer's standard deviation.
 TOLERANCE = 1e-5

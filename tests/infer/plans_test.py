@@ -3,7 +3,8 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import grids, infer, models
+from hinote_jax import infer, models
+from hinote_jax.core import grids
 from hinote_jax.infer import plans
 
 

@@ -9,7 +9,9 @@ from flax import linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import checkpoint, grids, infer, models, resize
+from hinote_jax import infer, models
+from hinote_jax.core import grids, resize
+from hinote_jax.train import checkpoint
 
 _TRACES = []
 

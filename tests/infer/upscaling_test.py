@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from hinote_jax import degradations, infer, resize
+from hinote_jax import degradations, infer
+from hinote_jax.core import resize
+from hinote_jax.fields import axes
+from hinote_jax.fields import field as fields
 from hinote_jax.infer import upscaling
-from hinote_jax.io import axes, fields
 
 
 def _axis(name, values, units="cell", **options):

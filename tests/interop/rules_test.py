@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import grids, interop, models
+from hinote_jax import interop, models
+from hinote_jax.core import grids
 from hinote_jax.interop import inspect, rules, torch_writer
-from hinote_jax.models import blocks
+from hinote_jax.nn import blocks
 
 _RANDOM = np.random.default_rng(0)
 _TABLE = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import io
-from hinote_jax.io import packing
+from hinote_jax.fields import packing
 from tests.io import rows
 
 

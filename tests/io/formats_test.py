@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from hinote_jax import io
-from hinote_jax.data import sources
-from hinote_jax.io import axes, fields, formats
+from hinote_jax.data.sources import files as sources
+from hinote_jax.fields import axes
+from hinote_jax.fields import field as fields
+from hinote_jax.io import formats
 
 _DAYS = np.asarray([3, 4], np.int64)
 

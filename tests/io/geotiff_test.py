@@ -9,7 +9,9 @@ import rasterio
 from rasterio import control, enums, rpc, transform
 import tifffile
 
-from hinote_jax.io import axes, fields, geotiff, packing
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import geotiff
 from tests.io import refined, rows
 
 _UTM = transform.Affine(30.0, 0.0, 5e5, 0.0, -25.0, 5e6)

@@ -7,7 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from hinote_jax.io import axes, fields, hdf5, packing
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import hdf5
 from tests.io import refined, rows
 
 

@@ -11,7 +11,9 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 import pytest
 import tifffile
 
-from hinote_jax.io import axes, fields, images, packing, png
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import images, png
 from tests.io import refined, rows
 
 _CHANNELS = {

@@ -9,8 +9,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from hinote_jax import grids
-from hinote_jax.io import axes, fields, nifti, packing
+from hinote_jax.core import grids
+from hinote_jax.fields import axes, packing
+from hinote_jax.fields import field as fields
+from hinote_jax.io import nifti
 from tests.io import refined, rows
 
 _OBLIQUE = np.array(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hinote_jax import io
-from hinote_jax.io import packing, stores, xarray_files
+from hinote_jax.fields import packing
+from hinote_jax.io import stores, xarray_files
 from tests.io import rows
 
 xarray = pytest.importorskip("xarray")

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids, losses, resize, spectral
+from hinote_jax import losses
+from hinote_jax.core import grids, resize, spectral
 from hinote_jax.losses import frequency_prior
 
 _KEYS = jax.random.split(jax.random.key(0), 3)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import losses, resize
+from hinote_jax import losses
+from hinote_jax.core import resize
 
 _KEYS = jax.random.split(jax.random.key(0), 3)
 _PRED, _HIGHRES = (jax.random.normal(key, (3, 8, 10, 2)) for key in _KEYS[:2])

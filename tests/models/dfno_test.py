@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import models
-from hinote_jax.models import dfno
+from hinote_jax.models.single_scale import dfno
 
 _KEY = jax.random.key(0)
 

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids, interop, models, resize
-from hinote_jax.models import published
+from hinote_jax import interop, models
+from hinote_jax.core import grids, resize
+from hinote_jax.models.hinote_official import published
 
 _KEY = jax.random.key(0)
 _SMALL = dict(attention_width=16, attention_head=2)

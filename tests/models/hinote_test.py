@@ -8,7 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from hinote_jax import grids, losses, models, resize, train_step
+from hinote_jax import losses, models
+from hinote_jax.core import grids, resize
+from hinote_jax.train import step as train_step
 
 _KEY = jax.random.key(0)
 # Each size from 8 to 40 once per axis; axes are treated apart.

@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids, models, resize
-from hinote_jax.models import bands, encoders, implicit, lte
+from hinote_jax import models
+from hinote_jax.core import grids, resize
+from hinote_jax.models.implicit import base as implicit
+from hinote_jax.models.implicit import lte
+from hinote_jax.nn import bands, encoders
 
 _KEY = jax.random.key(0)
 _CHANNELS = 2

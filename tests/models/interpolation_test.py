@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids, models, resize, spectral
+from hinote_jax import models
+from hinote_jax.core import grids, resize, spectral
 
 _KEY = jax.random.key(0)
 _SHAPE = (15, 16)

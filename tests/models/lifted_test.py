@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids
-from hinote_jax.models import lifted, published, samplers
+from hinote_jax.core import grids
+from hinote_jax.models.hinote_official import lifted, published
+from hinote_jax.nn import samplers
 
 _KEYS = jax.random.split(jax.random.key(0), 9)
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import resize
-from hinote_jax.models import published
+from hinote_jax.core import resize
+from hinote_jax.models.hinote_official import published
 
 _SHAPES = [(4, 6), (5, 7), (4, 5)]
 

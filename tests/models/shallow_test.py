@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import models, resize
+from hinote_jax import models
+from hinote_jax.core import resize
 
 _KEY = jax.random.key(0)
 

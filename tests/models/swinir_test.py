@@ -9,7 +9,7 @@ import pytest
 
 from hinote_jax import models
 from hinote_jax.interop import checkpoints
-from hinote_jax.models import window_attention
+from hinote_jax.nn import window_attention
 
 _KEY = jax.random.key(0)
 _SMALL = dict(

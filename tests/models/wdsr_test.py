@@ -6,7 +6,8 @@ import numpy as np
 import scipy.ndimage
 
 from hinote_jax import models
-from hinote_jax.models import blocks, wdsr
+from hinote_jax.models.single_scale import wdsr
+from hinote_jax.nn import blocks
 
 _KEY = jax.random.key(0)
 

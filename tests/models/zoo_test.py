@@ -8,45 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from hinote_jax import grids, models
+from hinote_jax import models
+from hinote_jax.core import grids
 
-_SCALE = 2
-_EDSR = dict(encoder_options=dict(width=12, blocks=1))
-# As small as each can be and still be itself; all of one channel.
-_SMALL = {
-  "dfno": dict(
-    width=12,
-    blocks=1,
-    features=12,
-    fourier_width=8,
-    modes1=3,
-    modes2=3,
-    layers=2,
-    head_width=16,
-  ),
-  "edsr": dict(width=12, blocks=2),
-  "espcn": {},
-  "hinote": dict(width=12, blocks=1, head_width=12),
-  "hinote_official": dict(attention_width=64, attention_head=4),
-  "liif": dict(_EDSR, hidden=(24, 24)),
-  "lte": dict(_EDSR, hidden=(24, 24), waves=8),
-  "metasr": dict(_EDSR, hidden=(24,)),
-  "rdn": dict(width=12, blocks=2, layers=2, growth=8),
-  "srcnn": {},
-  "srno": dict(_EDSR, width=16, heads=2, hidden=(16,)),
-  "swinir": dict(
-    embed_dim=12, depths=(2,), num_heads=(2,), window_size=4, num_feat=12
-  ),
-  "wdsr": dict(width=12, blocks=2),
-}
-
-
-def _build(name):
-  kwargs = dict(_SMALL[name], channels=1)
-  known = models.build(name).__dataclass_fields__
-  if "scale" in known:
-    kwargs["scale"] = _SCALE
-  return models.build(name, **kwargs)
+_NETWORKS = tuple(
+  name for name, spec in models.specs().items() if not spec.is_interpolation
+)
 
 
 @functools.cache
@@ -62,13 +29,9 @@ def _windows():
   return lowres, grids.axes((8, 8)), cell, highres
 
 
-def test_every_network_is_tested_here():
-  assert set(_SMALL) == set(models.names()) - set(models.INTERPOLATIONS)
-
-
-@pytest.mark.parametrize("name", sorted(_SMALL))
+@pytest.mark.parametrize("name", _NETWORKS)
 def test_network_overfits_four_windows(name):
-  module = _build(name)
+  module = models.build(name, channels=1, **models.spec(name).tiny)
   *inputs, highres = _windows()
   bicubic = models.build("bicubic").apply({}, *inputs)
   missed = float(jnp.square(bicubic - highres).mean())

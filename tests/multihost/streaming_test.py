@@ -8,8 +8,8 @@ import sys
 import jax
 import numpy as np
 
-from hinote_jax import grids
-from hinote_jax.infer import sharded
+from hinote_jax.core import grids
+from hinote_jax.lazy import sharded
 from tests.infer import networks
 from tests.multihost import two_processes_test as processes
 

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import checkpoint, metric_log, train
+from hinote_jax.train import checkpoint, metric_log
+from hinote_jax.train import loop as train
 from tests import runs
 
 ROOT = pathlib.Path(__file__).parents[2]

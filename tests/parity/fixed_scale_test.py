@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids, interop, models
-from hinote_jax.interop import checkpoints, layouts
+from hinote_jax import interop, models
+from hinote_jax.core import grids
+from hinote_jax.interop import checkpoints, layout
 from tests.parity import reference
 
 # How the HiNOTE repository builds them, with what its files do not tell.
@@ -92,7 +93,9 @@ def test_layouts_know_their_own_files_only():
     shapes = {key: tuple(shape) for key, shape in shapes.items()}
     stem = path.name.split(".")[0].split("_")[0].lower()
     want = {stem} & ours if path.parent.name == "hinote_baselines" else set()
-    assert {n for n in ours if layouts.get(n).matches(shapes)} == want, path
+    assert {n for n in ours if layout.layouts()[n].matches(shapes)} == want, (
+      path
+    )
 
 
 @reference.needs_reference

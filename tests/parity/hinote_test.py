@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax import grids, interop, models
-from hinote_jax.models import galerkin, published, samplers
+from hinote_jax import interop, models
+from hinote_jax.core import grids
+from hinote_jax.models.hinote_official import published
+from hinote_jax.nn import galerkin, samplers
 from tests.parity import reference
 
 pytestmark = reference.needs_reference

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from hinote_jax import infer
-from hinote_jax.images import evaluation, sources
+from hinote_jax.evaluate.images import evaluation, sources
 from tests.parity import reference
 
 _FILE = reference.SHARED / "weights" / "liif_edsr_baseline.pth"

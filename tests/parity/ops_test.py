@@ -6,9 +6,10 @@
 import numpy as np
 import pytest
 
-from hinote_jax import degradations, resize
-from hinote_jax.images import protocols, sources
-from hinote_jax.models import blocks
+from hinote_jax import degradations
+from hinote_jax.core import resize
+from hinote_jax.evaluate.images import protocols, sources
+from hinote_jax.nn import blocks
 from tests.parity import reference
 
 pytestmark = reference.needs_reference

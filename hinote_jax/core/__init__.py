@@ -1,0 +1,1 @@
+"""Grids, spectra, resampling: pure mathematics that all else stands on."""

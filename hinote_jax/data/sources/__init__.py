@@ -1,0 +1,1 @@
+"""Where fields come from, one file a source."""

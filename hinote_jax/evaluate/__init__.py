@@ -1,0 +1,1 @@
+"""How good a result is: fields, photographs, scores, the report."""

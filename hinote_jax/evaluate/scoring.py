@@ -1,0 +1,218 @@
+"""Scores a run: its best weights beside the interpolations, and the report."""
+
+from collections.abc import Iterable
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+import numpy as np
+
+from hinote_jax import infer, losses, models, plots
+from hinote_jax.core import grids
+from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import report
+from hinote_jax.train import checkpoint, metric_log
+from hinote_jax.train import pipeline as pipelines
+from hinote_jax.train import workdir as workdirs
+
+
+class _InNormalised:
+  """A degradation of physical fields; its noise is of normalised ones."""
+
+  def __init__(self, degradation, normaliser):
+    self._degradation, self._normaliser = degradation, normaliser
+
+  def __str__(self):
+    return str(self._degradation)
+
+  def field(self, values, shape, *, periodic, rng=None):
+    lowres = self._degradation.field(
+      self._normaliser.normalise(values), shape, periodic=periodic, rng=rng
+    )
+    return self._normaliser.denormalise(lowres)
+
+
+def predictors(
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+) -> dict[str, infer.Predictor]:
+  """Returns the run's model first, then what it stands beside.
+
+  `config.evaluate.against` names interpolations and workdirs of other runs on
+  the same variables.
+
+  Raises:
+    ValueError: another run has other variables.
+  """
+  shared = dict(
+    normaliser=pipeline.normaliser, periodic=pipeline.dataset.periodic
+  )
+  names = tuple(v.name for v in pipeline.dataset.variables)
+  found = {config.model.name: infer.load(workdir)}
+  for name in config.evaluate.against:
+    if name in models.INTERPOLATIONS:
+      found[name] = infer.Predictor(models.build(name), {}, **shared)
+      continue
+    other = infer.load(name)
+    if other.names and other.names != names:
+      raise ValueError(
+        f"config.evaluate.against: {name} is of {', '.join(other.names)}, "
+        f"this run of {', '.join(names)}"
+      )
+    found[_label(name, found)] = other
+  return found
+
+
+def _label(workdir: str, taken: Iterable[str]) -> str:
+  """Returns what the table calls another run: its model, or its folder."""
+  label = workdirs.read_config(workdir)["model"]["name"]
+  return label if label not in taken else str(workdir)
+
+
+def evaluate_run(
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+) -> evaluate.Evaluation:
+  """Evaluates a run's best weights on held-out fields.
+
+  They are those of its split or, with `config.evaluate.path`, all of the files
+  that it names.
+  """
+  _, meta = checkpoint.load_variables(workdir)
+  held_out = _held_out(config, pipeline)
+  header = {
+    "command": workdirs.command(),
+    "checkpoint": f"step {meta['step']}, best on validation",
+    "versions": workdirs.versions(),
+  }
+  return evaluate.evaluate(
+    predictors(config, workdir, pipeline),
+    held_out.dataset,
+    held_out.indices,
+    degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
+    scales=(pipeline.scale,) if pipeline.scale else config.evaluate.scales,
+    data_range=held_out.data_range,
+    climatology=held_out.climatology,
+    header=header | held_out.header,
+    progress=jax.process_index() == 0,
+  )
+
+
+class _HeldOut(NamedTuple):
+  """What a run is scored on; `header` says how it was chosen."""
+
+  dataset: Any
+  indices: Iterable[int]
+  data_range: Iterable[float]
+  climatology: np.ndarray | None
+  header: dict[str, str]
+
+
+def _held_out(config, pipeline) -> _HeldOut:
+  dataset, split = pipeline.dataset, pipeline.split
+  if path := config.evaluate.get("path"):
+    found = pipelines.elsewhere(pipeline, path, config.data.get("cache_dir"))
+    lowest, highest = (
+      of(found.values, axis=(0, 1, 2)) for of in (np.min, np.max)
+    )
+    header = {
+      "split": f"{len(found)} fields of files that nothing was trained on",
+      "data_range_source": "maximum - minimum of these fields",
+    }
+    return _HeldOut(found, range(len(found)), highest - lowest, None, header)
+  climatology = None
+  if dataset.domain == "weather":
+    climatology = evaluate.time_mean(dataset, split.train)
+  header = {
+    "split": split.describe(dataset.groups),
+    "data_range_source": "maximum - minimum of the training part",
+  }
+  data_range = pipeline.normaliser.data_range
+  return _HeldOut(dataset, split.test, data_range, climatology, header)
+
+
+def score(
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+) -> pathlib.Path:
+  """Evaluates a run and writes its report; returns the path of report.md.
+
+  That of other files stands in a folder of the workdir, called after them.
+  """
+  evaluation = evaluate_run(config, workdir, pipeline)
+  folder, figures = workdir, {}
+  if config.evaluate.get("path"):
+    folder = workdir / f"on_{evaluation.header['dataset']}"
+  else:
+    figures = _prior_figure(config, workdir, pipeline)
+  if jax.process_index() != 0:
+    return folder / "report.md"
+  return report.write(
+    folder,
+    evaluation,
+    curves=metric_log.read(workdir),
+    figures=figures,
+  )
+
+
+def _under_queries(batch: dict[str, Any]) -> np.ndarray:
+  """Returns the input cells of the first example that its queries lie in."""
+  lowres = batch["lowres"][0]
+  sides = []
+  for asked, n in zip(batch["coords"], lowres.shape[:2], strict=True):
+    index = np.floor(grids.to_index(asked[0], n) + 0.5).astype(int)
+    sides.append(slice(index.min(), index.max() + 1))
+  return lowres[tuple(sides)]
+
+
+def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
+  """Draws the loss prior's weights on a validation window, if there is one."""
+  if config.loss.name != "frequency_prior" or not plots.is_available():
+    return {}
+  from hinote_jax.plots import prior
+
+  loss = losses.build(**workdirs.given(config.loss))
+  largest = pipeline.validation.scale_range[1]
+  batch = pipeline.validation.fixed(1, scale=largest)[0]
+  state, meta = checkpoint.load(workdir)
+  module = models.build(**meta["model"])  # a window closes on no axis
+  inputs = batch["lowres"], batch["coords"], batch["cell"]
+  pred = jax.jit(module.apply)({"params": state["average"]}, *inputs)
+  variables = {"params": state["params"].get("loss") or {}}
+  arguments = batch["lowres"], batch["coords"]
+  weight = loss.apply(
+    variables, pred, batch["highres"], *arguments, method="weights"
+  )
+  resized = loss.apply(variables, *arguments, method="resized")
+  variable = pipeline.dataset.variables[0]
+  return {
+    "prior": prior.prior(
+      lowres=_under_queries(batch)[..., 0],
+      highres=batch["highres"][0, ..., 0],
+      resized=np.asarray(resized)[0, ..., 0],
+      weight=np.asarray(weight)[0, ..., 0],
+      name=variable.long_name or variable.name,
+      units="standard deviations",
+    )
+  }
+
+
+def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
+  """Says in a few lines how a run ended and where to look."""
+  evaluation = report.read(path.parent)
+  model = evaluation.header["models"][0]
+  minutes, seconds = divmod(int(summary["seconds"]), 60)
+  print(
+    f"\ntrained {summary['steps_now']} of {summary['steps']} steps in "
+    f"{minutes} min {seconds} s; best validation error "
+    f"{summary['best_error']:.3f} of bicubic's, at step {summary['best_step']}"
+  )
+  print(f"held-out mean squared error of {model} over bicubic's:")
+  for scale in evaluation.header["scales"]:
+    parts = []
+    for row in evaluation.select(scale=scale, model=model):
+      where = dict(scale=scale, variable=row["variable"])
+      for other in evaluation.select(model=evaluate.BASELINE, **where):
+        ratio = report.ratio(row["mse"], other["mse"])
+        parts.append(f"{row['variable']} {ratio:.3f}")
+    print(f"  x{scale:<4g} {'   '.join(parts)}")
+  print(f"report:  {path}\nfigures: {path.parent / 'figures'}")

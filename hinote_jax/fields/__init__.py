@@ -1,0 +1,1 @@
+"""One notion of a field: variables, axes, units, masks, packing."""

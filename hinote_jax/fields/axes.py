@@ -1,0 +1,385 @@
+"""Where the cells of one axis lie, and how the axis is refined.
+
+An axis is even: its n positions are a step apart. Registered at "cells" they
+are the centres of cells, and the extent ends half a step beyond the outer
+ones; a finer grid divides that extent. Registered at "nodes" the outer ones
+are the ends of the axis, and a finer grid runs from one to the other, as a
+latitude axis does that holds both poles: nothing lies beyond a pole.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float
+import numpy as np
+
+from hinote_jax.core import grids, naming
+
+REGISTRATIONS = ("cells", "nodes")
+
+_LATITUDES = {"latitude", "lat", "nav_lat"}
+_LATITUDES |= {"degrees_north", "degree_north", "degrees_n", "degree_n"}
+_LONGITUDES = {"longitude", "lon", "long", "nav_lon"}
+_LONGITUDES |= {"degrees_east", "degree_east", "degrees_e", "degree_e"}
+
+_POLE = 90.0
+_TURN = 360.0
+# Positions may be off by this much of a step: what float32 does to degrees.
+_ROUNDING = 1e-3
+
+
+@runtime_checkable
+class Positions(Protocol):
+  """Named positions along one dimension, even or not."""
+
+  name: str
+  units: str
+  values: np.ndarray
+
+
+def is_latitude(axis: Positions) -> bool:
+  """Says whether an axis is latitude by its units or its name."""
+  return not _LATITUDES.isdisjoint(_words(axis))
+
+
+def is_longitude(axis: Positions) -> bool:
+  """Says whether an axis is longitude by its units or its name."""
+  return not _LONGITUDES.isdisjoint(_words(axis))
+
+
+def _words(axis: Positions) -> tuple[str, str]:
+  return axis.units.lower(), axis.name.lower()
+
+
+def is_cyclic(axis: Positions) -> bool:
+  """Says whether an axis is longitude and goes once around the globe.
+
+  True where the steps are even (1 %, a jump of 360 degrees counting as none)
+  and n steps make 360 degrees to within half a step.
+  """
+  if not is_longitude(axis) or len(axis.values) < 2:
+    return False
+  steps = _turned(np.diff(np.asarray(axis.values, np.float64)))
+  step = abs(steps.mean())
+  is_even = np.all(np.abs(np.abs(steps) - step) <= 0.01 * step)
+  around = abs(len(axis.values) * step - _TURN) < 0.5 * step
+  return bool(is_even and around)
+
+
+def _turned(steps: np.ndarray) -> np.ndarray:
+  """Returns steps of longitude the short way around."""
+  return (steps + _TURN / 2) % _TURN - _TURN / 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Axis:
+  """One even axis of a grid; `Axis.of` checks what a file says.
+
+  Attributes:
+    name: of the dimension.
+    values: positions, [n] float64, rising or falling in even steps.
+    units: of the positions; "cell" where they only count.
+    registration: "cells" or "nodes".
+    is_periodic: whether it closes on itself, with period n steps.
+    attributes: of the coordinate in its file.
+  """
+
+  name: str
+  values: np.ndarray
+  units: str = "cell"
+  registration: str = "cells"
+  is_periodic: bool = False
+  attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  @classmethod
+  def of(
+    cls,
+    name: str,
+    values: np.ndarray | Sequence[float],
+    units: str = "cell",
+    *,
+    registration: str | None = None,
+    is_periodic: bool | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    where: object = "the grid",
+  ) -> "Axis":
+    """Returns the axis of the positions that a file gives.
+
+    Longitudes that jump by 360 degrees are unrolled and poles that rounding
+    has moved are put in their place.
+
+    Args:
+      name: of the dimension.
+      values: positions, [n] real.
+      units: of the positions.
+      registration: None finds out: a latitude axis that holds both poles has
+        nodes there, all others have cells.
+      is_periodic: None finds out: longitude once around closes on itself.
+      attributes: of the coordinate in its file.
+      where: the file, for messages.
+
+    Raises:
+      ValueError: the positions are unsorted or uneven (by 1 % of a step), not
+        finite, or beyond a pole; or it is to be periodic and have nodes.
+    """
+    given = np.asarray(values)
+    axis = cls(name, given.astype(np.float64), units)
+    axis = dataclasses.replace(axis, values=_checked(axis, given.dtype, where))
+    periodic = is_cyclic(axis) if is_periodic is None else is_periodic
+    if registration is None:
+      registration = "nodes" if _holds_poles(axis) else "cells"
+    axis = dataclasses.replace(axis, attributes=dict(attributes or {}))
+    return axis.registered(registration, periodic)
+
+  def registered(self, registration: str, is_periodic: bool) -> "Axis":
+    """Returns the same positions registered otherwise.
+
+    Raises:
+      ValueError: the registration is unknown, or it is to be periodic and have
+        nodes: both ends would be one point.
+    """
+    if registration not in REGISTRATIONS:
+      raise ValueError(
+        f"unknown registration {registration!r} of {self.name}; "
+        f"{naming.hint(registration, REGISTRATIONS)}"
+      )
+    if is_periodic and registration == "nodes":
+      raise ValueError(
+        f"{self.name} cannot be periodic and have nodes at both ends: register "
+        "it at cells"
+      )
+    return dataclasses.replace(
+      self, registration=registration, is_periodic=bool(is_periodic)
+    )
+
+  def __len__(self) -> int:
+    return len(self.values)
+
+  @property
+  def step(self) -> float:
+    """From one position to the next, signed; 1 for a single position."""
+    n = len(self.values)
+    return float(self.values[-1] - self.values[0]) / (n - 1) if n > 1 else 1.0
+
+  @property
+  def is_counted(self) -> bool:
+    """Whether the positions only count cells from 0."""
+    is_count = np.array_equal(self.values, np.arange(len(self)))
+    return self.units == "cell" and is_count
+
+  @property
+  def extent(self) -> tuple[float, float]:
+    """The first and the last place that the axis covers, in its direction."""
+    half = 0.0 if self.registration == "nodes" else 0.5 * self.step
+    return float(self.values[0]) - half, float(self.values[-1]) + half
+
+  def scaled(self, scale: float | int) -> int:
+    """Returns how many positions the axis has `scale` times finer."""
+    n = len(self)
+    if self.registration == "nodes":
+      return int(np.floor((n - 1) * scale + 0.5)) + 1
+    return int(np.floor(n * scale + 0.5))
+
+  def refined(self, count: int) -> tuple["Axis", grids.Line]:
+    """Returns the axis with `count` positions, and where these are in cells.
+
+    Raises:
+      ValueError: a position would lie beyond a pole.
+    """
+    make = grids.node_line if self.registration == "nodes" else grids.cell_line
+    line = make(len(self), count)
+    return self.at(line), line
+
+  def at(self, line: grids.Line) -> "Axis":
+    """Returns the axis whose positions are the points of a line.
+
+    It is periodic where this one is and the points go once around.
+
+    Raises:
+      ValueError: a position would lie beyond a pole.
+    """
+    n, index = len(self), line.index()
+    whole = np.rint(index)
+    # Points that fall on the ends are the ends to the last bit: the poles.
+    index = np.where(np.abs(index - whole) < 1e-9 * n, whole, index)
+    part = index / max(n - 1, 1)
+    last = self.values[-1] if n > 1 else self.values[0] + self.step
+    values = (1.0 - part) * self.values[0] + part * last
+    beyond = np.abs(values) > _POLE + _ROUNDING * abs(self.step)
+    if is_latitude(self) and beyond.any():
+      raise ValueError(
+        f"{self.name} {values[np.argmax(beyond)]:g} would lie beyond the pole: "
+        "the outer cells reach across it, so register the axis at nodes"
+      )
+    is_periodic = self.is_periodic and line.is_whole(n)
+    return dataclasses.replace(self, values=values, is_periodic=is_periodic)
+
+  def onto(self, other: "Axis") -> tuple["Axis", grids.Line, bool]:
+    """Returns where the positions of another axis lie on this one.
+
+    Longitudes are compared modulo 360 degrees, and those of a periodic axis
+    modulo its period: the line begins on this axis and may run on beyond its
+    end, once around. Axes that only count cells cover the same extent.
+
+    Args:
+      other: positions of another file, as fine as these or finer.
+
+    Returns:
+      The other's positions under the name, units and attributes of this axis;
+      where they lie in cells, in the direction of this axis; and whether they
+      run the other way.
+
+    Raises:
+      ValueError: the units differ, or the positions are coarser than these or
+        beyond their extent.
+    """
+    if not _same_units(self, other):
+      raise ValueError(
+        f"{self.name} is in {self.units!r} and {other.name} of the target in "
+        f"{other.units!r}: give both in the same units"
+      )
+    n, count = len(self), len(other)
+    step = n / count if self.is_counted and other.is_counted else 0.0
+    if count > 1 and not step:
+      step = abs(other.step / self.step)
+    if step > 1.0 + 1e-6:
+      raise ValueError(
+        f"{self.name} of the target is coarser than the input, a scale of "
+        f"{1 / step:.3g}: the scale must not be below 1"
+      )
+    if self.is_counted and other.is_counted:
+      return *self.refined(count), False
+    ends = (other.values[[0, -1]] - self.values[0]) / self.step
+    first = ends.min() - _turns(self, ends) * self._period
+    line = grids.Line(float(first), step or 1.0, count)
+    self._require_within(line, other)
+    axis = dataclasses.replace(
+      self,
+      values=other.values,
+      registration=other.registration,
+      is_periodic=self.is_periodic and line.is_whole(n),
+    )
+    return axis, line, bool(ends[1] < ends[0])
+
+  @property
+  def _period(self) -> float:
+    """After how many cells the same place comes again; 0 for never."""
+    if self.is_periodic:
+      return float(len(self))
+    return _TURN / abs(self.step) if is_longitude(self) else 0.0
+
+  def _require_within(self, line: grids.Line, other: "Axis") -> None:
+    low, high = (np.asarray(self.extent) - self.values[0]) / self.step
+    last = line.first + line.step * (line.count - 1)
+    is_within = line.first > low - _ROUNDING and last < high + _ROUNDING
+    if not (is_within or self.is_periodic):
+      here, there = self.extent, (other.values[0], other.values[-1])
+      raise ValueError(
+        f"{self.name} of the target, {there[0]:g} to {there[1]:g}, reaches "
+        f"beyond the input, {here[0]:g} to {here[1]:g}: crop the target"
+      )
+
+  def bounds(self) -> Float[np.ndarray, "n 2"]:
+    """Returns the bounds of the cells, as CF has them; they tile the extent.
+
+    Between positions they lie half way; the outer ones are the ends of the
+    extent, at the outer nodes or half a step beyond the outer centres, and
+    never beyond a pole.
+    """
+    middles = 0.5 * (self.values[:-1] + self.values[1:])
+    first, last = self.extent
+    edges = np.concatenate([[first], middles, [last]])
+    if is_latitude(self):
+      edges = _with_poles(edges, _ROUNDING * abs(self.step))
+    return np.stack([edges[:-1], edges[1:]], axis=-1)
+
+
+def counted(name: str, count: int) -> Axis:
+  """Returns an axis of cells that are only counted, from 0."""
+  return Axis(name, np.arange(count, dtype=np.float64))
+
+
+def _checked(axis: Axis, dtype: np.dtype, where: object) -> np.ndarray:
+  """Returns the positions of an axis, unrolled and with its poles in place."""
+  values = axis.values
+  if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+    raise ValueError(
+      f"{where}: {axis.name} of shape {values.shape} must be one row of finite "
+      "positions"
+    )
+  # What the type of the file cannot tell apart is no unevenness.
+  is_float = dtype.kind == "f" and dtype.itemsize < 8
+  grain = np.spacing(np.abs(values).max().astype(dtype)) if is_float else 0.0
+  steps = np.diff(values)
+  if is_longitude(axis) and _fault(steps, float(grain)):
+    turned = _turned(steps)
+    if not _fault(turned, float(grain)):
+      turns = np.cumsum(np.rint((turned - steps) / _TURN))
+      values = values + _TURN * np.concatenate([[0.0], turns])
+      steps = turned
+  if fault := _fault(steps, float(grain)):
+    i, what = fault
+    cure = "sort the file" if what == "unsorted" else "regrid to even steps"
+    raise ValueError(
+      f"{where}: {axis.name} is {what}, {values[i]:.8g} at index {i} and "
+      f"{values[i + 1]:.8g} at {i + 1} where steps are {np.median(steps):.6g}: "
+      f"{cure} first"
+    )
+  near = _ROUNDING * float(np.abs(steps).mean()) if len(steps) else _ROUNDING
+  if not is_latitude(axis):
+    return values
+  if (beyond := np.abs(values) > _POLE + near).any():
+    i = int(np.argmax(beyond))
+    raise ValueError(
+      f"{where}: {axis.name} {values[i]:g} at index {i} lies beyond the pole"
+    )
+  return _with_poles(values, near)
+
+
+def _fault(steps: np.ndarray, grain: float) -> tuple[int, str] | None:
+  """Returns after which index steps are unsorted or uneven, and which."""
+  if not len(steps):
+    return None
+  typical = np.median(steps)
+  is_against = steps * typical <= 0
+  if is_against.any():
+    return int(np.argmax(is_against)), "unsorted"
+  off = np.abs(steps - typical)
+  is_off = off > 0.01 * abs(typical) + grain
+  return (int(np.argmax(off)), "uneven") if is_off.any() else None
+
+
+def _with_poles(values: np.ndarray, near: float) -> np.ndarray:
+  """Returns latitudes of which those near a pole, or beyond, lie on it."""
+  is_at = np.abs(values) >= _POLE - near
+  return np.where(is_at, np.copysign(_POLE, values), values)
+
+
+def _holds_poles(axis: Axis) -> bool:
+  """Says whether an axis is latitude from pole to pole."""
+  ends = axis.values[[0, -1]]
+  return is_latitude(axis) and bool(np.all(np.sort(ends) == (-_POLE, _POLE)))
+
+
+def _same_units(a: Axis, b: Axis) -> bool:
+  """Says whether positions can be compared; no units agree with all."""
+  if a.units == b.units or "" in (a.units, b.units):
+    return True
+  both = ((is_latitude(a), is_latitude(b)), (is_longitude(a), is_longitude(b)))
+  return (True, True) in both
+
+
+def _turns(axis: Axis, ends: np.ndarray) -> float:
+  """Returns how many periods from an axis its other positions are given.
+
+  Args:
+    axis: the one that they are placed on.
+    ends: index of the first and last of the others, in either order.
+  """
+  n, period = len(axis), axis._period
+  if not period:
+    return 0.0
+  if axis.is_periodic:
+    return float(np.floor((ends.min() + 0.5 + 1e-6) / period))
+  return float(np.rint((ends.mean() - 0.5 * (n - 1)) / period))

@@ -1,0 +1,158 @@
+"""A field with all that says where it lies and what it is.
+
+A `Header` is everything but the values: it is read without them, refined
+without them, and is what a file is created from. A `Reader` gives the values
+one field at a time; a `Field` holds them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.fields import axes
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Variable:
+  """A physical quantity and how a file stores it.
+
+  Attributes:
+    name: short name; of a channel.
+    units: of the values.
+    attributes: of the variable in its file (long_name, standard_name ..),
+      without what says how it is packed.
+    dtype: of the values in the file, "float32", "int16", "uint8" ..
+    scale: the file holds (value - offset) / scale, rounded where `dtype` is
+      an integer.
+    offset: see `scale`.
+    fill: what the file holds where a value is missing; None for NaN.
+  """
+
+  name: str
+  units: str = ""
+  attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  dtype: str = "float32"
+  scale: float | int = 1.0
+  offset: float | int = 0.0
+  fill: float | int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lead:
+  """A dimension that is passed through: time, level, member.
+
+  Attributes:
+    name: of the dimension.
+    size: how many.
+    coordinates: name -> what the file says of it, passed through untouched.
+  """
+
+  name: str
+  size: int
+  coordinates: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Header:
+  """What a file says of its fields.
+
+  Attributes:
+    variables: the channels, in order.
+    y: rows.
+    x: columns.
+    leads: dimensions before (y, x), slowest first; their product counts the
+      fields.
+    attributes: of the file.
+    kind: format that it was read from, a module of the table of `formats`.
+    extra: what this format needs to write its like again (an affine, a CRS, a
+      NIfTI header); other formats pass it by.
+  """
+
+  variables: tuple[Variable, ...]
+  y: axes.Axis
+  x: axes.Axis
+  leads: tuple[Lead, ...] = ()
+  attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  kind: str = ""
+  extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+  @property
+  def shape(self) -> tuple[int, int]:
+    """(h, w) of every field."""
+    return len(self.y), len(self.x)
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """Names of the channels."""
+    return tuple(variable.name for variable in self.variables)
+
+  @property
+  def lead_shape(self) -> tuple[int, ...]:
+    """Sizes of `leads`."""
+    return tuple(lead.size for lead in self.leads)
+
+  @property
+  def count(self) -> int:
+    """How many fields there are."""
+    return math.prod(self.lead_shape)
+
+  @property
+  def periodic(self) -> tuple[bool, bool]:
+    """Which of (y, x) close on themselves."""
+    return self.y.is_periodic, self.x.is_periodic
+
+  def on(self, y: axes.Axis, x: axes.Axis) -> "Header":
+    """Returns the header of the same fields on other axes."""
+    return dataclasses.replace(self, y=y, x=x)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reader:
+  """The fields of a file, one at a time.
+
+  Attributes:
+    header: what the file says of them.
+    read: field i, row-major over the leads, as [h w c] float32 in the units of
+      the variables, unpacked, NaN where a value is missing.
+    path: of the file, for messages.
+  """
+
+  header: Header
+  read: Callable[[int], np.ndarray]
+  path: str = ""
+
+  def __len__(self) -> int:
+    return self.header.count
+
+  def __iter__(self) -> Iterator[np.ndarray]:
+    return (self.read(i) for i in range(len(self)))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Field:
+  """A header and its values.
+
+  Attributes:
+    header: what they are.
+    values: [*lead h w c] float32, NaN where missing.
+  """
+
+  header: Header
+  values: np.ndarray
+
+  @classmethod
+  def of(cls, reader: Reader) -> "Field":
+    """Returns all the fields of a reader, in memory."""
+    header = reader.header
+    values = np.stack([reader.read(i) for i in range(len(reader))])
+    return cls(header, values.reshape(*header.lead_shape, *values.shape[1:]))
+
+
+def select(header: Header, names: Sequence[str]) -> Header:
+  """Returns the header of some of the variables, in the order of the names."""
+  known = {variable.name: variable for variable in header.variables}
+  chosen = tuple(known[name] for name in names)
+  return dataclasses.replace(header, variables=chosen)

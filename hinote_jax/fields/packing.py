@@ -1,0 +1,133 @@
+"""Physical values to the numbers that a file holds, and back.
+
+A file holds (value - offset) / scale, rounded where its type is an integer,
+and `fill` where a value is missing.
+"""
+
+from collections.abc import Iterator
+
+from jaxtyping import Num
+import numpy as np
+
+from hinote_jax.fields import field as fields
+
+BLOCK_BYTES = 64 << 20
+
+
+def blocks(height: int, row_bytes: int, multiple: int = 1) -> Iterator[slice]:
+  """Yields the rows of a field in blocks of at most BLOCK_BYTES.
+
+  Args:
+    height: number of rows.
+    row_bytes: size of one row of all that is held at a time.
+    multiple: blocks begin at multiples of it (rows of a chunk); a block has
+      as many rows at least, however large they are.
+  """
+  rows = max(BLOCK_BYTES // max(row_bytes, 1) // multiple, 1) * multiple
+  for start in range(0, height, rows):
+    yield slice(start, min(start + rows, height))
+
+
+def unpack(
+  raw: Num[np.ndarray, "..."],
+  variable: fields.Variable,
+  dtype: type[np.floating] = np.float32,
+) -> Num[np.ndarray, "..."]:
+  """Returns what a file holds in the units of a variable.
+
+  Args:
+    raw: as in the file, [..].
+    variable: says how they are packed.
+    dtype: of the values, float32 or float64.
+
+  Returns:
+    [..] of `dtype`, NaN where a value is missing.
+  """
+  values = raw.astype(dtype if raw.dtype == dtype else np.float64)
+  if variable.fill is not None:
+    # A plain number takes the type of the array: 1e20 equals float32(1e20).
+    values[raw == np.asarray(variable.fill).item()] = np.nan
+  if variable.scale != 1 or variable.offset != 0:
+    values = values.astype(np.float64) * variable.scale + variable.offset
+  return values.astype(dtype, copy=False)
+
+
+def pack(
+  values: Num[np.ndarray, "..."], variable: fields.Variable
+) -> Num[np.ndarray, "..."]:
+  """Returns the numbers that a file holds for values of a variable.
+
+  A present value that would round to `fill` is stored as the number beside it,
+  so that what is missing stays what is missing.
+
+  Args:
+    values: in the units of the variable, NaN where missing, [..].
+    variable: says how they are packed.
+
+  Returns:
+    [..] of `variable.dtype`.
+
+  Raises:
+    ValueError: a value does not fit the type, or one is missing and the type
+      has no way to say so.
+  """
+  dtype = np.dtype(variable.dtype)
+  missing = np.isnan(values)
+  exact = values
+  if variable.scale != 1 or variable.offset != 0 or dtype.kind in "iu":
+    exact = (values.astype(np.float64) - variable.offset) / variable.scale
+  if dtype.kind in "iu":
+    return _as_integers(values, exact, missing, dtype, variable)
+  with np.errstate(over="ignore"):
+    packed = exact.astype(dtype)
+  _refuse(values, np.isinf(packed) & np.isfinite(values), dtype, variable)
+  if variable.fill is not None:
+    packed[missing] = variable.fill
+  return packed
+
+
+def _as_integers(values, exact, missing, dtype, variable):
+  """Rounds to integers, puts in the fill value; refuses what does not fit."""
+  fill, limits = variable.fill, np.iinfo(dtype)
+  if missing.any() and fill is None:
+    raise ValueError(
+      f"{variable.name} has {np.count_nonzero(missing)} missing values and "
+      f"{dtype} without a fill value cannot hold them: name a fill value or "
+      "save it as float32"
+    )
+  rounded = np.rint(np.where(missing, 0.0, exact))
+  # 2^63 - 1 is no float64: the bound above it is, and is not reached.
+  too_large = rounded >= float(limits.max) + 1.0
+  bad = (too_large | (rounded < limits.min)) & ~missing
+  _refuse(values, bad, dtype, variable)
+  if fill is None:
+    return rounded.astype(dtype)
+  is_held = fill == np.rint(fill) and limits.min <= fill <= limits.max
+  if missing.any() and not is_held:
+    raise ValueError(
+      f"{variable.name}: the fill value {fill} does not fit {dtype}, which "
+      f"holds {limits.min} to {limits.max}"
+    )
+  hit = (rounded == fill) & ~missing
+  is_below = (exact < fill) & (fill > limits.min) | (fill == limits.max)
+  rounded[hit] += np.where(is_below, -1, 1)[hit]
+  packed = rounded.astype(dtype)
+  if missing.any():
+    packed[missing] = int(fill)
+  return packed
+
+
+def _refuse(values, bad, dtype, variable) -> None:
+  """Refuses values that a type cannot hold, naming the worst of them."""
+  if not bad.any():
+    return
+  info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+  ends = [
+    float(n) * variable.scale + variable.offset for n in (info.min, info.max)
+  ]
+  worst = values[bad][np.argmax(np.abs(values[bad] - np.mean(ends)))]
+  raise ValueError(
+    f"{variable.name}: {worst:g} does not fit {dtype}, which holds "
+    f"{min(ends):g} to {max(ends):g} here: clip the values or save them as "
+    "float32"
+  )

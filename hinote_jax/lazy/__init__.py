@@ -1,0 +1,1 @@
+"""Grids that are computed window by window, and who carries them out."""

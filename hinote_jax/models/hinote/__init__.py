@@ -1,0 +1,1 @@
+"""HiNOTE, the flagship."""

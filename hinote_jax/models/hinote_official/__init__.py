@@ -1,0 +1,1 @@
+"""The released HiNOTE network, number for number."""

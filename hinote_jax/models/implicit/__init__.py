@@ -1,0 +1,1 @@
+"""LIIF, LTE, MetaSR and SRNO."""

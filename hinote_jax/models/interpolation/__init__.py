@@ -1,0 +1,1 @@
+"""Interpolations as models."""

@@ -1,0 +1,1 @@
+"""Networks that enlarge a whole number of times."""

@@ -1,0 +1,122 @@
+"""SwinIR: the official files and those of HiNOTE's authors."""
+
+import math
+
+import numpy as np
+
+from hinote_jax.interop import layout, rules
+from hinote_jax.models.single_scale import edsr_weights as edsr
+from hinote_jax.nn import blocks, window_attention
+
+_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, RGB
+_BLOCK, _OURS = "layers.{i}.residual_group.blocks.{j}", "group_{i}_block_{j}"
+_TABLE = f"{_BLOCK}.attn.relative_position_bias_table"
+
+
+def _arguments(shapes, *, img_range, img_size):
+  width, channels = shapes["conv_first.weight"][:2]
+  first = _TABLE.format(i="{}", j=0)
+  groups = [
+    _TABLE.format(i=i, j="{}") for i in range(layout.count(shapes, first))
+  ]
+  hidden = shapes[_BLOCK.format(i=0, j=0) + ".mlp.fc1.weight"][0]
+  window = (math.isqrt(shapes[first.format(0)][0]) + 1) // 2
+  upsampler, scale = _upsampler(shapes, channels)
+  img_size = _img_size(shapes, window) if img_size is None else img_size
+  return dict(
+    scale=scale,
+    channels=channels,
+    embed_dim=width,
+    depths=tuple(layout.count(shapes, name) for name in groups),
+    num_heads=tuple(shapes[name.format(0)][1] for name in groups),
+    window_size=window,
+    mlp_ratio=hidden / width,
+    upsampler=upsampler,
+    resi_connection="1conv" if "layers.0.conv.weight" in shapes else "3conv",
+    num_feat=shapes.get("conv_before_upsample.0.weight", (64,))[0],
+    mean=_MEAN if channels == 3 else (),
+    img_range=img_range,
+    img_size=tuple(np.broadcast_to(img_size, 2).tolist()),
+  )
+
+
+def _upsampler(shapes, channels):
+  """Returns the name of the upsampler and its scale."""
+  if "conv_up1.weight" in shapes:
+    return "nearest+conv", 4 if "conv_up2.weight" in shapes else 2
+  if "upsample.0.weight" not in shapes:
+    return "", 1
+  outputs, inputs = shapes["upsample.0.weight"][:2]
+  if "conv_before_upsample.0.weight" not in shapes:
+    return "pixelshuffledirect", math.isqrt(outputs // channels)
+  steps = (f"upsample.{2 * i}.weight" in shapes for i in range(8))
+  return "pixelshuffle", 3 if outputs == 9 * inputs else 2 ** sum(steps)
+
+
+def _img_size(shapes, window):
+  """Returns the squarest (h, w) that has as many windows as the masks."""
+  masks = [s[0] for name, s in shapes.items() if name.endswith(".attn_mask")]
+  index = _BLOCK.format(i=0, j=1) + ".attn.relative_position_index"
+  if index in shapes and not masks:
+    raise ValueError("its img_size is one window, so it shifts none")
+  count = masks[0] if masks else 64
+  rows = max(n for n in range(1, math.isqrt(count) + 1) if count % n == 0)
+  return rows * window, count // rows * window
+
+
+def _rules(*, resi_connection, upsampler, scale, **_):
+  table = [
+    *rules.layer("conv_first", "head", rules.conv),
+    *rules.norm("patch_embed.norm", "norm_0"),
+    rules.Rule(_TABLE, f"{_OURS}_attention/bias_table", rules.as_is),
+    *rules.layer(f"{_BLOCK}.attn.qkv", f"{_OURS}_attention/qkv", rules.dense),
+    *rules.layer(f"{_BLOCK}.attn.proj", f"{_OURS}_attention/proj", rules.dense),
+    *rules.norm("norm", "norm_1"),
+  ]
+  for i in (0, 1):
+    mlp = f"{_BLOCK}.mlp.fc{i + 1}"
+    table += rules.norm(f"{_BLOCK}.norm{i + 1}", f"{_OURS}_norm_{i}")
+    table += rules.layer(mlp, f"{_OURS}_fc_{i}", rules.dense)
+  steps = [""] if resi_connection == "1conv" else [".0", ".2", ".4"]
+  for i, step in enumerate(steps):
+    there, here = f"layers.{{i}}.conv{step}", f"group_{{i}}_conv_{i}"
+    table += rules.layer(there, here, rules.conv)
+    table += rules.layer(f"conv_after_body{step}", f"body_conv_{i}", rules.conv)
+  if upsampler == "pixelshuffledirect":
+    return table + edsr.shuffled("upsample.0", "last", scale)
+  factors = blocks.shuffle_steps(scale)
+  for i, factor in enumerate(factors):
+    table += rules.layer(f"conv_up{i + 1}", f"up_{i}", rules.conv)
+    table += edsr.shuffled(f"upsample.{2 * i}", f"up/up_{i}", factor)
+  table += rules.layer("conv_hr", f"up_{len(factors)}", rules.conv)
+  table += rules.layer("conv_before_upsample.0", "before", rules.conv)
+  return table + rules.layer("conv_last", "last", rules.conv)
+
+
+def _constants(*, depths, window_size, img_size, **_):
+  index = window_attention.relative_index(window_size)
+  shift, walls = window_size // 2, (False, False)
+  mask = window_attention.shift_mask(img_size, window_size, shift, walls)
+  mask = np.where(mask, 0.0, -100.0).astype(np.float32)
+  found = {}
+  for i, depth in enumerate(depths):
+    for j in range(depth):
+      block = _BLOCK.format(i=i, j=j)
+      found[f"{block}.attn.relative_position_index"] = index
+      if j % 2:
+        found[f"{block}.attn_mask"] = mask
+  return found
+
+
+LAYOUT = layout.Layout(
+  model="swinir",
+  matches=lambda shapes: (
+    "conv_first.weight" in shapes
+    and _TABLE.format(i=0, j=0) in shapes
+    and "layers.0.residual_group.overlap_attn.qkv.weight" not in shapes  # HAT
+  ),
+  arguments=_arguments,
+  rules=_rules,
+  constants=_constants,
+  options=dict(img_range=1.0, img_size=None),
+)

@@ -1,0 +1,49 @@
+"""What a family's folder says of each of its models; nothing else names them.
+
+A folder of models holds a module `spec` with `SPECS`, a tuple of these. They
+are plain values: to list the zoo imports no network.
+"""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import importlib
+from typing import Any
+
+from flax import linen as nn
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+  """One model of the zoo.
+
+  Attributes:
+    name: what `models.build` calls it.
+    builder: "module:function" that takes the model's keyword arguments.
+    tiny: keyword arguments of the smallest network that is still itself, of
+      one channel; for tests.
+    extras: what the model takes besides field, points and cell, by name.
+    layouts: published layouts of it, name -> module that holds `LAYOUT`.
+    is_centred_in_colour: published files of three channels take and give
+      values in [-1, 1] instead of [0, 1].
+    is_interpolation: nothing is learned.
+    is_of_one_variable: takes fields of one channel only.
+
+  Example:
+    SPECS = (Spec("blur", "my_models.blur:Blur", tiny=dict(width=4)),)
+  """
+
+  name: str
+  builder: str
+  tiny: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  extras: tuple[str, ...] = ()
+  layouts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  is_centred_in_colour: bool = False
+  is_interpolation: bool = False
+  is_of_one_variable: bool = False
+
+  def build(self, **kwargs: Any) -> nn.Module:
+    """Returns the model, made from keyword arguments."""
+    module, function = self.builder.split(":")
+    make: Callable[..., nn.Module]
+    make = getattr(importlib.import_module(module), function)
+    return make(**kwargs)

@@ -1,0 +1,1 @@
+"""Training: loop, step, optimiser, devices, checkpoints, workdir."""

@@ -1,0 +1,259 @@
+"""Training and evaluation of one run, from its config, in its workdir."""
+
+import collections
+import contextlib
+import os
+import pathlib
+import time
+from typing import Any
+
+from absl import logging
+import jax
+import ml_collections
+import numpy as np
+
+from hinote_jax import losses, models
+from hinote_jax.core import naming
+from hinote_jax.data import batches
+from hinote_jax.evaluate import scoring
+from hinote_jax.train import checkpoint, metric_log, optim, parallel, validation
+from hinote_jax.train import pipeline as pipelines
+from hinote_jax.train import step as train_step
+from hinote_jax.train import workdir as workdirs
+
+
+class NonFiniteLoss(ArithmeticError):
+  """The loss or the gradient is no longer a number."""
+
+
+_COUNTS = (
+  "steps",
+  "batch_size",
+  "accumulate",
+  "log_every",
+  "validate_every",
+  "validation_examples",
+)
+
+
+def _check(config: ml_collections.ConfigDict) -> None:
+  """Refuses what would fail later, before anything is begun."""
+  counts = {name: config[name] for name in _COUNTS}
+  for part in ("validation", "test"):
+    counts[f"split.{part}"] = config.split[part]
+  counts["evaluate.scales"] = len(config.evaluate.scales)
+  for name, count in counts.items():
+    if isinstance(count, int) and count < 1:
+      raise ValueError(f"config.{name} must be at least 1, got {count}")
+  for scale in config.evaluate.scales:
+    if not 1.0 <= scale < np.inf:
+      raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
+  for name in config.evaluate.against:
+    if not pathlib.Path(name).is_dir():
+      naming.look_up(
+        "interpolation or workdir in config.evaluate.against",
+        name,
+        dict.fromkeys(models.INTERPOLATIONS),
+      )
+
+
+def model_arguments(
+  config: ml_collections.ConfigDict,
+  pipeline: pipelines.Pipeline,
+  units: list[float],
+) -> dict[str, Any]:
+  """Returns what `models.build` needs: one channel a variable of the data.
+
+  `residual_scale="auto"` in the config stands for the measured one, and where
+  fields are paired their scale is the largest.
+  """
+  arguments = {
+    **workdirs.given(config.model),
+    "channels": len(pipeline.dataset.variables),
+  }
+  if pipeline.scale and "max_scale" in arguments:
+    arguments["max_scale"] = pipeline.scale
+  if arguments.get("residual_scale") == "auto":
+    arguments["residual_scale"] = units
+  return arguments
+
+
+def _require_finite(
+  step: int,
+  metrics: dict[str, jax.Array],
+  pipeline: pipelines.Pipeline,
+  rows,
+  saved,
+) -> dict[str, float]:
+  """Returns a step's metrics as numbers, or says where they went wrong."""
+  values = {name: float(value) for name, value in metrics.items()}
+  if not all(np.isfinite(v) for v in values.values()):
+    drawn = "; ".join(
+      f"field {d.field} ({d.time}) x{d.scale:.3f} at {d.start}"
+      for d in pipeline.train.describe(step - 1, rows)
+    )
+    last = f"step {saved[-1]}" if saved else "none"
+    raise NonFiniteLoss(
+      f"loss {values['loss']:g}, gradient norm {values['grad_norm']:g} at "
+      f"step {step}; batch indices {list(rows)}: {drawn}; last good "
+      f"checkpoint: {last}; try a lower config.optim.learning_rate"
+    )
+  return values
+
+
+def train(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+) -> dict[str, Any]:
+  """Trains the run of a config in its workdir, or goes on with it.
+
+  Args:
+    config: of `configs/`; see configs/common.py for its fields.
+    workdir: folder of the run, made where it is missing.
+
+  Returns:
+    A summary: steps, seconds, best validation error.
+
+  Raises:
+    ValueError: the config does not fit the data or the workdir.
+    NonFiniteLoss: training diverged; earlier checkpoints stand.
+  """
+  _check(config)
+  is_leader = jax.process_index() == 0
+  workdir = workdirs.check(workdir, config)
+
+  # Data.
+  pipeline = pipelines.make(config, workdir)
+  rows = parallel.process_rows(config.batch_size)
+  logging.info("data: %s, %s", pipeline.dataset.name, pipeline.split)
+
+  # Model, loss, optimiser, state.
+  units = pipelines.residual_scale(pipeline.train)
+  arguments = model_arguments(config, pipeline, units)
+  module = models.build(**arguments)
+  loss = losses.build(**workdirs.given(config.loss))
+  transform, rate = optim.build(steps=config.steps, **config.optim)
+  state = train_step.init_state(
+    jax.random.key(config.seed),
+    module,
+    loss,
+    transform,
+    pipeline.train.batch(0, [0]),
+  )
+
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    # Restore.
+    restored = checkpoints.restore(state)
+    if restored is not None:
+      # What was measured on the data stays as it was, to the last bit.
+      state, meta = restored
+      units, arguments = meta["units"], meta["model"]
+      module = models.build(**arguments)
+    first = int(state.step)
+
+    # Step.
+    step_fn = parallel.parallelize(
+      train_step.make_train_step(
+        module,
+        loss,
+        transform,
+        ema_decay=config.ema_decay,
+        accumulate=config.accumulate,
+        units=units,
+      ),
+      config.parallel,
+    )
+    validate = validation.Validator(
+      module, pipeline.validation, config.validation_examples
+    )
+    state = parallel.put_state(state, config.parallel)
+
+    def make_batch(step):
+      return parallel.put_batch(
+        pipeline.train.batch(step, rows), config.parallel
+      )
+
+    make_batch(first)  # a batch that does not divide is refused here
+    if is_leader:
+      workdirs.claim(workdir, config)
+      pipeline.split.save(workdir / pipelines.SPLIT, pipeline.dataset)
+
+    # Loop.
+    log = metric_log.MetricLog(
+      workdir, first_step=first, steps=config.steps, is_leader=is_leader
+    )
+    stream = batches.prefetch(make_batch, range(first, config.steps))
+    started, waited = time.monotonic(), 0.0
+    pending = collections.deque()  # steps under way, checked when they are old
+    shown = {}
+    with log, contextlib.closing(stream):
+      while True:
+        asked = time.monotonic()
+        step, batch = next(stream, (None, None))
+        waited += time.monotonic() - asked
+        if step is None:
+          break
+        done = step + 1
+        state, metrics = step_fn(state, batch)
+        pending.append((done, metrics))
+        is_due = (
+          done % config.log_every == 0
+          or done % config.validate_every == 0
+          or done == config.steps
+        )
+        while len(pending) > (0 if is_due else 2):
+          values = _require_finite(
+            *pending.popleft(), pipeline, rows, checkpoints.steps
+          )
+        if done % config.log_every == 0 or done == config.steps:
+          shown["loss"] = f"{values['loss']:.3g}"
+          log.write(done, values | {"learning_rate": float(rate(step))})
+          elapsed = time.monotonic() - started
+          log.write_timing(
+            done,
+            {
+              "steps_per_second": (done - first) / elapsed,
+              "fraction_waiting_for_data": waited / elapsed,
+            },
+          )
+        if done % config.validate_every == 0 or done == config.steps:
+          scores = validate(parallel.get_state(state.average))
+          shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
+          log.write(done, scores)
+          meta = {"model": arguments, "units": units, **pipeline.meta()}
+          checkpoints.save(done, state, meta, scores)
+        log.advance(**shown)
+    _, meta = checkpoints.load("best")
+  return {
+    "steps": config.steps,
+    "steps_now": config.steps - first,
+    "seconds": time.monotonic() - started,
+    "best_step": meta["step"],
+    "best_error": meta["metrics"][checkpoint.BEST_KEY],
+  }
+
+
+def train_and_evaluate(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+) -> None:
+  """Trains a run, evaluates its best checkpoint and says how it went."""
+  summary = train(config, workdir)
+  path = evaluate(config, workdir)  # every process: reading is collective
+  if jax.process_index() == 0:
+    scoring.print_summary(summary, path)
+
+
+def evaluate(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+) -> pathlib.Path:
+  """Evaluates a run's best checkpoint on the held-out fields.
+
+  Returns:
+    The path of report.md.
+
+  Raises:
+    FileNotFoundError: nothing was trained in the workdir.
+    ValueError: the workdir is of another config, `evaluate` apart.
+  """
+  workdirs.read_config(workdir)
+  workdir = workdirs.check(workdir, config, apart_from="evaluate")
+  return scoring.score(config, workdir, pipelines.make(config, workdir))

@@ -1,0 +1,117 @@
+"""What a run says: JSON lines, TensorBoard, and a progress bar.
+
+metrics.jsonl holds nothing that depends on the clock, so that two runs of one
+config can be compared byte for byte; how long things took is in
+timings.jsonl.
+"""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import tqdm
+
+from hinote_jax.io import files
+
+METRICS = "metrics.jsonl"
+TIMINGS = "timings.jsonl"
+
+
+def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+  """Returns the lines of a workdir's metrics, in order of writing."""
+  path = pathlib.Path(workdir) / METRICS
+  if not path.exists():
+    return []
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _rewind(path: pathlib.Path, step: int) -> None:
+  """Drops what a stopped run wrote after the checkpoint it goes on from."""
+  if not path.exists():
+    return
+  lines = path.read_text().splitlines(keepends=True)
+  whole = [line for line in lines if line.endswith("\n")]
+  kept = [line for line in whole if json.loads(line)["step"] <= step]
+  files.write_text(path, "".join(kept))
+
+
+class MetricLog:
+  """Writes a run's metrics; use as a context manager."""
+
+  def __init__(
+    self,
+    workdir: str | os.PathLike,
+    *,
+    first_step: int,
+    steps: int,
+    is_leader: bool = True,
+  ):
+    """Opens the files, rewound to `first_step`.
+
+    Args:
+      workdir: of the run.
+      first_step: steps already taken.
+      steps: of the whole run.
+      is_leader: whether this process writes; the others stay silent.
+    """
+    self._is_leader = is_leader
+    self._files = {}
+    self._board = None
+    workdir = pathlib.Path(workdir)
+    if is_leader:
+      for name in (METRICS, TIMINGS):
+        _rewind(workdir / name, first_step)
+        self._files[name] = (workdir / name).open("a")
+      self._board = _open_board(workdir / "tensorboard", first_step)
+    self._bar = tqdm.tqdm(
+      total=steps,
+      initial=first_step,
+      desc="training",
+      unit="step",
+      disable=not is_leader,
+      dynamic_ncols=True,
+      mininterval=0.5,
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    self._bar.close()
+    for file in self._files.values():
+      file.close()
+    if self._board is not None:
+      self._board.close()
+
+  def write(self, step: int, values: dict[str, float]) -> None:
+    """Writes a line of metrics: step first, then by name."""
+    self._line(METRICS, step, values)
+    if self._board is not None:
+      for name, value in values.items():
+        self._board.add_scalar(name, value, step)
+
+  def write_timing(self, step: int, values: dict[str, float]) -> None:
+    """Writes a line of timings."""
+    self._line(TIMINGS, step, values)
+
+  def _line(self, name, step, values):
+    if self._is_leader:
+      record = {"step": step} | {k: float(values[k]) for k in sorted(values)}
+      self._files[name].write(json.dumps(record) + "\n")
+      self._files[name].flush()
+
+  def advance(self, **shown: str) -> None:
+    """Moves the bar by a step; `shown` is written beside it."""
+    if shown:
+      self._bar.set_postfix(shown, refresh=False)
+    self._bar.update()
+
+
+def _open_board(path: pathlib.Path, first_step: int):
+  """Opens TensorBoard's writer where tensorboardX is installed."""
+  try:
+    import tensorboardX
+  except ImportError:
+    return None
+  return tensorboardX.SummaryWriter(str(path), purge_step=first_step + 1)

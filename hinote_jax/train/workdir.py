@@ -1,0 +1,143 @@
+"""The folder of a run: its config, its versions; runs are never mixed."""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import sys
+import tempfile
+from typing import Any
+
+import ml_collections
+
+from hinote_jax.io import files
+
+CONFIG = "config.json"
+VERSIONS = "versions.json"
+_PACKAGES = ("hinote_jax", "jax", "jaxlib", "flax", "optax", "numpy")
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON whole or not at all."""
+  files.write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Returns a config as what JSON gives back: tuples are lists."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def given(part: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Returns a part of a config without the fields left at None."""
+  return _given(part.to_dict())
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+  return {
+    name: _given(value) if isinstance(value, dict) else value
+    for name, value in fields.items()
+    if value is not None
+  }
+
+
+def command() -> str:
+  """Returns the command of this run; the one that prints its numbers again."""
+  return shlex.join(["python", "-m", "hinote_jax.main", *sys.argv[1:]])
+
+
+def versions() -> dict[str, str]:
+  """Returns the versions a result depends on."""
+  found = {"python": platform.python_version()}
+  for package in _PACKAGES:
+    try:
+      found[package] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+      found[package] = "not installed"
+  return found
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+  if not isinstance(value, dict):
+    return {prefix: value}
+  flat = {}
+  for key, inner in value.items():
+    flat |= _flat(inner, f"{prefix}.{key}" if prefix else key)
+  return flat
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+  """Returns the fields in which two configs differ, one phrase each."""
+  ours, theirs = _flat(ours), _flat(theirs)
+  missing = "(absent)"
+  return [
+    f"{name}: {theirs.get(name, missing)!r} there, "
+    f"{ours.get(name, missing)!r} now"
+    for name in sorted(ours | theirs)
+    if ours.get(name) != theirs.get(name)  # a field that is new is None
+  ]
+
+
+def check(
+  workdir: str | os.PathLike,
+  config: ml_collections.ConfigDict,
+  *,
+  apart_from: str | None = None,
+) -> pathlib.Path:
+  """Makes the folder where it is missing; checks that a run may go in it.
+
+  Args:
+    workdir: the folder.
+    config: of the run.
+    apart_from: a part of the config in which the folder's own may differ.
+
+  Raises:
+    OSError: the folder cannot be written.
+    ValueError: the folder is of a run with another config.
+  """
+  path = pathlib.Path(workdir)
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+      pass
+  except OSError as error:
+    raise OSError(
+      f"cannot write in workdir {str(path)!r} ({error.strerror}): "
+      "choose another with --workdir"
+    ) from error
+  if (path / CONFIG).exists():
+    ours, theirs = plain(config), read_config(path)
+    for part in (ours, theirs):
+      part.pop(apart_from, None)
+    changed = differences(ours, theirs)
+    if changed:
+      raise ValueError(
+        f"workdir {str(path)!r} is of a run with another config "
+        f"({'; '.join(changed)}): choose another workdir or that config"
+      )
+  return path
+
+
+def claim(path: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Writes what the folder is of, once everything else is known to be sound."""
+  write_json(path / CONFIG, plain(config))
+  write_json(path / VERSIONS, versions())
+
+
+def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
+  """Returns a run's config.
+
+  Raises:
+    FileNotFoundError: the folder is not of a run.
+    ValueError: its config is damaged.
+  """
+  path = pathlib.Path(workdir) / CONFIG
+  if not path.is_file():
+    raise FileNotFoundError(
+      f"{str(workdir)!r} is not the workdir of a run: it has no {CONFIG}"
+    )
+  try:
+    return json.loads(path.read_text())
+  except json.JSONDecodeError as error:
+    raise ValueError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,100 @@
+"""Tests that a checkpoint is whole, or the one before it still is."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hinote_jax.train import checkpoint
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+_FULL_DISK = """
+import resource, signal, sys
+import numpy as np
+from hinote_jax import checkpoint
+state = {"values": np.random.default_rng(0).normal(size=200_000)}
+score = {checkpoint.BEST_KEY: 1.0}
+with checkpoint.Checkpoints(sys.argv[1]) as checkpoints:
+  checkpoints.save(1, state, {}, score)
+  signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+  state["values"] += 1.0
+  checkpoints.save(2, state, {}, score)
+"""
+
+
+def test_full_disk_in_mid_checkpoint_keeps_the_last_one(tmp_path):
+  # A limit on the size of files stands for a disk that runs full.
+  done = subprocess.run(
+    [sys.executable, "-c", _FULL_DISK, str(tmp_path)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    env=os.environ | {"JAX_PLATFORMS": "cpu"},
+  )
+  assert done.returncode != 0
+  assert "cannot write the checkpoint of step 2" in done.stderr
+  assert "step 1 is still there" in done.stderr
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    template = {"values": np.zeros(200_000)}
+    state, meta = checkpoints.restore(template)
+  assert meta["step"] == 1
+  expected = np.random.default_rng(0).normal(size=200_000)
+  np.testing.assert_array_equal(state["values"], expected)
+
+
+def test_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    for step in (1, 2):
+      state = {"values": np.full(50_000, step, np.float32)}
+      state["values"] += np.random.default_rng(step).normal(size=50_000)
+      checkpoints.save(step, state, {}, {checkpoint.BEST_KEY: 1.0})
+  largest = max(
+    (p for p in (tmp_path / "checkpoints" / "2").rglob("*") if p.is_file()),
+    key=lambda p: p.stat().st_size,
+  )
+  content = bytearray(largest.read_bytes())
+  middle = len(content) // 2
+  content[middle : middle + 16] = bytes(
+    b ^ 0xFF for b in content[middle : middle + 16]
+  )
+  largest.write_bytes(content)
+  with pytest.raises(ValueError, match="latest checkpoint in .* is damaged"):
+    checkpoint.load(tmp_path, "latest")
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    _, meta = checkpoints.restore({"values": np.zeros(50_000, np.float32)})
+    assert meta["step"] == 1
+    # The run can write the damaged step again.
+    checkpoints.save(2, state, {}, {checkpoint.BEST_KEY: 1.0})
+  assert checkpoint.load(tmp_path, "latest")[1]["step"] == 2
+
+
+def test_digest_knows_values_and_not_containers():
+  state = {"a": np.arange(3.0), "b": (np.ones(2), np.zeros(2, np.float32))}
+  again = [np.zeros(2, np.float32), {"x": np.arange(3.0)}, np.ones(2)]
+  assert checkpoint.digest(state) == checkpoint.digest(again)
+  state["a"][1] = np.nextafter(1.0, 2.0)
+  assert checkpoint.digest(state) != checkpoint.digest(again)
+
+
+def test_best_and_latest_stay_and_older_ones_go(tmp_path):
+  errors = {1: 0.9, 2: 0.5, 3: 0.7, 4: 0.8, 5: 0.6}
+  with checkpoint.Checkpoints(tmp_path, keep=2) as checkpoints:
+    for step, error in errors.items():
+      state = {"values": np.full(3, step)}
+      checkpoints.save(step, state, {}, {checkpoint.BEST_KEY: error})
+    assert checkpoints.steps == [2, 4, 5]
+  for which, step in (("best", 2), ("latest", 5)):
+    state, meta = checkpoint.load(tmp_path, which)
+    assert meta["step"] == step
+    np.testing.assert_array_equal(state["values"], step)
+
+
+def test_nothing_saved_is_none_and_an_error_for_a_model(tmp_path):
+  assert checkpoint.load(tmp_path) is None
+  with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
+    checkpoint.load_variables(tmp_path)

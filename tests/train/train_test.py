@@ -1,0 +1,401 @@
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from hinote_jax import infer
+from hinote_jax.core import grids
+from hinote_jax.evaluate import report
+from hinote_jax.train import checkpoint, metric_log, pipeline
+from hinote_jax.train import loop as train
+from tests import runs
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config(tmp_path):
+  path = runs.write_fields(tmp_path / "fields.npy")
+  return runs.tiny_config(path, tmp_path / "cache")
+
+
+def final_state(workdir):
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    state, meta = checkpoints.load("latest")
+  return state, meta
+
+
+def test_run_leaves_what_the_architecture_promises(config, tmp_path):
+  train.train_and_evaluate(config, tmp_path / "run")
+  found = {p.name for p in (tmp_path / "run").iterdir()}
+  expected = {"config.json", "versions.json", "split.json", "metrics.jsonl"}
+  expected |= {"checkpoints", "report.json", "report.md", "figures"}
+  assert expected <= found
+  lines = metric_log.read(tmp_path / "run")
+  assert [list(line)[0] for line in lines] == ["step"] * len(lines)
+  assert [line["step"] for line in lines if "loss" in line] == [
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+  ]
+  scores = [line for line in lines if checkpoint.BEST_KEY in line]
+  assert [line["step"] for line in scores] == [3, 6]
+  figures = tmp_path / "run" / "figures"
+  assert list(figures.glob("*.png")), "no pictures"
+
+
+def test_loaded_predictor_answers_in_physical_units(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  predictor = infer.load(tmp_path / "run")
+  lowres = np.load(config.data.path)[-1][::2, ::2]
+  fine = predictor(lowres, scale=2.0)
+  assert fine.shape == (40, 48)
+  # A hardly trained model is close to bicubic, so the mean must be there.
+  bicubic = infer.load("bicubic")(lowres, scale=2.0)
+  assert np.abs(fine - bicubic).max() < 0.5 * np.std(lowres)
+
+
+def test_training_and_prediction_see_the_same_operator(config, tmp_path):
+  config.model.preset = "default"
+  train.train(config, tmp_path / "run")
+  predictor = infer.load(tmp_path / "run")
+  windows = pipeline.make(config, tmp_path / "run").validation
+  (batch,) = windows.fixed(3, scale=2.0)  # 8 cells, 16 fine, 8 of them asked
+  inputs = batch["lowres"], batch["coords"], batch["cell"]
+  trained = predictor.module.apply(predictor.variables, *inputs)
+  lowres = predictor.normaliser.denormalise(batch["lowres"])
+  whole = predictor.normaliser.normalise(predictor(lowres, scale=2.0))
+  centers = grids.axes((16, 16))
+  for i in range(3):
+    y, x = (
+      int(np.argmin(np.abs(axis - asked[i, 0])))
+      for axis, asked in zip(centers, batch["coords"], strict=True)
+    )
+    # Values near 280 lose 1e-5 of a deviation in float32 units and back.
+    np.testing.assert_allclose(
+      whole[i, y : y + 8, x : x + 8], trained[i], atol=3e-4
+    )
+
+
+def test_two_runs_write_identical_metrics(config, tmp_path):
+  for name in ("first", "second"):
+    train.train(config, tmp_path / name)
+  first, second = (
+    (tmp_path / name / "metrics.jsonl").read_bytes()
+    for name in ("first", "second")
+  )
+  assert first == second
+  assert b"seconds" not in first
+
+
+def _command(config_path, workdir):
+  return [
+    sys.executable,
+    "-m",
+    "hinote_jax.main",
+    f"--config={config_path}",
+    f"--workdir={workdir}",
+  ]
+
+
+def test_killed_run_ends_as_if_never_stopped(config, tmp_path):
+  config.steps = 40
+  config.validate_every = 10
+  config.log_every = 5
+  train.train(config, tmp_path / "whole")
+  path = runs.write_config(tmp_path / "killed.py", config)
+  killed = tmp_path / "killed"
+  process = subprocess.Popen(
+    _command(path, killed), cwd=ROOT, stderr=subprocess.DEVNULL
+  )
+  deadline = time.monotonic() + 120
+  while not list(killed.glob("checkpoints/10/commit_success.txt")):
+    assert process.poll() is None, "the run ended before it could be killed"
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  train.train(config, killed)
+  (state, meta), (expected, expected_meta) = (
+    final_state(tmp_path / name) for name in ("killed", "whole")
+  )
+  assert meta["sha256"] == expected_meta["sha256"]
+  jax.tree.map(np.testing.assert_array_equal, state, expected)
+  whole, resumed = (
+    (tmp_path / name / "metrics.jsonl").read_bytes()
+    for name in ("whole", "killed")
+  )
+  assert whole == resumed
+
+
+def test_finished_run_started_again_trains_no_further(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+  train.train(config, tmp_path / "run")
+  assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_step_is_compiled_once_for_all_scales(config, tmp_path, monkeypatch):
+  traces = []
+  make = train.train_step.make_train_step
+
+  def counted(*args, **kwargs):
+    step = make(*args, **kwargs)
+
+    def traced(*step_args, **step_kwargs):
+      traces.append(1)
+      return step(*step_args, **step_kwargs)
+
+    return traced
+
+  monkeypatch.setattr(train.train_step, "make_train_step", counted)
+  train.train(config, tmp_path / "run")
+  assert len(traces) == 1
+
+
+@pytest.mark.parametrize("mode", ["shard_map", "jit"])
+def test_other_parallel_modes_train_the_same(config, tmp_path, mode):
+  train.train(config, tmp_path / "pmap")
+  config.parallel = mode
+  train.train(config, tmp_path / mode)
+  expected, lines = (
+    [
+      line["loss"]
+      for line in metric_log.read(tmp_path / name)
+      if "loss" in line
+    ]
+    for name in ("pmap", mode)
+  )
+  # Six Adam steps; only the order of float32 sums differs.
+  np.testing.assert_allclose(lines, expected, rtol=2e-4)
+
+
+@pytest.mark.parametrize(
+  "arguments",
+  [
+    dict(level_widths=(8,), level_blocks=(1,), level_convs=(1,)),
+    dict(
+      level_widths=(8, 12, 4, 4),
+      level_blocks=(0, 1, 2, 1),
+      level_convs=(0,) * 4,
+    ),
+    dict(width=12, preset="default", head_heads=2),
+    dict(preset="paper"),
+    dict(
+      domain="queries",
+      upsample=4,
+      level_widths=(4, 8),
+      level_blocks=(1, 0),
+      level_convs=(0, 1),
+    ),
+    dict(dtype="bfloat16"),
+  ],
+  ids=["one", "four", "wide", "paper", "queries", "bfloat16"],
+)
+def test_every_shape_of_hinote_trains(config, tmp_path, arguments):
+  config.steps = 30
+  config.log_every = 30
+  config.validate_every = 30
+  config.optim.learning_rate = 3e-3
+  config.optim.warmup = 0
+  config.ema_decay = 0.5
+  config.model.update(arguments)
+  train.train(config, tmp_path / "run")
+  state, meta = final_state(tmp_path / "run")
+  assert meta["metrics"][checkpoint.BEST_KEY] < 1.0, "not ahead of bicubic"
+  for leaf in jax.tree.leaves(state["params"]):
+    assert leaf.dtype == np.float32
+
+
+def test_prior_with_learned_weights_trains_and_is_saved(config, tmp_path):
+  config.loss = dict(name="frequency_prior", learned=True)
+  train.train(config, tmp_path / "run")
+  state, _ = final_state(tmp_path / "run")
+  learned = state["params"]["loss"]
+  assert set(learned) == {"log_alpha_s", "log_alpha_d"}
+  assert float(learned["log_alpha_d"]) != 0.0
+
+
+# Bad input: one sentence that names it, and nothing lost.
+
+
+def test_divergence_names_step_indices_and_checkpoint(config, tmp_path):
+  train.train(config, tmp_path / "good")
+  config.optim.learning_rate = 1e30
+  config.optim.clip = 1e30
+  config.optim.warmup = 0
+  with pytest.raises(
+    train.NonFiniteLoss,
+    match=r"at step \d+; batch indices \[0, 1, .*7\]: field \d+ .* x\d.*last "
+    r"good checkpoint: (none|step \d+)",
+  ):
+    train.train(config, tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+  "name", ["steps", "batch_size", "accumulate", "validation_examples"]
+)
+def test_zero_is_refused_by_name(config, tmp_path, name):
+  config[name] = 0
+  with pytest.raises(
+    ValueError, match=f"config.{name} must be at least 1, got 0"
+  ):
+    train.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_workdir_of_another_config_is_refused_and_kept(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  before = (tmp_path / "run" / "config.json").read_bytes()
+  config.optim.learning_rate = 0.5
+  with pytest.raises(
+    ValueError, match="optim.learning_rate: 0.001 there, 0.5 now"
+  ):
+    train.train(config, tmp_path / "run")
+  assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
+  (tmp_path / "file").write_text("in the way")
+  with pytest.raises(OSError, match="cannot write in workdir .*file"):
+    train.train(config, tmp_path / "file" / "run")
+  assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_scale_below_one_is_refused_before_training(config, tmp_path):
+  config.evaluate.scales = (2.0, 0.5)
+  with pytest.raises(ValueError, match="evaluate.scales: a scale below 1, 0.5"):
+    train.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_field_smaller_than_the_window_is_refused(config, tmp_path):
+  config.windows.window = (64, 64)
+  with pytest.raises(ValueError, match="64 coarse cells"):
+    train.train(config, tmp_path / "run")
+  # Nothing was begun: with the mistake mended, the workdir serves.
+  config.windows.window = (8, 8)
+  config.split.test = 3
+  train.train(config, tmp_path / "run")
+
+
+def test_evaluation_may_ask_for_other_scales(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  config.evaluate.scales = (3.0,)
+  path = train.evaluate(config, tmp_path / "run")
+  assert {row["scale"] for row in report.read(path.parent).rows} == {3.0}
+
+
+def test_files_that_nothing_was_trained_on_are_scored_beside(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  own = train.evaluate(config, tmp_path / "run")
+  before = own.read_bytes()
+  config.evaluate.path = str(runs.write_fields(tmp_path / "new.npy", seed=1))
+  path = train.evaluate(config, tmp_path / "run")
+  assert path == tmp_path / "run" / "on_new" / "report.md"
+  header = report.read(path.parent).header
+  assert len(header["times"]) == 12
+  assert header["split"] == "12 fields of files that nothing was trained on"
+  new = np.load(config.evaluate.path)
+  np.testing.assert_allclose(
+    header["data_range"]["psi"], np.ptp(new), rtol=1e-6
+  )
+  assert own.read_bytes() == before
+  config.evaluate.path = config.data.path
+  with pytest.raises(ValueError, match="is what the run was trained on"):
+    train.evaluate(config, tmp_path / "run")
+
+
+def test_pairs_of_files_are_trained_and_scored_at_their_scale(config, tmp_path):
+  fine = np.load(config.data.path)
+  coarse = fine.reshape(12, 10, 4, 12, 4).mean(axis=(2, 4)) + 3.0
+  np.save(tmp_path / "coarse.npy", coarse)
+  config.data.lowres = str(tmp_path / "coarse.npy")
+  config.windows.min_scale, config.windows.max_scale = 1.0, 2.0
+  config.model.max_scale = 2.0
+  train.train(config, tmp_path / "run")
+  path = train.evaluate(config, tmp_path / "run")
+  evaluation = report.read(path.parent)
+  assert evaluation.header["scales"] == [4.0]
+  assert evaluation.header["degradation"] == "paired with 10 x 12 cells"
+  # An interpolation keeps the offset of the coarse fields.
+  (row,) = evaluation.select(model="bicubic")
+  assert abs(row["bias"] - 3.0) < 0.1
+  _, meta = checkpoint.load_variables(tmp_path / "run")
+  assert meta["model"]["max_scale"] == 4.0
+
+
+def test_batch_that_does_not_divide_is_refused(config, tmp_path):
+  config.batch_size = 6
+  with pytest.raises(ValueError, match="batch of 6 .* 8 devices"):
+    train.train(config, tmp_path / "run")
+
+
+def test_nan_in_the_data_is_refused(config, tmp_path):
+  fields = np.load(config.data.path)
+  fields[3, 5, 7] = np.nan
+  np.save(config.data.path, fields)
+  with pytest.raises(ValueError, match="psi"):
+    train.train(config, tmp_path / "run")
+
+
+def test_evaluation_of_an_untrained_workdir_is_refused(config, tmp_path):
+  with pytest.raises(FileNotFoundError, match="no config.json|not the workdir"):
+    train.evaluate(config, tmp_path / "nothing")
+  assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+  "argument, reason",
+  [
+    ("--config=configs/hinote.py:demoo", "did you mean 'demo'"),
+    ("--config.batchsize=4", "did you mean 'batch_size'"),
+    ("--config.model.head_widht=4", "did you mean 'head_width'"),
+    ("--config=configs/absent.py", "no config file 'configs/absent.py'"),
+  ],
+)
+def test_misspelt_flag_names_the_right_one(tmp_path, argument, reason):
+  command = _command("configs/hinote.py:smoke", tmp_path / "run")
+  done = subprocess.run(
+    [*command, argument], cwd=ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 2
+  assert reason in done.stderr
+  assert "Traceback" not in done.stderr
+
+
+def test_command_line_says_one_sentence_and_exits_with_2(config, tmp_path):
+  config.data.path = str(tmp_path / "absent.npy")
+  path = runs.write_config(tmp_path / "bad.py", config)
+  done = subprocess.run(
+    _command(path, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 2
+  assert "absent.npy" in done.stderr
+  assert "Traceback" not in done.stderr
+
+
+def test_reader_changes_nothing_in_the_folder(config, tmp_path):
+  train.train(config, tmp_path / "run")
+  partial = tmp_path / "run" / "checkpoints" / "9.orbax-checkpoint-tmp"
+  partial.mkdir()  # as of a run that is writing now
+  infer.load(tmp_path / "run")
+  assert partial.is_dir()
+
+
+def test_metrics_are_rewound_to_the_checkpoint(tmp_path):
+  for first in (0, 2):
+    with metric_log.MetricLog(tmp_path, first_step=first, steps=4) as log:
+      for step in range(first + 1, 5):
+        log.write(step, {"loss": step + first})
+  lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").open()]
+  assert [line["loss"] for line in lines] == [1, 2, 5, 6]
