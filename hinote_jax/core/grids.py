@@ -66,7 +66,7 @@ def node_line(n: int, count: int) -> Line:
 Coords = Axes | Array
 
 
-class Part(NamedTuple):
+class Placement(NamedTuple):
   """Where an array that holds a window of a grid lies on it.
 
   Attributes:
@@ -78,7 +78,7 @@ class Part(NamedTuple):
   shape: tuple[int, int]
 
   @classmethod
-  def whole(cls, values: Array) -> "Part":
+  def whole(cls, values: Array) -> "Placement":
     """Returns the place of an array [b h w c] that is the whole grid."""
     return cls((0, 0), values.shape[1:3])
 

@@ -23,14 +23,13 @@ How others resize, as method, antialias, boundary:
       with align_corners      registration="nodes"; reflect (reflection)
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax.core import grids, naming
+from hinote_jax.core import grids, kernels, naming
 from hinote_jax.core.typing import Array
 
 # What stands beyond an end; the last two are not folds of the axis.
@@ -39,63 +38,7 @@ BOUNDARIES = (*FOLDS, "drop", "zero")
 REGISTRATIONS = ("cells", "nodes")
 
 
-class Kernel(NamedTuple):
-  """An interpolation kernel: its half-width in cells and its values."""
-
-  radius: float
-  values: Callable[[Array], Array]
-
-
-def _namespace(values: Array):
-  return jnp if isinstance(values, jax.Array) else np
-
-
-def _linear(t):
-  xp = _namespace(t)
-  return xp.maximum(1.0 - xp.abs(t), 0.0)
-
-
-def _cubic(a: float):
-  """Keys' cubic convolution kernel (Keys 1981, eq. 4) with parameter a."""
-
-  def values(t):
-    xp = _namespace(t)
-    t = xp.abs(t)
-    near = ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0
-    far = ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a
-    return xp.where(t <= 1.0, near, xp.where(t < 2.0, far, 0.0))
-
-  return values
-
-
-def _lanczos(lobes: int):
-  def values(t):
-    xp = _namespace(t)
-    inside = xp.sinc(t) * xp.sinc(t / lobes)
-    return xp.where(xp.abs(t) < lobes, inside, 0.0)
-
-  return values
-
-
-def _kaiser_sinc(radius: int, beta: float):
-  """Ideal low-pass at the Nyquist of a unit grid, Kaiser window."""
-
-  def values(t):
-    xp = _namespace(t)
-    inside = xp.maximum(1.0 - (t / radius) ** 2, 0.0)
-    taper = xp.i0(beta * xp.sqrt(inside)) / np.i0(beta)
-    return xp.where(xp.abs(t) < radius, xp.sinc(t) * taper, 0.0)
-
-  return values
-
-
-KERNELS: dict[str, Kernel] = {
-  "linear": Kernel(1.0, _linear),
-  "cubic": Kernel(2.0, _cubic(-0.5)),
-  "cubic_torch": Kernel(2.0, _cubic(-0.75)),
-  "lanczos": Kernel(3.0, _lanczos(3)),
-  "sinc": Kernel(6.0, _kaiser_sinc(6, 5.0)),
-}
+KERNELS = kernels.KERNELS
 # These ask how long an output cell is: they cannot be read at points.
 OF_CELLS = ("area", "area_torch", "nearest_torch")
 METHODS = ("nearest", *OF_CELLS, *KERNELS)
@@ -140,11 +83,11 @@ def taps(u: Array, *, method: str, stretch: float = 1.0) -> tuple[Array, Array]:
       `OF_CELLS` it is the length of the output cell.
 
   Returns:
-    index [.. t], which may lie outside the axis (see `settle`), and weight
+    index [.. t], which may lie outside the axis (see `bounded`), and weight
     [.. t], which sums to 1 over t.
   """
   naming.look_up("method", method, dict.fromkeys(METHODS))
-  xp, half = _namespace(u), 0.5 * stretch
+  xp, half = kernels.namespace(u), 0.5 * stretch
   if method in ("nearest", "nearest_torch"):
     u = u - half + 0.5 if method == "nearest_torch" else u + 0.5
     # Ties go up; float32 coordinates may put one a little below.
@@ -178,7 +121,7 @@ def fold(index: Array, n: int, boundary: str) -> Array:
       centre of the end cell (whole-sample symmetric), "wrap" is periodic.
   """
   naming.look_up("boundary", boundary, dict.fromkeys(FOLDS))
-  xp = _namespace(index)
+  xp = kernels.namespace(index)
   if boundary == "edge":
     return xp.clip(index, 0, n - 1)
   if boundary == "wrap":
@@ -191,7 +134,7 @@ def fold(index: Array, n: int, boundary: str) -> Array:
   return xp.where(index < n, index, period - index)
 
 
-def settle(
+def bounded(
   index: Array, weight: Array, n: int, boundary: str
 ) -> tuple[Array, Array]:
   """Brings taps outside an axis of n cells back into it.
@@ -207,7 +150,7 @@ def settle(
   naming.look_up("boundary", boundary, dict.fromkeys(BOUNDARIES))
   if boundary in FOLDS:
     return fold(index, n, boundary), weight
-  xp = _namespace(index)
+  xp = kernels.namespace(index)
   weight = xp.where((index >= 0) & (index < n), weight, 0.0)
   if boundary == "drop":
     weight = weight / weight.sum(-1, keepdims=True)
@@ -219,14 +162,14 @@ def read(
 ) -> tuple[Array, Array]:
   """Returns which cells of an axis of n are read at each position, [.. t].
 
-  As `taps`, settled; a point on the outer edge of the axis is within it.
+  As `taps`, boundedd; a point on the outer edge of the axis is within it.
   """
   index, weight = taps(u, method=method, stretch=stretch)
   if method != "nearest" or boundary != "zero":
-    return settle(index, weight, n, boundary)
+    return bounded(index, weight, n, boundary)
   # Here a tie that went up would have left the axis.
   is_within = (u >= -0.5) & (u <= n - 0.5)
-  weight = _namespace(u).where(is_within[..., None], weight, 0.0)
+  weight = kernels.namespace(u).where(is_within[..., None], weight, 0.0)
   return fold(index, n, "edge"), weight
 
 
@@ -243,13 +186,72 @@ def weights(
   Rows sum to 1 whatever the method and the boundary, but for "zero".
   """
   index, weight = read(u, n, method=method, stretch=stretch, boundary=boundary)
+  return _dense(index, weight, n)
+
+
+def _dense(index: Array, weight: Array, n: int) -> Array:
+  """Returns the matrix [.. n] of indices and weights [.. t]."""
   if isinstance(index, np.ndarray):
-    matrix = np.zeros(u.shape + (n,))
+    matrix = np.zeros(index.shape[:-1] + (n,))
     rows = np.indices(index.shape)[:-1]
     np.add.at(matrix, (*rows, index), weight)
     return matrix
   hits = index[..., None] == jnp.arange(n)
   return jnp.sum(jnp.where(hits, weight[..., None], 0.0), axis=-2)
+
+
+class Reads(NamedTuple):
+  """What each cell of a resized axis reads of the axis.
+
+  Attributes:
+    index: cells that are read, [count t] int32.
+    weight: of each, [count t] float32 or better.
+    reach: no cell is further than this from the centre of what reads it.
+  """
+
+  index: np.ndarray
+  weight: np.ndarray
+  reach: float
+
+
+def radius(method: str, stretch: float = 1.0) -> float:
+  """Returns how far, in input cells, a method reads from a point."""
+  known = KERNELS.get(method)
+  return known.radius * stretch if known else 0.5 * stretch + 0.5
+
+
+def reads(
+  n: int,
+  count: int,
+  *,
+  method: str,
+  antialias: bool = True,
+  boundary: str = "edge",
+  scale: float | int | None = None,
+  registration: str = "cells",
+) -> Reads:
+  """Returns what resizing an axis reads; arguments and errors as of `matrix`.
+
+  The boundary "none" leaves cells beyond the ends where they are.
+  """
+  naming.look_up("registration", registration, dict.fromkeys(REGISTRATIONS))
+  is_of_cells = method in OF_CELLS
+  if registration == "nodes":
+    if scale is not None or is_of_cells:
+      raise ValueError(
+        f"nodes have neither a scale nor cells: got scale={scale}, {method!r}"
+      )
+    u, step = nodes(n, count), _node_step(n, count)
+  else:
+    u = centers(n, count, scale=scale)
+    step = n / count if scale is None else 1.0 / scale
+  if not is_of_cells:
+    step = max(1.0, step) if antialias else 1.0
+  if boundary == "none":
+    index, weight = taps(u, method=method, stretch=step)
+  else:
+    index, weight = read(u, n, method=method, stretch=step, boundary=boundary)
+  return Reads(np.asarray(index), np.asarray(weight), radius(method, step))
 
 
 def matrix(
@@ -278,20 +280,16 @@ def matrix(
     ValueError: a name is unknown, or `scale` or a method of `OF_CELLS` is
       asked of nodes.
   """
-  naming.look_up("registration", registration, dict.fromkeys(REGISTRATIONS))
-  is_of_cells = method in OF_CELLS
-  if registration == "nodes":
-    if scale is not None or is_of_cells:
-      raise ValueError(
-        f"nodes have neither a scale nor cells: got scale={scale}, {method!r}"
-      )
-    u, step = nodes(n, count), _node_step(n, count)
-  else:
-    u = centers(n, count, scale=scale)
-    step = n / count if scale is None else 1.0 / scale
-  if not is_of_cells:
-    step = max(1.0, step) if antialias else 1.0
-  return weights(u, n, method=method, stretch=step, boundary=boundary)
+  index, weight, _ = reads(
+    n,
+    count,
+    method=method,
+    antialias=antialias,
+    boundary=boundary,
+    scale=scale,
+    registration=registration,
+  )
+  return np.asarray(_dense(index, weight, n))
 
 
 def apply(x: Array, along_y: Array, along_x: Array) -> jax.Array:
@@ -342,6 +340,8 @@ def sample(
   method: str,
   boundary: tuple[str, str] = ("edge", "edge"),
   registration: str = "cells",
+  placement: grids.Placement | None = None,
+  snap: float = 0.0,
 ) -> jax.Array:
   """Interpolates a field at query points.
 
@@ -352,6 +352,9 @@ def sample(
     boundary: rule for (y, x).
     registration: -1 and 1 are the outer cell edges ("cells") or the centres of
       the end cells ("nodes").
+    placement: where x lies on the grid that `coords` are of, and that has the
+      boundaries; None: it is the grid.
+    snap: points nearer than this to a cell centre, in cells, are on it.
 
   Returns:
     [b H W c].
@@ -363,24 +366,44 @@ def sample(
     raise ValueError(f"{method!r} is of cells: it cannot be read at points")
   naming.look_up("registration", registration, dict.fromkeys(REGISTRATIONS))
   b, h, w, _ = x.shape
+  place = grids.Placement((0, 0), (h, w)) if placement is None else placement
   coords = grids.batched(coords, b)
-  if isinstance(coords, grids.Axes):
-    y, x_ = (
-      weights(_index(c, n, registration), n, method=method, boundary=rule)
-      for c, n, rule in zip(coords, (h, w), boundary, strict=True)
-    )
-    return apply(x, y, x_)
+  is_regular = isinstance(coords, grids.Axes)
+  points = coords if is_regular else (coords[..., 0], coords[..., 1])
   (iy, wy), (ix, wx) = (
-    read(
-      _index(coords[..., i], n, registration), n, method=method, boundary=rule
+    _placed_read(
+      _snapped(_index(points[axis], n, registration), snap),
+      n,
+      method=method,
+      boundary=boundary[axis],
+      axis=axis,
+      length=x.shape[1 + axis],
+      placement=placement,
     )
-    for i, (n, rule) in enumerate(zip((h, w), boundary, strict=True))
+    for axis, n in enumerate(place.shape)
   )
+  if is_regular:
+    return apply(x, _dense(iy, wy, h), _dense(ix, wx, w))
   batch = jnp.arange(b)[:, None, None, None, None]
   values = jnp.asarray(x)[batch, iy[..., :, None], ix[..., None, :]]
   both = wy[..., :, None] * wx[..., None, :]
   exact = jax.lax.Precision.HIGHEST
   return jnp.einsum("bHWij,bHWijc->bHWc", both, values, precision=exact)
+
+
+def _snapped(u, snap):
+  if not snap:
+    return u
+  nearest = jnp.round(u)
+  return jnp.where(jnp.abs(u - nearest) < snap, nearest, u)
+
+
+def _placed_read(u, n, *, method, boundary, axis, length, placement):
+  """As `read`, by the place of cells in a part of the axis."""
+  index, weight = read(u, n, method=method, boundary=boundary)
+  if placement is not None:
+    index = placement.local(index, axis, boundary == "wrap", length)
+  return index, weight
 
 
 def _index(coord: Array, n: int, registration: str) -> Array:

@@ -184,6 +184,27 @@ def _pad_full_axis(spectrum: Array, n: int, count: int) -> jax.Array:
   return jnp.concatenate(parts, axis=1)
 
 
+def resize_rows(
+  x: Array, count: int, *, is_periodic: bool, is_turned: bool = False
+) -> jax.Array:
+  """Resizes the rows of a field by their spectra, [b h w c] -> [b h W c].
+
+  Args:
+    x: real.
+    count: W, at least w.
+    is_periodic: rows close on themselves; else they are mirrored.
+    is_turned: multiply the half spectrum by i, which turns every mode by a
+      quarter of its period and takes the mean away.
+  """
+  n, factor = x.shape[2], 1 if is_periodic else 2
+  if not is_periodic:
+    x = jnp.concatenate([x, jnp.flip(x, 2)], 2)
+  spectrum = jnp.fft.rfft(x.astype(jnp.float32), axis=2)
+  spectrum = _pad_half_axis(spectrum, n * factor, count * factor)
+  spectrum = spectrum * (1j if is_turned else 1.0) * (count / n)
+  return jnp.fft.irfft(spectrum, count * factor, axis=2)[:, :, :count]
+
+
 def resize(
   x: Array, shape: tuple[int, int], *, periodic: Periodic = (True, True)
 ) -> jax.Array:

@@ -143,7 +143,7 @@ class Linear(pipeline.Degradation):
       index, weight = self._taps(u, scale)
       if self.wall == "drop" and not is_periodic:
         self._require_inside(u, n, start)
-        _, weight = resize.settle(index, weight, n, "drop")
+        _, weight = resize.bounded(index, weight, n, "drop")
       first, matrix = _banded(index, weight)
     if profile is not None:
       reach, matrix = _blurred(matrix, profile)

@@ -85,7 +85,7 @@ class Request:
 def memory_for(predictor: predict.Predictor, asked: str | None) -> str | None:
   """Returns the memory of the options: "none" is at once, None chooses."""
   if asked is None:
-    return _MEMORY if hasattr(predictor.module, "planes") else None
+    return _MEMORY
   return None if asked == "none" else asked
 
 

@@ -6,18 +6,22 @@ from typing import Any
 
 from flax import linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from hinote_jax import lazy
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Periodic
 from hinote_jax.infer import ensemble
-from hinote_jax.lazy import planes, sharded, streaming
+from hinote_jax.lazy import devices, tiles
 
 # What a process holds on a CPU before its first tile: the interpreter, JAX and
 # compiled programs.
 RESERVED = 400_000_000
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+# Results of at most so many points are computed at once, where they fit: one
+# program is made sooner than one a pass.
+_AT_ONCE = 256 * 256
 
 Tile = tuple[slice, slice]
 
@@ -71,20 +75,6 @@ class _View:
     counts = tuple(line.count for line in self.lines)
     return self.shape, counts, self.periodic
 
-  def queries(self) -> planes.Queries:
-    """Returns the query points of the view."""
-    both = list(zip(self.lines, self.shape, strict=True))
-    closed = tuple(
-      is_closed and line.is_whole(n)
-      for is_closed, (line, n) in zip(self.periodic, both, strict=True)
-    )
-    return planes.Queries(
-      self.lines,
-      grids.Axes(*(line.coords(n) for line, n in both)),
-      np.asarray([[2 * line.step / n for line, n in both]], np.float32),
-      planes.Grid(tuple(line.count for line in self.lines), closed),
-    )
-
 
 class _Whole:
   """A result that is there."""
@@ -111,7 +101,7 @@ class _Whole:
 class _Streamed:
   """A result that is computed where it is read."""
 
-  def __init__(self, answer: streaming.Answer):
+  def __init__(self, answer: tiles.Answer):
     self._answer = answer
 
   def tiles(self) -> list[Tile]:
@@ -119,10 +109,10 @@ class _Streamed:
     return [(slice(*y[1:]), slice(*x[1:])) for y, x in self._answer.tiles]
 
   def __call__(
-    self, tiles: Sequence[Tile]
+    self, wanted: Sequence[Tile]
   ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Yields some of the tiles; the others are not computed."""
-    starts = {(rows.start, columns.start) for rows, columns in tiles}
+    starts = {(rows.start, columns.start) for rows, columns in wanted}
     spans = [
       (y, x) for y, x in self._answer.tiles if (y.first, x.first) in starts
     ]
@@ -153,7 +143,7 @@ class Plan:
     devices: Sequence[Any] | None = None,
     is_ensemble: bool = False,
     side: int | None = None,
-    tell: Callable | None = None,
+    report: Callable | None = None,
   ):
     """Makes a network ready.
 
@@ -168,25 +158,18 @@ class Plan:
       devices: to divide every field among; None or one takes the first.
       is_ensemble: average over the eight flips and transpositions.
       side: longest side of a tile; None chooses.
-      tell: called as tell(what, done, total) after every tile.
+      report: called as report(what, done, total) after every tile.
 
     Raises:
-      ValueError: the network does not stream, or the memory is too small.
+      ValueError: the memory is too small.
     """
     self.shape = tuple(line.count for line in lines)
     views = ensemble.EIGHT if is_ensemble else ensemble.EIGHT[:1]
     self._views = [_View(view, shape, lines, periodic) for view in views]
     self._module, self._variables = module, variables
-    self._tell, self._side, self._made = tell, side, {}
+    self._report, self._side, self._made = report, side, {}
     self._devices = devices if devices and len(devices) > 1 else None
     self._memory = None
-    if memory is None and self._devices is None:
-      return
-    if not hasattr(module, "planes"):
-      raise ValueError(
-        f"{type(module).__name__} does not run tile by tile: leave memory and "
-        "devices out"
-      )
     if memory is not None:
       held = 8 * math.prod(shape) * (getattr(module, "channels", None) or 1)
       self._memory = _left(memory, held) // len(views)
@@ -217,38 +200,36 @@ class Plan:
 
   def _answer(self, view, lowres):
     lowres = np.ascontiguousarray(view.transform.apply(lowres))[None]
-    if self._devices is not None:
-      return _Whole(self._on_devices(view, lowres))
-    queries = view.queries()
     module = self._module.clone(periodic=view.periodic)
+    if self._devices is not None:
+      run = self._once(
+        (view.key, view.lines),
+        lambda: devices.Sharded(
+          module, self._variables, view.lines, devices=self._devices
+        ),
+      )
+      return _Whole(run(lowres)[0])
+    queries = lazy.Queries.of_lines(view.lines, view.shape)
+    arguments = self._variables, lowres, queries.coords, queries.cell()
     if self._memory is None:
       apply = self._once(view.key, lambda: jax.jit(module.apply))
-      cell = queries.cell
-      return _Whole(
-        np.asarray(apply(self._variables, lowres, queries.coords, cell))[0]
+      return _Whole(np.asarray(apply(*arguments))[0])
+    if math.prod(self.shape) <= _AT_ONCE and self._side is None:
+      apply = self._once(
+        view.key, lambda: jax.jit(module.apply).lower(*arguments).compile()
       )
-    run = self._once(
-      view.key,
-      lambda: streaming.Stream(self._memory, self._tell, side=self._side),
+      if tiles.memory_of(apply) <= self._memory:
+        return _Whole(np.asarray(apply(*arguments))[0])
+    network, run = self._once(
+      (view.key, view.lines, "tiles"),
+      lambda: self._tiled(module, lowres.shape, view.lines),
     )
-    run.begin()
-    plane = module.planes(run, self._variables, jnp.asarray(lowres), queries)
-    return _Streamed(run.answer(plane))
+    return _Streamed(run({network.inputs[0]: lowres}))
 
-  def _on_devices(self, view, lowres):
-    queries = view.queries()
-    module = self._module.clone(periodic=view.periodic)
-    apply = self._once(
-      (view.key, view.lines),
-      lambda: sharded.Sharded(
-        module,
-        self._variables,
-        view.lines,
-        queries.grid.periodic,
-        devices=self._devices,
-      ),
-    )
-    return apply(lowres, queries.coords, queries.cell)[0]
+  def _tiled(self, module, shape, lines):
+    network = lazy.graph(module, self._variables, shape, lines)
+    run = tiles.Tiles(network.last, self._memory, self._report, side=self._side)
+    return network, run
 
   def _once(self, key, make):
     """Returns what is made for a key, the first time it is asked for."""

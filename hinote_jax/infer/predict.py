@@ -160,7 +160,7 @@ class Predictor:
       **options: of `plans.Plan`.
     """
     periodic = self.periodic if periodic is None else tuple(periodic)
-    known = {k: v for k, v in options.items() if k != "tell"}
+    known = {k: v for k, v in options.items() if k != "report"}
     devices = known.pop("devices", None)
     key = (shape, lines, periodic, *sorted(known.items()), str(devices))
     if key not in self._plans:

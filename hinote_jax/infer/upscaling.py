@@ -169,7 +169,7 @@ class Upscaler:
       devices=devices,
       is_ensemble=options.is_ensemble,
       side=options.side,
-      tell=tell,
+      report=tell,
     )
     self._projection = None
     if options.consistent is not None:

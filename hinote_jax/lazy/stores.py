@@ -1,4 +1,4 @@
-"""Where planes keep their values: in memory, or in a scratch file.
+"""Where lazy grids keep their values: in memory, or in a scratch file.
 
 The file is read and written by windows, never mapped: mapped pages count as
 memory of the process, and what is asked of a stream is that it uses little.
@@ -26,9 +26,13 @@ class Store:
     self.shape = tuple(shape)
     self._array = self._file = None
     if is_scratch:
-      self._file = tempfile.TemporaryFile(prefix="hinote_jax.")
+      # Unbuffered: a window is many short rows, far from one another.
+      self._file = tempfile.TemporaryFile(prefix="hinote_jax.", buffering=0)
       size = 4 * int(np.prod(shape, dtype=np.int64))
-      os.posix_fallocate(self._file.fileno(), 0, size)
+      if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(self._file.fileno(), 0, size)
+      else:
+        self._file.truncate(size)
     else:
       self._array = np.empty(shape, np.float32)
 
@@ -40,6 +44,11 @@ class Store:
     store._array = np.asarray(values, np.float32)
     return store
 
+  @property
+  def bytes_in_memory(self) -> int:
+    """What the values take of the process's memory."""
+    return 0 if self._array is None else self._array.nbytes
+
   def write(self, y: int, x: int, values: np.ndarray) -> None:
     """Writes a window [b h w c] that begins at row y and column x."""
     _, height, width, _ = values.shape
@@ -48,8 +57,8 @@ class Store:
       return
     for b, rows in enumerate(np.ascontiguousarray(values, np.float32)):
       for i, row in enumerate(rows):
-        data, at = row.tobytes(), self._offset(b, y + i, x)
-        if os.pwrite(self._file.fileno(), data, at) != len(data):
+        self._file.seek(self._offset(b, y + i, x))
+        if self._file.write(row.tobytes()) != row.nbytes:
           raise OSError(f"cannot write to the scratch file {tempfile.tempdir}")
 
   def read(self, start: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
@@ -84,8 +93,8 @@ class Store:
     out = np.empty((b, rows, columns, c), np.float32)
     for k in range(b):
       for i in range(rows):
-        view = memoryview(out[k, i]).cast("B")
-        os.preadv(self._file.fileno(), [view], self._offset(k, y + i, x))
+        self._file.seek(self._offset(k, y + i, x))
+        self._file.readinto(memoryview(out[k, i]).cast("B"))
     return out
 
   def _offset(self, b, y, x):

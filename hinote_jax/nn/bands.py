@@ -14,15 +14,15 @@ from hinote_jax.core import grids
 from hinote_jax.core.typing import Array
 
 
-def at_once(most: int | None) -> int:
+def points_at_once(asked: int | None) -> int:
   """Returns how many points to handle at once.
 
   Args:
-    most: what was asked for; None is 1024 on a CPU, whose cache they fit, and
+    asked: what was asked for; None is 1024 on a CPU, whose cache they fit, and
       65536 elsewhere.
   """
-  if most is not None:
-    return most
+  if asked is not None:
+    return asked
   return 1024 if jax.default_backend() == "cpu" else 65536
 
 

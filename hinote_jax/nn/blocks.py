@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core.typing import Array, Periodic
 
 # Residual branches start small, so that a fresh network is close to its skip.
@@ -16,7 +17,9 @@ small_init = nn.initializers.variance_scaling(
 )
 
 
-def require_channels(lowres: Float[Array, "b h w c"], channels: int) -> None:
+def require_channels(
+  lowres: Float[lazy.Grid, "b h w c"], channels: int
+) -> None:
   """Refuses a field that a model was not built for.
 
   Raises:
@@ -27,6 +30,12 @@ def require_channels(lowres: Float[Array, "b h w c"], channels: int) -> None:
       f"the field has {lowres.shape[-1]} channels, the model was built "
       f"for {channels}"
     )
+
+
+class LayerNorm(nn.LayerNorm):
+  """Flax's layer norm of every point, on arrays and lazy grids."""
+
+  __call__ = lazy.layer()(nn.LayerNorm.__call__)
 
 
 class Affine(nn.Module):
@@ -80,8 +89,9 @@ class Dense(nn.Module):
   kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
   dtype: DTypeLike = jnp.float32
 
+  @lazy.layer()
   @nn.compact
-  def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
+  def __call__(self, x: Float[lazy.Grid, "*b c"]) -> Float[lazy.Grid, "*b d"]:
     shape = (x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     y = multiply(x, kernel, self.dtype)
@@ -109,8 +119,11 @@ class Conv(nn.Module):
   kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
   dtype: DTypeLike = jnp.float32
 
+  @lazy.layer(reach=lambda conv: conv.size // 2)
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w d"]:
     shape = (self.size, self.size, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     x = convolve(x, kernel, self.periodic, self.dtype)
@@ -148,20 +161,19 @@ class ResidualBlock(nn.Module):
 
   Attributes:
     scale: of what is added; EDSR's res_scale, 0.1 in its full size.
-    reach: cells that a cell depends on, each way.
   """
 
   scale: float | int = 1.0
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
-  reach = 2
-
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w c"]:
     width = x.shape[-1]
     options = dict(periodic=self.periodic, dtype=self.dtype)
-    y = nn.relu(Conv(width, name="first", **options)(x))
+    y = lazy.pointwise(nn.relu, Conv(width, name="first", **options)(x))
     y = Conv(width, kernel_init=small_init, name="second", **options)(y)
     return x + y * self.scale
 
@@ -174,7 +186,6 @@ class Trunk(nn.Module):
     blocks: how many residual blocks; unrolled, since a scan over convolutions
       is many times slower on a CPU.
     residual_scale: of what each block adds.
-    ratio: cells of the features per cell of the input, along an axis.
   """
 
   width: int = 64
@@ -183,32 +194,18 @@ class Trunk(nn.Module):
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
-  ratio = 1
-
-  @property
-  def reach(self) -> int:
-    """Cells of the input that a feature depends on, each way."""
-    return 2 * self.blocks + 2
-
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w d"]:
     options = dict(periodic=self.periodic, dtype=self.dtype)
     head = Conv(self.width, name="head", **options)(x)
     x = head
     for i in range(self.blocks):
       x = ResidualBlock(self.residual_scale, name=f"block_{i}", **options)(x)
+      # A halo of sixteen cells costs less than to store; one of 66 does not.
+      x = lazy.keep(x) if i % 8 == 7 else x
     return head + Conv(self.width, name="tail", **options)(x)
-
-
-def pixel_shuffle(
-  x: Float[Array, "b h w k"], factor: int
-) -> Float[Array, "b H W c"]:
-  """Moves factor^2 channel groups into space, [b h w f*f*c] -> [b fh fw c]."""
-  b, h, w, k = x.shape
-  c = k // factor**2
-  x = x.reshape(b, h, w, factor, factor, c)
-  x = x.transpose(0, 1, 3, 2, 4, 5)
-  return x.reshape(b, h * factor, w * factor, c)
 
 
 class ShuffleUp(nn.Module):
@@ -227,7 +224,9 @@ class ShuffleUp(nn.Module):
   dtype: DTypeLike = jnp.float32
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W d"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b H W d"]:
     """Returns the enlarged features.
 
     Raises:
@@ -240,8 +239,8 @@ class ShuffleUp(nn.Module):
         dtype=self.dtype,
         name=f"up_{i}",
       )(x)
-      x = pixel_shuffle(x, factor)
-      x = self.activate(x) if self.activate else x
+      x = lazy.pixel_shuffle(x, factor)
+      x = lazy.pointwise(self.activate, x) if self.activate else x
     return x
 
 

@@ -1,14 +1,13 @@
 """The encoders that the arbitrary-scale networks share, by name."""
 
 from collections.abc import Mapping
-import math
 from typing import Any
 
 from flax import linen as nn
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import naming
-from hinote_jax.core.typing import Array
 from hinote_jax.models.single_scale import edsr, rdn
 from hinote_jax.nn import blocks
 
@@ -20,21 +19,7 @@ class EnlargingEdsr(edsr.Edsr):
   repository builds its peers, kept to read their weights, not to be trained.
   """
 
-  @property
-  def ratio(self) -> int:
-    """Cells of the features per cell of the input, along an axis."""
-    return self.scale
-
-  @property
-  def reach(self) -> int:
-    """Cells of the input that a feature depends on, each way."""
-    finer, tail = 1, 1 / self.scale
-    for factor in blocks.shuffle_steps(self.scale):
-      tail += 1 / finer
-      finer *= factor
-    return 2 * self.blocks + 2 + math.ceil(tail)
-
-  def __call__(self, lowres: Float[Array, "b h w c"]):
+  def __call__(self, lowres: Float[lazy.Grid, "b h w c"]):
     return self.enlarge(lowres)
 
 

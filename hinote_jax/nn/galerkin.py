@@ -7,12 +7,15 @@ and refining the grid refines its quadrature, it does not change what it means.
 
 With c known, q and what follows it are linear, so a block multiplies small
 matrices with each other first and every point with one instead of two.
+
+The integral is a sum over all points: on lazy grids it is a `lazy.Total`, and a
+tile never has an integral of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+import dataclasses
 import functools
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -20,9 +23,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax.core import naming
+from hinote_jax import lazy
+from hinote_jax.core import naming, sums
 from hinote_jax.core.typing import Array
-from hinote_jax.lazy import planes
 from hinote_jax.nn import bands, blocks
 
 
@@ -106,122 +109,115 @@ class GalerkinAttention(nn.Module):
     dtype: type of the projections; the sums over points stay float32.
     norm: see `HeadNorm`.
     use_bias: whether q, k and v have one.
-    most: points whose k and v are formed at once, see `bands.at_once`.
+    points_at_once: points whose k and v are formed at once, see `bands`.
   """
 
   heads: int
   dtype: DTypeLike = jnp.float32
   norm: str = "standard"
   use_bias: bool = True
-  most: int | None = None
+  points_at_once: int | None = None
 
   @nn.compact
-  def _layers(self, c: int, d: int | None = None):
-    """Returns the layers of q, k and v and the norms of k and v.
-
-    Args:
-      c: channels of the queries.
-      d: of the points that are attended to; None for the layer of q alone.
-    """
-    if c % self.heads:
-      raise ValueError(f"{self.heads} heads do not divide {c} channels")
-    layer = functools.partial(blocks.Affine, c, use_bias=self.use_bias)
-    layers = [layer(name="q")(c)]
-    if d is None:
-      return layers, []
-    layers += [layer(name="k")(d), layer(name="v")(d)]
-    norms = [HeadNorm(self.norm, name=f"norm_{n}") for n in "kv"]
-    return layers, [norm(self.heads, c // self.heads) for norm in norms]
-
-  def moments(
-    self,
-    source: Float[Array, "b h w d"],
-    c: int,
-    inside: Float[Array, "h w"] | None = None,
-  ) -> Float[Array, "b g e e"]:
-    """Returns k^T v of each head, summed over the points that are attended to.
-
-    Over their number it is the integral of `affine`. Sums over parts of the
-    points add up.
-
-    Args:
-      source: the points.
-      c: channels of the queries.
-      inside: 1 for the points that count; None for all.
-
-    Raises:
-      ValueError: `heads` does not divide the channels.
-    """
-    layers, norms = self._layers(c, source.shape[-1])
-    return self._moments(source, layers[1:], norms, inside)
-
-  def affine(
-    self,
-    source: Float[Array, "b h w d"] | None,
-    c: int,
-    integral: Float[Array, "b g e e"] | None = None,
-  ) -> tuple[Float[Array, "b c c"], Float[Array, "b 1 c"]]:
+  def affine(self, source: Float[lazy.Grid, "b h w d"], c: int) -> "Affinity":
     """Returns the attention to `source` as what it is: affine in the queries.
 
     Args:
-      source: the points that are attended to; not read with `integral`.
+      source: the points that are attended to.
       c: channels of the queries.
-      integral: k^T v over the number of points, where it is known.
-
-    Returns:
-      kernel and bias; attention(x) = x @ kernel + bias. Float32.
 
     Raises:
       ValueError: `heads` does not divide the channels.
     """
-    if integral is None:
-      layers, norms = self._layers(c, source.shape[-1])
-      integral = self._moments(source, layers[1:], norms)
-      integral = integral / (source.shape[1] * source.shape[2])
-    else:
-      layers, _ = self._layers(c)
-    kernel, bias = layers[0]
-    q = jnp.concatenate([kernel, bias[None]]).reshape(c + 1, self.heads, -1)
-    both = jnp.einsum("igd,bgde->bige", q, integral, precision="highest")
-    both = both.reshape(len(integral), c + 1, c)
-    return both[:, :-1], both[:, -1:]
-
-  def _moments(self, source, layers, norms, inside=None):
-    b, height, width, d = source.shape
-    points = source.reshape(b, height * width, d)
-    parts, counted = bands.split(points, bands.at_once(self.most))
-    if inside is not None:
-      padding = counted.size - inside.size
-      inside = jnp.pad(inside.reshape(-1), (0, padding))
-      counted = counted * inside.reshape(counted.shape)
-    heads = (b, parts.shape[2], self.heads, layers[0][0].shape[1] // self.heads)
-
-    def integral(points, inside):
-      """Returns k^T v, summed over points, [b g d d]."""
-      k, v = (
-        apply_norm(
-          self.norm, _dense(points, *part, self.dtype).reshape(*heads), *norm
-        )
-        for norm, part in zip(norms, layers, strict=True)
-      )
-      return moment(k * inside[..., None], v)
-
-    return _sum(integral, (parts, counted))
+    if c % self.heads:
+      raise ValueError(f"{self.heads} heads do not divide {c} channels")
+    d = source.shape[-1]
+    layer = functools.partial(blocks.Affine, c, use_bias=self.use_bias)
+    kernel, bias = layer(name="q")(c)
+    layers = [layer(name=name)(d) for name in "kv"]
+    norms = [
+      HeadNorm(self.norm, name=f"norm_{n}")(self.heads, c // self.heads)
+      for n in "kv"
+    ]
+    share = Moments(self.norm, self.dtype, self.points_at_once)
+    summed = lazy.total(share, (layers, norms), source)
+    points = source.shape[1] * source.shape[2]
+    return Affinity(kernel, bias, summed, jnp.asarray(float(points)))
 
   def __call__(
     self,
-    x: Float[Array, "b H W c"],
-    source: Float[Array, "b h w d"] | None = None,
-  ) -> Float[Array, "b H W c"]:
+    x: Float[lazy.Grid, "b H W c"],
+    source: Float[lazy.Grid, "b h w d"] | None = None,
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Attends from the points of `x` to those of `source`, by default itself.
 
     Raises:
       ValueError: `heads` does not divide the channels.
     """
-    b, height, width, c = x.shape
-    kernel, bias = self.affine(x if source is None else source, c)
-    points = x.reshape(b, height * width, c)
-    return _dense(points, kernel, bias, self.dtype).reshape(x.shape)
+    known = self.affine(x if source is None else source, x.shape[-1])
+    return lazy.pointwise(_Attended(self.dtype), x, params=known)
+
+
+class Affinity(NamedTuple):
+  """Attention to known points: x -> q(x) @ (summed / n).
+
+  Attributes:
+    kernel: of q, [c c].
+    bias: of q, [c].
+    summed: k^T v of each head over the points, [b g e e]; or its total.
+    points: n.
+  """
+
+  kernel: jax.Array
+  bias: jax.Array
+  summed: Any
+  points: jax.Array
+
+  def matrices(self) -> tuple[Float[Array, "b c c"], Float[Array, "b 1 c"]]:
+    """Returns kernel and bias; attention(x) = x @ kernel + bias. Float32."""
+    c, heads = len(self.kernel), self.summed.shape[1]
+    q = jnp.concatenate([self.kernel, self.bias[None]])
+    both = jnp.einsum(
+      "igd,bgde->bige",
+      q.reshape(c + 1, heads, -1),
+      self.summed / self.points,
+      precision="highest",
+    )
+    both = both.reshape(len(self.summed), c + 1, c)
+    return both[:, :-1], both[:, -1:]
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+  """The share of a patch in k^T v of each head, for `lazy.total`."""
+
+  norm: str
+  dtype: DTypeLike
+  points_at_once: int | None
+
+  def __call__(self, params, patch, inside=None) -> Float[Array, "b g e e"]:
+    layers, norms = params
+    b, height, width, d = patch.values.shape
+    points = patch.values.reshape(b, height * width, d)
+    most = bands.points_at_once(self.points_at_once)
+    parts, counted = bands.split(points, most)
+    if inside is not None:
+      padding = counted.size - inside.size
+      inside = jnp.pad(inside.reshape(-1), (0, padding))
+      counted = counted * inside.reshape(counted.shape)
+    heads = b, parts.shape[2], -1, norms[0][0].shape[-1]
+
+    def share(band):
+      points, is_counted = band
+      k, v = (
+        apply_norm(
+          self.norm, _dense(points, *layer, self.dtype).reshape(*heads), *norm
+        )
+        for norm, layer in zip(norms, layers, strict=True)
+      )
+      return moment(k * is_counted[..., None], v)
+
+    return sums.over(share, (parts, counted))
 
 
 def _dense(x, kernel, bias, dtype):
@@ -232,24 +228,14 @@ def _dense(x, kernel, bias, dtype):
   return jnp.matmul(x, kernel) + bias
 
 
-def _sum(function, parts):
-  """Sums a function over bands; each is formed again for its gradient.
+@dataclasses.dataclass(frozen=True)
+class _Attended:
+  dtype: DTypeLike
 
-  Compensated (Kahan 1965): a sum of a hundred thousand bands does not drift.
-  """
-  first = jax.tree.map(lambda t: t[0], parts)
-  if len(parts[0]) == 1:
-    return function(*first)
-
-  def add(sums, band):
-    total, excess = sums
-    part = function(*band) - excess
-    new = total + part
-    return (new, (new - total) - part), None
-
-  shape = jax.eval_shape(function, *first)
-  zero = jnp.zeros(shape.shape, shape.dtype)
-  return jax.lax.scan(jax.checkpoint(add), (zero, zero), parts)[0][0]
+  def __call__(self, known: Affinity, x):
+    b, height, width, c = x.shape
+    points = x.reshape(b, height * width, c)
+    return _dense(points, *known.matrices(), self.dtype).reshape(x.shape)
 
 
 class GalerkinBlock(nn.Module):
@@ -262,7 +248,7 @@ class GalerkinBlock(nn.Module):
     use_bias: whether the five dense layers have one.
     activate: the MLP's function.
     activate_sum: function of the whole sum; None for none.
-    most: points handled at once, see `bands.at_once`.
+    points_at_once: points handled at once, see `bands`.
   """
 
   heads: int
@@ -271,99 +257,67 @@ class GalerkinBlock(nn.Module):
   use_bias: bool = True
   activate: Callable = jax.nn.gelu
   activate_sum: Callable | None = None
-  most: int | None = None
-
-  @nn.nowrap
-  def attention(self) -> GalerkinAttention:
-    """Returns the attention, a module of its own."""
-    return GalerkinAttention(
-      self.heads,
-      self.dtype,
-      self.norm,
-      self.use_bias,
-      self.most,
-      name="attention",
-    )
+  points_at_once: int | None = None
 
   @nn.compact
   def __call__(
     self,
-    x: Float[Array, "b H W c"],
-    source: Float[Array, "b h w d"] | None = None,
-    integral: Float[Array, "b g e e"] | None = None,
-  ) -> Float[Array, "b H W c"]:
+    x: Float[lazy.Grid, "b H W c"],
+    source: Float[lazy.Grid, "b h w d"] | None = None,
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Attends from the points of `x` to those of `source`, by default itself.
-
-    Args:
-      x: the points.
-      source: those that are attended to.
-      integral: of the attention, where it is known; see
-        `GalerkinAttention.affine`.
 
     Raises:
       ValueError: `heads` does not divide the channels.
     """
     _, height, width, c = x.shape
-    source = x if source is None else source
-    kernel, bias = self.attention().affine(source, c, integral)
+    attention = GalerkinAttention(
+      self.heads,
+      self.dtype,
+      self.norm,
+      self.use_bias,
+      self.points_at_once,
+      name="attention",
+    )
+    known = attention.affine(x if source is None else source, c)
     layer = functools.partial(blocks.Affine, c, use_bias=self.use_bias)
-    expand, shift = layer(name="expand")(c)
+    expand = layer(name="expand")(c)
     contract = layer(kernel_init=blocks.small_init, name="contract")(c)
-    is_folded = height * width > c
-    if is_folded:
+    apply = _Block(
+      self.dtype,
+      self.activate,
+      self.activate_sum,
+      self.points_at_once,
       # One matrix for attention, sum and expansion: cheaper than two.
-      kernel = jnp.matmul(kernel + jnp.eye(c), expand, precision="highest")
+      is_folded=height * width > c,
+    )
+    return lazy.pointwise(apply, x, params=(known, expand, contract))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Block:
+  """What a Galerkin block makes of points, its integral known."""
+
+  dtype: DTypeLike
+  activate: Callable
+  activate_sum: Callable | None
+  points_at_once: int | None
+  is_folded: bool
+
+  def __call__(self, params, x):
+    known, (expand, shift), contract = params
+    kernel, bias = known.matrices()
+    if self.is_folded:
+      identity = jnp.eye(len(expand))
+      kernel = jnp.matmul(kernel + identity, expand, precision="highest")
       bias = jnp.matmul(bias, expand, precision="highest") + shift
 
     def apply(points):
       y = _dense(points, kernel, bias, self.dtype)
-      if not is_folded:
+      if not self.is_folded:
         y = _dense(points + y, expand, shift, self.dtype)
       total = points + _dense(self.activate(y), *contract, self.dtype)
       return self.activate_sum(total) if self.activate_sum else total
 
-    return bands.pointwise(apply, x, bands.at_once(self.most))
-
-
-def integral(
-  run: planes.Run,
-  block: GalerkinBlock,
-  params: Mapping[str, Any],
-  source: planes.Plane,
-) -> jax.Array:
-  """Returns the integral of a block's attention to all points of a plane.
-
-  Args:
-    run: who sums.
-    block: whose attention.
-    params: of the block.
-    source: the points that are attended to.
-  """
-  attention = block.attention()
-  params = params["attention"]
-  width = params["q"]["kernel"].shape[0]
-
-  def moments(params, here, part):
-    inside = part.inside(here)
-    return attention.apply(
-      {"params": params}, part.values, width, inside, method="moments"
-    )
-
-  inputs = (planes.same(source),)
-  total = run.sum(source.grid, inputs, moments, params)
-  return total / math.prod(source.grid.shape)
-
-
-def attend(
-  run: planes.Run,
-  block: GalerkinBlock,
-  params: Mapping[str, Any],
-  x: planes.Plane,
-) -> planes.Plane:
-  """Returns what a block makes of the points of a plane; see `integral`."""
-
-  def apply(params, values):
-    params, known = params
-    return block.apply({"params": params}, values, integral=known)
-
-  return x.map(apply, (params, integral(run, block, params, x)))
+    most = bands.points_at_once(self.points_at_once)
+    return bands.pointwise(apply, x, most)

@@ -4,8 +4,7 @@ Works on any grid of any size: the encoder's (`domain="grid"`) or the query
 window's (`domain="queries"`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from flax import linen as nn
 import jax
@@ -13,18 +12,29 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax.core import spectral
-from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import plane_ops, planes
+from hinote_jax import lazy
+from hinote_jax.core import resize
+from hinote_jax.core.typing import Periodic
 from hinote_jax.nn import blocks, galerkin
+
+
+def low_pass(
+  x: Float[lazy.Grid, "b h w c"],
+  shape: tuple[int, int],
+  *,
+  periodic: Periodic,
+) -> Float[lazy.Grid, "b H W c"]:
+  """Returns `spectral.low_pass`, of lazy grids too."""
+  rules = resize.boundaries(periodic, "mirror")
+  return lazy.resample(x, shape, method="sinc", boundary=rules)
 
 
 def alias_free(
   function: Callable,
-  x: Float[Array, "b h w c"],
+  x: Float[lazy.Grid, "b h w c"],
   *,
   periodic: Periodic = (False, False),
-) -> Float[Array, "b h w c"]:
+) -> Float[lazy.Grid, "b h w c"]:
   """Applies a pointwise function on a twice finer grid and filters back.
 
   The harmonics the function makes up to twice the band are carried by the
@@ -32,13 +42,15 @@ def alias_free(
   (paper, section 3.5.1).
   """
   _, h, w, _ = x.shape
-  fine = spectral.low_pass(x, (2 * h, 2 * w), periodic=periodic)
-  return spectral.low_pass(function(fine), (h, w), periodic=periodic)
+  fine = low_pass(x, (2 * h, 2 * w), periodic=periodic)
+  fine = lazy.pointwise(function, fine)
+  return low_pass(fine, (h, w), periodic=periodic)
 
 
 def coarser(shape: tuple[int, int]) -> tuple[int, int]:
   """Returns the shape of the next level, each side halved and rounded up."""
-  return tuple(-(-n // 2) for n in shape)
+  h, w = (-(-n // 2) for n in shape)
+  return h, w
 
 
 class Hierarchy(nn.Module):
@@ -68,116 +80,53 @@ class Hierarchy(nn.Module):
   def _activate(self, x):
     if self.is_alias_free:
       return alias_free(jax.nn.gelu, x, periodic=self.periodic)
-    return jax.nn.gelu(x)
+    return lazy.pointwise(jax.nn.gelu, x)
 
-  @nn.nowrap
-  def _down(self, level):
-    width = self.widths[level]
-    return blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")
-
-  @nn.nowrap
-  def _conv(self, level, i):
-    return blocks.ResidualBlock(
-      periodic=self.periodic, dtype=self.dtype, name=f"conv_{level}_{i}"
-    )
-
-  @nn.nowrap
-  def _block(self, level, i):
-    return galerkin.GalerkinBlock(
-      self.heads, self.dtype, name=f"galerkin_{level}_{i}"
-    )
-
-  @nn.nowrap
-  def _up(self, level):
-    # The projection commutes with the filter and is cheaper before it.
-    return blocks.Dense(
-      self.widths[level],
-      kernel_init=blocks.small_init,
-      dtype=self.dtype,
-      name=f"up_{level}",
-    )
+  def _low_pass(self, x, shape):
+    return low_pass(x, shape, periodic=self.periodic)
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w c"]:
     if not len(self.widths) == len(self.blocks) == len(self.convs):
       raise ValueError(
         f"widths {tuple(self.widths)}, blocks {tuple(self.blocks)} and "
         f"convs {tuple(self.convs)} must name the same number of levels"
       )
     finer = []
-    for level in range(len(self.widths)):
+    for level, width in enumerate(self.widths):
       if level > 0:
         finer.append(x)
-        x = spectral.low_pass(
-          self._activate(x), coarser(x.shape[1:3]), periodic=self.periodic
-        )
-        x = self._down(level)(x)
-      for i in range(self.convs[level]):
-        x = self._conv(level, i)(x)
-      for i in range(self.blocks[level]):
-        x = self._block(level, i)(x)
+        x = self._low_pass(self._activate(x), coarser(x.shape[1:3]))
+        down = blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")
+        x = lazy.keep(down(x))
+      x = self._level(x, level)
     for level in reversed(range(len(finer))):
       skip = finer[level]
-      x = self._up(level)(self._activate(x))
-      x = skip + spectral.low_pass(x, skip.shape[1:3], periodic=self.periodic)
+      up = blocks.Dense(
+        self.widths[level],
+        kernel_init=blocks.small_init,
+        dtype=self.dtype,
+        name=f"up_{level}",
+      )
+      # The projection commutes with the filter and is cheaper before it.
+      x = lazy.keep(up(self._activate(x)))
+      x = skip + self._low_pass(x, skip.shape[1:3])
+      # The finest level is made again where it is read: it is the largest.
+      x = lazy.keep(x) if level else x
     return x
 
-  @nn.nowrap
-  def planes(
-    self, run: planes.Run, params: Mapping[str, Any], x: planes.Plane
-  ) -> planes.Plane:
-    """Returns the same as a call of a plane, window by window; see `planes`.
-
-    The finest level is not stored; where others read it, it is made again.
-
-    Args:
-      run: who carries the planes out.
-      params: of the hierarchy.
-      x: its input.
-    """
-    finer = []
-    for level in range(len(self.widths)):
-      if level > 0:
-        finer.append(x)
-        x = self._filtered(self._active(x), coarser(x.grid.shape))
-        x = run.store(_mapped(self._down(level), params, x))
-      for i in range(self.convs[level]):
-        conv = self._conv(level, i)
-        x = plane_ops.local(
-          x, plane_ops.applied(conv), params[conv.name], conv.reach
-        )
-        x = run.store(x)
-      for i in range(self.blocks[level]):
-        block = self._block(level, i)
-        x = galerkin.attend(run, block, params[block.name], x)
-        x = run.store(x) if level else x
-    for level in reversed(range(len(finer))):
-      skip = finer[level]
-      x = run.store(_mapped(self._up(level), params, self._active(x)))
-      x = self._filtered(x, skip.grid.shape)
-      x = plane_ops.add(skip, x)
-      x = run.store(x) if level else x
+  def _level(self, x, level):
+    """Returns what the blocks of one level make of its features."""
+    for i in range(self.convs[level]):
+      block = blocks.ResidualBlock(
+        periodic=self.periodic, dtype=self.dtype, name=f"conv_{level}_{i}"
+      )
+      x = lazy.keep(block(x))
+    for i in range(self.blocks[level]):
+      block = galerkin.GalerkinBlock(
+        self.heads, self.dtype, name=f"galerkin_{level}_{i}"
+      )
+      x = lazy.keep(block(x)) if level else block(x)
     return x
-
-  @nn.nowrap
-  def _active(self, x):
-    """Returns the plane of `_activate`."""
-    if not self.is_alias_free:
-      return x.map(_gelu)
-    fine = self._filtered(x, tuple(2 * n for n in x.grid.shape))
-    return self._filtered(fine.map(_gelu), x.grid.shape)
-
-  @nn.nowrap
-  def _filtered(self, x, shape):
-    """Returns the plane of `spectral.low_pass`."""
-    return plane_ops.resampled(x, shape, method="sinc", wall="mirror")
-
-
-def _gelu(params, values):
-  del params
-  return jax.nn.gelu(values)
-
-
-def _mapped(module, params, x):
-  """Returns the plane of a pointwise layer."""
-  return x.map(plane_ops.applied(module), params[module.name])

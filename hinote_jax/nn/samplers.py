@@ -6,8 +6,9 @@ of the query's cell (paper, section 3.4; LIIF's local ensemble). Summed, the
 four are bilinear interpolation; kept apart, a decoder can do better.
 """
 
+import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.nn import blocks
@@ -105,9 +107,9 @@ def sides(
   ]
 
 
-def in_part(
+def in_patch(
   near: list[Neighbours],
-  part: grids.Part,
+  placement: grids.Placement,
   periodic: Periodic,
   shape: tuple[int, int],
 ) -> list[Neighbours]:
@@ -115,12 +117,12 @@ def in_part(
 
   Args:
     near: of `sides`, cells of the whole grid.
-    part: where the window lies.
+    placement: where the window lies.
     periodic: which of (y, x) close on themselves.
     shape: (h, w) of the window.
   """
   return [
-    side._replace(index=part.local(side.index, axis, periodic[axis], n))
+    side._replace(index=placement.local(side.index, axis, periodic[axis], n))
     for axis, (side, n) in enumerate(zip(near, shape, strict=True))
   ]
 
@@ -132,20 +134,33 @@ def local_ensemble(
   *,
   periodic: Periodic = (False, False),
   halve_at_walls: bool = False,
+  placement: grids.Placement | None = None,
 ) -> Float[Array, "b H W k"]:
   """Returns tokens of the query points, [b H W 4(c+2)+2].
 
   Channels: offsets of the four neighbours (dy, dx each), their weighted
   features in the order of `CORNERS`, the relative cell.
+
+  Args:
+    feats: features.
+    coords: query points.
+    rel_cell: query cell in feature cells times 2.
+    periodic: which of (y, x) close on themselves.
+    halve_at_walls: see `neighbours`.
+    placement: where `feats` lies on the grid that `coords` are of; None: it
+      is it.
   """
-  b, h, w, _ = feats.shape
+  b = len(feats)
+  if placement is None:
+    placement = grids.Placement.whole(feats)
   points = grids.dense(grids.batched(coords, b))
   y, x = sides(
     (points[..., 0], points[..., 1]),
-    (h, w),
+    placement.shape,
     periodic,
     halve_at_walls=halve_at_walls,
   )
+  y, x = in_patch([y, x], placement, periodic, feats.shape[1:3])
   batch = jnp.arange(b)[:, None, None]
   offsets, weighted = [], []
   for p, q in CORNERS:
@@ -185,34 +200,48 @@ class SampledDense(nn.Module):
   @nn.compact
   def __call__(
     self,
-    feats: Float[Array, "b h w c"],
-    coords: grids.Coords,
+    feats: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
     rel_cell: Float[Array, "b 2"],
-    part: grids.Part | None = None,
-  ) -> Float[Array, "b H W d"]:
+  ) -> Float[lazy.Grid, "b H W d"]:
     """Returns the layer of the tokens at the query points.
 
     Args:
       feats: features.
       coords: query points.
       rel_cell: query cell in feature cells times 2.
-      part: where `feats` lies on the grid that `coords` are of; `Axes` only.
-        None: it is the grid.
     """
-    b, _, _, c = feats.shape
-    part = grids.Part.whole(feats) if part is None else part
-    shape = (token_width(c), self.width)
+    shape = (token_width(feats.shape[-1]), self.width)
     # The four neighbours are nearly alike: their fan-in is that of one.
     init = nn.initializers.variance_scaling(4.0, "fan_in", "truncated_normal")
     kernel = self.param("kernel", init, shape)
     bias = self.param("bias", nn.initializers.zeros, (self.width,))
-    rule = dict(periodic=self.periodic, halve_at_walls=self.halve_at_walls)
-    coords = grids.batched(coords, b)
+    apply = _SampledDense(
+      self.width, tuple(self.periodic), self.halve_at_walls, self.dtype
+    )
+    return lazy.at_queries(
+      apply, (kernel, bias, rel_cell), coords, feats, periodic=self.periodic
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _SampledDense:
+  """`SampledDense` with its parameters given."""
+
+  width: int
+  periodic: Periodic
+  halve_at_walls: bool
+  dtype: DTypeLike
+
+  def __call__(self, params, coords, patch):
+    (kernel, bias, rel_cell), feats = params, patch.values
+    rule: Any = dict(periodic=self.periodic, halve_at_walls=self.halve_at_walls)
     if not isinstance(coords, grids.Axes):
       tokens = local_ensemble(feats, coords, rel_cell, **rule)
       return blocks.multiply(tokens, kernel, tokens.dtype) + bias
-    near = sides(coords, part.shape, **rule)
-    y, x = in_part(near, part, self.periodic, feats.shape[1:3])
+    c, placement = feats.shape[-1], patch.placement
+    near = sides(coords, placement.shape, **rule)
+    y, x = in_patch(near, placement, self.periodic, feats.shape[1:3])
     sampled = self._sampled(feats, kernel[8:-2].reshape(4 * c, -1), y, x)
     on_offset = kernel[:8].reshape(2, 2, 2, self.width)  # p, q, (y, x), d
     on_cell = rel_cell @ kernel[-2:] + bias

@@ -1,7 +1,6 @@
 """Hybrid upsampling: an aligned spatial and a Fourier branch, concatenated."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
 
 from flax import linen as nn
 import jax
@@ -9,9 +8,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import spectral
-from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import plane_ops, planes
+from hinote_jax.core.typing import Periodic
 from hinote_jax.nn import blocks
 
 
@@ -27,10 +26,14 @@ class FourierDoubling(nn.Module):
   periodic: Periodic = (False, False)
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W d"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b H W d"]:
     _, h, w, c = x.shape
     real = self.param("real", _near_identity, (c, self.features))
     imag = self.param("imag", blocks.small_init, (c, self.features))
+    if isinstance(x, lazy.LazyGrid):
+      return _doubled_by_lines(x, real, imag, self.periodic)
     spectrum = spectral.forward(x, periodic=self.periodic)
     mixing = jax.lax.complex(real, imag)
     spectrum = jnp.matmul(spectrum, mixing, precision="highest")
@@ -38,38 +41,50 @@ class FourierDoubling(nn.Module):
       spectrum, (h, w), (2 * h, 2 * w), periodic=self.periodic
     )
 
-  @nn.nowrap
-  def in_groups(
-    self, params: Mapping[str, Any], x: Float[Array, "b h w c"], size: int = 4
-  ) -> Float[Array, "b H W d"]:
-    """Returns the same as a call, some channels of the result at a time.
 
-    Mixing commutes with the transform, so it goes before, to real fields.
+def _doubled_by_lines(x: lazy.LazyGrid, real, imag, periodic: Periodic):
+  """Returns what `FourierDoubling` makes of a lazy grid, in two passes.
 
-    Args:
-      params: of this module.
-      x: the field.
-      size: channels at a time.
-    """
-    _, h, w, _ = x.shape
-    size = next(n for n in range(size, 0, -1) if self.features % n == 0)
+  Resizing is a product of one operator an axis, D_y and D_x, both real, and
+  mixing commutes with both. Multiplied by i, a half spectrum along x is the
+  field turned by a quarter period, H_x: the answer is
+  D_x (D_y x) R + H_x (D_y x) M for the mixing R + i M.
+  """
+  _, h, w, _ = x.shape
+  tall = lazy.along(_Lines(2 * h, periodic[0]), (), x, axis=0, count=2 * h)
+  mix = _MixedLines(2 * w, periodic[1])
+  return lazy.along(mix, (real, imag), tall, axis=1, count=2 * w)
 
-    def group(mixing):
-      real, imag = (
-        spectral.forward(
-          jnp.matmul(x, m, precision="highest"), periodic=self.periodic
-        )
-        for m in mixing
+
+@dataclasses.dataclass(frozen=True)
+class _Lines:
+  count: int
+  is_periodic: bool
+
+  def __call__(self, params, x):
+    del params
+    turned = spectral.resize_rows(
+      jnp.swapaxes(x, 1, 2), self.count, is_periodic=self.is_periodic
+    )
+    return jnp.swapaxes(turned, 1, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class _MixedLines:
+  count: int
+  is_periodic: bool
+
+  def __call__(self, params, x):
+    plain, turned = (
+      spectral.resize_rows(
+        jnp.matmul(x, matrix, precision="highest"),
+        self.count,
+        is_periodic=self.is_periodic,
+        is_turned=is_turned,
       )
-      return spectral.inverse(
-        real + 1j * imag, (h, w), (2 * h, 2 * w), periodic=self.periodic
-      )
-
-    mixing = jnp.stack([params["real"], params["imag"]])
-    mixing = mixing.reshape(2, x.shape[-1], -1, size)
-    parts = jax.lax.map(group, jnp.moveaxis(mixing, 2, 0))
-    parts = jnp.moveaxis(parts, 0, -2)
-    return parts.reshape(*parts.shape[:-2], self.features)
+      for matrix, is_turned in zip(params, (False, True), strict=True)
+    )
+    return plain + turned
 
 
 def _near_identity(key, shape, dtype=jnp.float32):
@@ -87,50 +102,21 @@ class HybridDoubling(nn.Module):
   dtype: DTypeLike = jnp.float32
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
-    c = x.shape[-1]
-    local = blocks.pixel_shuffle(self._local(c)(x), 2)
-    return self._mix(c)(self._both(local, self._fourier(c)(x)))
-
-  @nn.nowrap
-  def _local(self, c):
-    return blocks.Conv(
-      4 * c, periodic=self.periodic, dtype=self.dtype, name="local"
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b H W c"]:
+    c, options = x.shape[-1], dict(periodic=self.periodic, dtype=self.dtype)
+    local = lazy.pixel_shuffle(
+      blocks.Conv(4 * c, name="local", **options)(x), 2
     )
+    world = FourierDoubling(c, self.periodic, name="fourier")(x)
+    both = lazy.pointwise(_Joined(self.dtype), local, world)
+    return blocks.Dense(c, dtype=self.dtype, name="mix")(both)
 
-  @nn.nowrap
-  def _fourier(self, c):
-    return FourierDoubling(c, self.periodic, name="fourier")
 
-  @nn.nowrap
-  def _mix(self, c):
-    return blocks.Dense(c, dtype=self.dtype, name="mix")
+@dataclasses.dataclass(frozen=True)
+class _Joined:
+  dtype: DTypeLike
 
-  def _both(self, local, world):
+  def __call__(self, local, world):
     return jnp.concatenate([local, world.astype(self.dtype)], axis=-1)
-
-  @nn.nowrap
-  def planes(
-    self, run: planes.Run, params: Mapping[str, Any], x: planes.Plane
-  ) -> planes.Plane:
-    """Returns the same as a call of a plane; see `planes`.
-
-    The Fourier branch is of the whole grid, and made at once.
-    """
-    c = params["mix"]["bias"].shape[0]
-    fourier = self._fourier(c)
-    world = run.call(fourier.in_groups, params["fourier"], run.whole(x))
-    world = run.hold(world, x.grid.periodic)
-
-    def local(params, values):
-      values = self._local(c).apply({"params": params}, values)
-      return blocks.pixel_shuffle(values, 2)
-
-    def mix(params, here, local, world):
-      del here
-      both = self._both(local.values, world.values)
-      return self._mix(c).apply({"params": params}, both)
-
-    local = plane_ops.local(x, local, params["local"], reach=1, ratio=2)
-    inputs = planes.same(local), planes.same(world)
-    return planes.Plane(local.grid, inputs, mix, params["mix"])

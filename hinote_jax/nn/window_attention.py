@@ -1,5 +1,6 @@
 """Self-attention within square windows, as in Swin (Liu et al., ICCV 2021)."""
 
+import dataclasses
 import math
 
 from flax import linen as nn
@@ -9,6 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 import numpy as np
 
+from hinote_jax import lazy
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.nn import blocks
 
@@ -98,20 +100,98 @@ class WindowAttention(nn.Module):
   dtype: DTypeLike = jnp.float32
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    _, h, w, c = x.shape
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w c"]:
+    c = x.shape[-1]
     if c % self.heads:
       raise ValueError(f"{c} channels do not divide among {self.heads} heads")
+    init = nn.initializers.truncated_normal(0.02)
+    rows = (2 * self.window - 1) ** 2
+    params = (
+      blocks.Affine(3 * c, name="qkv")(c),
+      self.param("bias_table", init, (rows, self.heads)),
+      blocks.Affine(c, name="proj")(c),
+    )
+    attend_ = _Attention(self.heads, self.window, self.dtype)
+    if isinstance(x, lazy.LazyGrid):
+      return _in_patches(attend_, params, x, self.shift)
+    return self._of_field(attend_, params, x)
+
+  def _of_field(self, attend_, params, x):
+    """Returns the attention of a whole field, rolled to move its windows."""
+    _, h, w, _ = x.shape
     mask = None
     if self.shift:
       x = jnp.roll(x, (-self.shift, -self.shift), axis=(1, 2))
       mask = shift_mask((h, w), self.window, self.shift, self.periodic)
-    x = partition(x, self.window)
-    qkv = blocks.Dense(3 * c, dtype=self.dtype, name="qkv")(x)
-    q, k, v = jnp.moveaxis(qkv.reshape(*x.shape[:3], 3, self.heads, -1), 3, 0)
-    init = nn.initializers.truncated_normal(0.02)
-    rows = (2 * self.window - 1) ** 2
-    table = self.param("bias_table", init, (rows, self.heads))
-    y = attend(q, k, v, table[relative_index(self.window)], mask)
-    y = merge(blocks.Dense(c, dtype=self.dtype, name="proj")(y), (h, w))
+    y = attend_(params, x, mask)
     return jnp.roll(y, (self.shift, self.shift), axis=(1, 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attention:
+  """Attention within the windows of a field of whole windows."""
+
+  heads: int
+  window: int
+  dtype: DTypeLike
+
+  def __call__(self, params, x, mask=None):
+    qkv, table, proj = params
+    shape = x.shape[1:3]
+    x = partition(x, self.window)
+    joined = _dense(x, qkv, self.dtype)
+    joined = joined.reshape(*x.shape[:3], 3, self.heads, -1)
+    q, k, v = jnp.moveaxis(joined, 3, 0)
+    y = attend(q, k, v, table[relative_index(self.window)], mask)
+    return merge(_dense(y, proj, self.dtype), shape)
+
+
+def _dense(x, layer, dtype):
+  kernel, bias = layer
+  return blocks.multiply(x, kernel, dtype) + bias.astype(dtype)
+
+
+def _in_patches(attend_, params, x, shift):
+  """Returns the attention of a lazy grid, in patches of whole windows.
+
+  A window may begin up to `window - 1` cells before the first cell that is
+  asked for, and patches of windows end up to twice that behind the last.
+  """
+  reach = 2 * (attend_.window - 1)
+  function = _PatchAttention(attend_, shift)
+  return lazy.LazyGrid(x.domain, (lazy.same_cells(x, reach),), function, params)
+
+
+@dataclasses.dataclass(frozen=True)
+class _PatchAttention:
+  attend: _Attention
+  shift: int
+
+  def __call__(self, params, window, patch):
+    side, values = self.attend.window, patch.values
+    # The last cell asked for may be the first of one more window.
+    counts = [-(-(n + side - 1) // side) for n in window.shape]
+    # Windows begin at `shift`, and whole windows before and behind it.
+    first = [
+      (window.start[axis] - self.shift) // side * side + self.shift
+      for axis in (0, 1)
+    ]
+    inside, along = [], []
+    for axis, (n, closed) in enumerate(zip(*patch.domain, strict=True)):
+      cells = first[axis] + jnp.arange(counts[axis] * side)
+      # Beyond a wall there is nothing; what stands there is masked.
+      inside.append(
+        jnp.full(cells.shape, True) if closed else (cells >= 0) & (cells < n)
+      )
+      along.append(cells - patch.start[axis])
+    for axis, index in enumerate(along):
+      index = jnp.clip(index, 0, values.shape[1 + axis] - 1)
+      values = jnp.take(values, index, axis=1 + axis)
+    is_cell = inside[0][:, None] & inside[1]
+    of_window = partition(is_cell[None, :, :, None], side)[0, :, :, 0]
+    mask = of_window[:, :, None] == of_window[:, None, :]
+    values = self.attend(params, values, mask)
+    start = jnp.stack(first)
+    return lazy.Patch(values, start, patch.domain).crop(window)

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import models
+from hinote_jax import lazy, models
 from hinote_jax.core import grids
-from hinote_jax.lazy import planes, streaming
+from hinote_jax.lazy import tiles
 from hinote_jax.models.hinote import model as hinote
 from hinote_jax.models.hinote_official import published
 from hinote_jax.models.implicit import lte
@@ -32,6 +32,28 @@ _SMALL = {
   "lte": dict(_EDSR, hidden=(6, 5), waves=4),
   "metasr": dict(_EDSR, hidden=(6,)),
   "srno": dict(_EDSR, hidden=(6,), width=16, heads=2),
+  "dfno": dict(
+    width=4,
+    blocks=1,
+    features=4,
+    fourier_width=6,
+    modes1=3,
+    modes2=4,
+    layers=2,
+    head_width=6,
+    scale=2,
+  ),
+  "edsr": dict(width=4, blocks=1, scale=2),
+  "rdn": dict(width=4, blocks=2, layers=2, growth=3, scale=2),
+  "swinir": dict(
+    embed_dim=8,
+    depths=(2,),
+    num_heads=(2,),
+    window_size=4,
+    num_feat=4,
+    scale=2,
+  ),
+  "wdsr": dict(width=4, blocks=1, scale=2),
 }
 NAMES = tuple(_SMALL)
 _ENCODERS = (
@@ -50,7 +72,7 @@ class Problem(NamedTuple):
   module: nn.Module
   variables: Mapping[str, Any]
   lowres: jax.Array
-  queries: planes.Queries
+  queries: lazy.Queries
 
 
 def build(name: str, **options: Any) -> nn.Module:
@@ -71,20 +93,11 @@ def problem(
   """Returns a random field [b h w c] and the queries at lines of its cells."""
   random = np.random.default_rng(0)
   lowres = random.normal(size=(batch, *shape, module.channels))
-  both = list(zip(lines, shape, strict=True))
-  coords = grids.Axes(*(jnp.asarray(line.coords(n)) for line, n in both))
-  size = [2 * line.step / n for line, n in both]
-  cell = jnp.asarray([size] * batch, jnp.float32)
-  closed = tuple(
-    is_closed and line.is_whole(n)
-    for is_closed, (line, n) in zip(module.periodic, both, strict=True)
-  )
-  grid = planes.Grid(tuple(line.count for line in lines), closed)
   return Problem(
     module,
     _variables(module.clone(periodic=(False, False))),
     jnp.asarray(lowres, jnp.float32),
-    planes.Queries(lines, coords, cell, grid),
+    lazy.Queries.of_lines(lines, shape),
   )
 
 
@@ -100,6 +113,11 @@ def _variables(module: nn.Module) -> Mapping[str, Any]:
     # Its phases magnify the rounding of the features. With large ones, one
     # call alone is further than the tolerance from its answer in float64.
     return jax.jit(module.init)(jax.random.key(0), *arguments)
+  return random_variables(module, *arguments)
+
+
+def random_variables(module: nn.Module, *arguments: Any) -> Mapping[str, Any]:
+  """Returns random variables, of unit gain in every layer."""
   random = np.random.default_rng(1)
 
   def draw(path, leaf):
@@ -117,26 +135,34 @@ def _variables(module: nn.Module) -> Mapping[str, Any]:
 def untiled(problem: Problem) -> np.ndarray:
   """Returns the answer of one call, [b H W c]."""
   module, variables, lowres, queries = problem
+  cell = np.tile(queries.cell(), (len(lowres), 1))
   apply = jax.jit(module.apply)
-  return np.asarray(apply(variables, lowres, queries.coords, queries.cell))
+  return np.asarray(apply(variables, lowres, queries.coords, cell))
 
 
-def streamed(problem: Problem, run: streaming.Stream) -> np.ndarray:
-  """Returns the answer put together from the tiles of a run, [b H W c]."""
+def graph(problem: Problem) -> lazy.Graph:
+  """Returns the network on lazy grids."""
   module, variables, lowres, queries = problem
-  run.begin()
-  return values(run, module.planes(run, variables, lowres, queries))
+  return lazy.graph(module, variables, lowres.shape, queries.lines)
 
 
-def values(run: streaming.Stream, plane: planes.Plane) -> np.ndarray:
-  """Returns a plane put together from its tiles, [b h w c]."""
-  found = None
-  for (y, x), part in run.answer(plane)():
-    if found is None:
-      shape = len(part), *plane.grid.shape, part.shape[-1]
-      found = np.full(shape, np.nan, np.float32)
-    found[:, y.first : y.last, x.first : x.last] = part
-  return found
+def streamed(problem: Problem, side: int | None = None) -> np.ndarray:
+  """Returns the answer put together from tiles, [b H W c]."""
+  network = graph(problem)
+  run = tiles.Tiles(network.last, 1e9, side=side)
+  return values(run, {network.inputs[0]: problem.lowres})
+
+
+def values(
+  run: tiles.Tiles, inputs: Mapping[lazy.LazyGrid, jax.Array]
+) -> np.ndarray:
+  """Returns the last grid put together from its tiles, [b h w c]."""
+  answer = run({grid: np.asarray(given) for grid, given in inputs.items()})
+  shape = answer.grid.shape
+  whole = np.full(shape, np.nan, np.float32)
+  for (y, x), part in answer():
+    whole[:, y.first : y.last, x.first : x.last] = part
+  return whole
 
 
 def error(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -162,10 +188,10 @@ def draw(name: str, seed: int) -> tuple[Problem, int]:
     for n, closed in zip(shape, periodic, strict=True)
   )
   module = build(name, periodic=periodic, **options)
-  most = max(6, min(40, max(line.count for line in lines) - 1))
+  longest = max(6, min(40, max(line.count for line in lines) - 1))
   batch = random.choice((1, 1, 2))
   made = problem(module, shape, lines, batch=batch)
-  return made, random.randint(5, most)
+  return made, random.randint(5, longest)
 
 
 def _line(random, n, is_periodic, is_whole, divides):
@@ -184,6 +210,16 @@ def _line(random, n, is_periodic, is_whole, divides):
   count = random.randint(-(-most // 2), most) * divides
   first = random.uniform(-0.5, n - 0.5 - step * count) + 0.5 * step
   return grids.Line(first, step, count)
+
+
+def _of_swinir(random):
+  depths = random.choice(((2,), (1, 2)))
+  return dict(
+    upsampler=random.choice(("pixelshuffle", "nearest+conv")),
+    resi_connection=random.choice(("1conv", "3conv")),
+    depths=depths,
+    num_heads=(2, 1)[: len(depths)],
+  )
 
 
 def _of_hinote(random):
@@ -219,6 +255,11 @@ def _of_liif(random):
 
 
 _OPTIONS = {
+  "dfno": lambda random: {},
+  "edsr": lambda random: dict(scale=random.choice((1, 2, 3, 4))),
+  "rdn": lambda random: {},
+  "swinir": _of_swinir,
+  "wdsr": lambda random: {},
   "hinote": _of_hinote,
   "hinote_official": _of_official,
   "liif": _of_liif,

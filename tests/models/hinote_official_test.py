@@ -55,7 +55,7 @@ def test_bands_change_neither_answer_nor_gradient():
   window = 7, 9  # in bands of two rows, one of them filled
   lowres, axes, cell = _inputs((6, 5), window, batch=2)
   module, variables = _network(
-    (lowres, axes, cell), feature_up_ratio=1, most=20
+    (lowres, axes, cell), feature_up_ratio=1, points_at_once=20
   )
   weight = jax.random.normal(_KEY, (2, *window, 1))
 

@@ -213,7 +213,7 @@ def test_axes_points_and_bands_agree(name):
   lowres, axes, cell = _inputs(batch=2)
   want = jax.jit(module.apply)(variables, lowres, axes, cell)
   points = jnp.asarray(grids.dense(axes))
-  banded = module.clone(most=37)
+  banded = module.clone(points_at_once=37)
   for network, coords in ((module, points), (banded, axes), (banded, points)):
     got = jax.jit(network.apply)(variables, lowres, coords, cell)
     np.testing.assert_allclose(got, want, atol=2e-5 * want.std())

@@ -90,30 +90,29 @@ def _reference(tokens, block, project, heads):
   return _convolved(y, project["kernel"]) + np.float64(project["bias"])
 
 
-@pytest.mark.parametrize("most", [1000, 20, 1])
-def test_bands_equal_double_precision(most):
-  tokens = lifted.Tokens(
-    jax.random.normal(_KEYS[2], (2, 7, 6, 3)),
-    jax.random.normal(_KEYS[3], (5, 5, 3, 8)) / 8,
-  )
+@pytest.mark.parametrize("points", [1000, 20, 1])
+def test_bands_equal_double_precision(points):
+  tokens = jax.random.normal(_KEYS[2], (2, 7, 6, 3))
+  kernel = jax.random.normal(_KEYS[3], (5, 5, 3, 8)) / 8
   project = dict(
     kernel=jax.random.normal(_KEYS[4], (3, 3, 8, 2)), bias=jnp.ones(2)
   )
   block = _block(8, 2)
-  decoder = lifted.Lifted(block, project, 2, jnp.tanh, most)
-  got = decoder.decode(tokens)
-  want = _reference(tokens, block, project, 2)
+  decode = lifted.Decoder(2, jnp.tanh, points)
+  got = decode((kernel, block, project), tokens)
+  want = _reference((tokens, kernel), block, project, 2)
   np.testing.assert_allclose(got, want, atol=2e-5)  # float32
 
 
 def test_gradient_is_finite_where_heads_are_flat():
   # All tokens zero: k and v have no spread, PyTorch's gradient is 0 there.
-  tokens = lifted.Tokens(jnp.zeros((1, 4, 4, 3)), jnp.ones((3, 3, 3, 8)))
+  tokens, kernel = jnp.zeros((1, 4, 4, 3)), jnp.ones((3, 3, 3, 8))
   project = dict(kernel=jnp.ones((3, 3, 8, 1)), bias=jnp.zeros(1))
 
   def total(block, tokens):
     activate = published.activation("GELU")
-    return lifted.Lifted(block, project, 2, activate, 8).decode(tokens).sum()
+    decode = lifted.Decoder(2, activate, 8)
+    return decode((kernel, block, project), tokens).sum()
 
   gradient = jax.grad(total, argnums=(0, 1))(_block(8, 2), tokens)
   for leaf in jax.tree.leaves(gradient):

@@ -205,7 +205,9 @@ def test_alias_free_activation_step_by_step():
     fine = _correlated(np.maximum(fine, 0.0), kernel)
     want[..., c] = _nodes(_nodes(fine, 6).T, 5).T
   for most in (None, 2 * 12 * 10, 1):  # channels together, or not
-    got = published.alias_free(jax.nn.relu, jnp.float32(x)[None], most=most)
+    got = published.alias_free(
+      jax.nn.relu, jnp.float32(x)[None], values_at_once=most
+    )
     np.testing.assert_allclose(got[0], want, atol=2e-6)
 
 

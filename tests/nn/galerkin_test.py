@@ -154,7 +154,7 @@ def test_bands_change_neither_answer_nor_gradient(norm):
   source = jax.random.normal(jax.random.key(1), (2, 3, 11, 5))
 
   def run(most):
-    block = galerkin.GalerkinBlock(_HEADS, norm=norm, most=most)
+    block = galerkin.GalerkinBlock(_HEADS, norm=norm, points_at_once=most)
     variables = _noisy(block.init(_KEY, x, source))
 
     def loss(variables, x):

@@ -90,7 +90,7 @@ def test_output_and_taps_are_the_released_ones(stem):
 def test_bands_give_the_released_output(name):
   case = reference.case("hinote", name)
   module, variables = _network(case)
-  module = module.clone(most=100)  # several bands, none filled
+  module = module.clone(points_at_once=100)  # several bands, none filled
   lowres, coords, cell = reference.inputs(case)
   want = reference.to_ours(case.arrays["out"])
   most = reference.tolerance(case, want)

@@ -6,20 +6,18 @@ encoder's grid, where the answer at a point does not depend on which other
 points are asked for and the costly part has scale^2 times fewer points.
 """
 
-from collections.abc import Mapping, Sequence
-import functools
-from typing import Any
+from collections.abc import Sequence
 
 from flax import linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax.core import grids, naming, resize, spectral
+from hinote_jax import lazy
+from hinote_jax.core import grids, naming, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import planes
-from hinote_jax.models.hinote import parts as hinote_parts
-from hinote_jax.nn import blocks, galerkin, hierarchy, samplers
+from hinote_jax.models.hinote import parts
+from hinote_jax.nn import blocks, hierarchy, samplers
 
 DOMAINS = ("grid", "queries")
 
@@ -90,12 +88,13 @@ class Hinote(nn.Module):
         f"{self.width}: with domain 'grid' they must be equal"
       )
 
+  @nn.compact
   def __call__(
     self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
+    lowres: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points.
 
     Args:
@@ -108,152 +107,39 @@ class Hinote(nn.Module):
       ValueError: wrong number of channels, or an argument that does not fit.
     """
     self._check(lowres)
-    feats = self.features(lowres, cell)
-    residual = self.residual(feats, coords, cell)
-    return self._finish(residual, lowres, coords)
-
-  @nn.compact
-  def _part(self, function, *args):
-    """Returns function(*args), which may make submodules."""
-    return function(*args)
-
-  def features(self, lowres, cell):
-    """Returns what the decoder reads, on the encoder's grid."""
-
-    def make():
-      feats = self._encoder()(self._trunk_input(lowres, cell))
-      if self.domain == "queries" or not self.level_widths:
-        return feats
-      return self._levels()(feats)
-
-    return self._part(make)
-
-  def residual(self, feats, coords, cell):
-    """Returns the decoder's answer at the query points."""
-
-    def make():
-      rel_cell = self._rel_cell(cell, feats.shape[1:3])
-      if self.domain == "grid":
-        return self._head()(feats, coords, rel_cell)
-      return self._decoder(self._levels())(feats, coords, rel_cell)
-
-    return self._part(make)
-
-  @nn.nowrap
-  def _options(self):
-    return dict(periodic=self.periodic, dtype=self.dtype)
-
-  @nn.nowrap
-  def _encoder(self):
-    return hinote_parts.Encoder(
-      self.width, self.blocks, self.upsample, name="encoder", **self._options()
+    options = dict(periodic=self.periodic, dtype=self.dtype)
+    encoder = parts.Encoder(
+      self.width, self.blocks, self.upsample, name="encoder", **options
     )
-
-  @nn.nowrap
-  def _levels(self):
-    return hierarchy.Hierarchy(
+    feats = encoder(self._trunk_input(lowres, cell))
+    levels = hierarchy.Hierarchy(
       self.level_widths,
       self.level_blocks,
       self.level_convs,
       self.heads,
       self.is_alias_free,
       name="hierarchy",
-      **self._options(),
+      **options,
     )
-
-  @nn.nowrap
-  def _decoder(self, levels):
-    return hinote_parts.QueryDecoder(levels, self.channels, name="decoder")
-
-  @nn.nowrap
-  def _head(self):
-    return hinote_parts.Head(
-      self.head_width,
-      self.head_depth,
-      self.channels,
-      self.head_heads,
-      name="head",
-      **self._options(),
+    if self.domain == "queries":
+      decoder = parts.QueryDecoder(levels, self.channels, name="decoder")
+    else:
+      feats = levels(feats) if self.level_widths else feats
+      decoder = parts.Head(
+        self.head_width,
+        self.head_depth,
+        self.channels,
+        self.head_heads,
+        name="head",
+        **options,
+      )
+    rel_cell = samplers.relative_cell(
+      cell, feats.shape[1:3], self.upsample, self.max_scale
     )
-
-  @nn.nowrap
-  def _rel_cell(self, cell, shape):
-    return samplers.relative_cell(cell, shape, self.upsample, self.max_scale)
-
-  @nn.nowrap
-  def _finish(self, residual, lowres, coords):
-    """Returns the field of the decoder's answer at the query points."""
+    residual = decoder(lazy.keep(feats), coords, rel_cell)
     rules = resize.boundaries(self.periodic, "edge")
-    known = resize.sample(lowres, coords, method=self.skip, boundary=rules)
+    known = lazy.interpolate(lowres, coords, method=self.skip, boundary=rules)
     return residual * self._unit() + known
-
-  @nn.nowrap
-  def planes(
-    self,
-    run: planes.Run,
-    variables: Mapping[str, Any],
-    lowres: Float[Array, "b h w c"],
-    queries: planes.Queries,
-  ) -> planes.Plane:
-    """Returns the same as a call, window by window; see `planes`."""
-    self._check(lowres)
-    params = variables["params"]
-    feats = self._feats(run, variables, lowres, queries.cell)
-    cell = self._rel_cell(queries.cell, feats.grid.shape)
-    inputs = queries.on(feats, self.upsample)
-    if self.domain == "grid":
-      known = params["head"], lowres, cell
-      return self._head_plane(run, known, queries, inputs)
-    levels = self._levels()
-    decoder = self._decoder(levels)
-    apply = functools.partial(decoder.apply, method="stage")
-
-    def lift(params, points, feats):
-      params, cell = params
-      values, place = feats.values, feats.place
-      return apply({"params": params}, "lift", values, points, cell, place)
-
-    def finish(params, points, x):
-      params, lowres = params
-      residual = apply({"params": params}, "finish", x.values)
-      return self._finish(residual, lowres, points)
-
-    x = queries.plane(lift, (params["decoder"], cell), inputs)
-    x = levels.planes(run, params["hierarchy"], x)
-    return queries.plane(finish, (params["decoder"], lowres), planes.same(x))
-
-  @nn.nowrap
-  def _feats(self, run, variables, lowres, cell):
-    """Returns the plane of what the decoder reads."""
-    features = functools.partial(self.apply, method="features")
-    whole = run.small(features, variables, lowres, cell)
-    if whole is not None:
-      return run.hold(whole, self.periodic)
-    params = variables["params"]
-    seen = run.call(self._trunk_input, lowres, cell)
-    seen = run.hold(seen, self.periodic)
-    feats = self._encoder().planes(run, params["encoder"], seen)
-    if self.domain == "grid" and self.level_widths:
-      feats = self._levels().planes(run, params["hierarchy"], feats)
-    return run.store(feats)
-
-  @nn.nowrap
-  def _head_plane(self, run, known, queries, inputs):
-    """Returns the plane of the head and what follows it."""
-    (params, lowres, cell), head, integral = known, self._head(), None
-    if self.head_heads:
-      integral = galerkin.integral(
-        run, head.block(), params["galerkin"], inputs.plane
-      )
-
-    def at(params, points, feats):
-      params, integral, lowres, cell = params
-      residual = head.apply(
-        {"params": params}, feats.values, points, cell, feats.place, integral
-      )
-      return self._finish(residual, lowres, points)
-
-    return queries.plane(at, (params, integral, lowres, cell), inputs)
 
   @nn.nowrap
   def _unit(self):
@@ -261,20 +147,19 @@ class Hinote(nn.Module):
 
   @nn.nowrap
   def _trunk_input(self, lowres, cell):
-    shape = lowres.shape[1:3]
-    parts = [lowres]
+    """Returns the field, and what else the trunk sees, as channels."""
+    h, w = lowres.shape[1:3]
+    channels = [lowres]
     if self.sees_detail:
-      quarter = tuple(-(-n // 4) for n in shape)
-      smooth = spectral.low_pass(lowres, quarter, periodic=self.periodic)
-      smooth = spectral.low_pass(smooth, shape, periodic=self.periodic)
-      parts.append((lowres - smooth) / self._unit())
+      quarter, rule = (-(-h // 4), -(-w // 4)), dict(periodic=self.periodic)
+      smooth = lazy.keep(hierarchy.low_pass(lowres, quarter, **rule))
+      smooth = hierarchy.low_pass(smooth, (h, w), **rule)
+      channels.append((lowres - smooth) / self._unit())
     if self.sees_scale:
-      scale = grids.scale_of(cell, shape)
+      scale = grids.scale_of(cell, (h, w))
       known = jnp.log2(jnp.clip(scale, 1.0, self.max_scale)) - 1.0
-      parts.append(
-        jnp.broadcast_to(known[:, None, None], (*lowres.shape[:3], 2))
-      )
-    return jnp.concatenate(parts, axis=-1)
+      channels.append(lazy.constant(known, lowres))
+    return lazy.concatenate(channels)
 
 
 SIZES = {

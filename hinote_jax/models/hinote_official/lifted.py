@@ -10,30 +10,18 @@ patches here; a convolution within a loop is slow on a CPU. The same as the
 plain modules of `hinote_official`, to the rounding of float32.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from hinote_jax.core import grids
+from hinote_jax import lazy
+from hinote_jax.core import grids, sums
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.nn import samplers
-
-Params = Mapping[str, Any]
-
-
-class Tokens(NamedTuple):
-  """What the lifting convolution reads.
-
-  Attributes:
-    values: [b H W t].
-    kernel: of the convolution, for these t channels, [k k t d].
-  """
-
-  values: jax.Array
-  kernel: jax.Array
 
 
 def distinct(
@@ -42,7 +30,7 @@ def distinct(
   rel_cell: Float[Array, "b 2"],
   *,
   periodic: Periodic = (False, False),
-  part: grids.Part | None = None,
+  placement: grids.Placement | None = None,
 ) -> Float[Array, "b H W 10"]:
   """Returns the tokens of a regular window, without those that repeat.
 
@@ -55,12 +43,14 @@ def distinct(
     coords: query points.
     rel_cell: query cell in feature cells times 2.
     periodic: which of (y, x) close on themselves.
-    part: where `feats` lies on the grid that `coords` are of; None: it is it.
+    placement: where `feats` lies on the grid that `coords` are of; None: it
+      is it.
   """
-  part = grids.Part.whole(feats) if part is None else part
-  y, x = samplers.in_part(
-    samplers.sides(coords, part.shape, periodic, halve_at_walls=True),
-    part,
+  if placement is None:
+    placement = grids.Placement.whole(feats)
+  y, x = samplers.in_patch(
+    samplers.sides(coords, placement.shape, periodic, halve_at_walls=True),
+    placement,
     periodic,
     feats.shape[1:3],
   )
@@ -85,6 +75,22 @@ def distinct(
     jnp.broadcast_to(rel_cell[:, None, None], (*shape, 2)),
   ]
   return jnp.concatenate(values, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+  """`distinct` of a patch, for `lazy.at_queries`."""
+
+  periodic: Periodic
+
+  def __call__(self, rel_cell, coords, patch):
+    return distinct(
+      patch.values,
+      coords,
+      rel_cell,
+      periodic=self.periodic,
+      placement=patch.placement,
+    )
 
 
 def on_distinct(
@@ -142,8 +148,8 @@ def _moments(bands, inside, matrix, heads, size):
   """
   depth = matrix.shape[1] // (2 * heads)
 
-  def add(sums, band):
-    (total, excess), (tokens, is_inside) = sums, band
+  def share(band):
+    tokens, is_inside = band
     both = _times(_patches(tokens, size), matrix)
     both = both.reshape(2, heads, depth, -1)
     variance = jnp.square(both).sum(2) / (depth - 1)
@@ -152,18 +158,9 @@ def _moments(bands, inside, matrix, heads, size):
     scale = is_inside / (std + 1e-5)
     k, v = both * scale[:, :, None]
     product = jnp.einsum("gdn,gen->gde", k, v, precision="highest")
-    part = jax.tree.map(jnp.subtract, (product, k.sum(-1), v.sum(-1)), excess)
-    new = jax.tree.map(jnp.add, total, part)
-    # What rounding added, to be taken away again: Kahan's sum.
-    excess = jax.tree.map(lambda n, t, p: (n - t) - p, new, total, part)
-    return (new, excess), None
+    return product, k.sum(-1), v.sum(-1)
 
-  square, line = jnp.zeros((heads, depth, depth)), jnp.zeros((heads, depth))
-  zero = square, line, line
-  (total, _), _ = jax.lax.scan(
-    jax.checkpoint(add), (zero, zero), (bands, inside)
-  )
-  return total
+  return sums.over(share, (bands, inside))
 
 
 def _attention(sums, points, block):
@@ -186,44 +183,46 @@ def _attention(sums, points, block):
   return jnp.matmul(matrix, block["expand"]["kernel"], precision="highest")
 
 
-class Lifted(NamedTuple):
-  """The decoder's parameters and how to run it.
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+  """How the decoder is run; its parameters come with each call.
+
+  `params` are the kernel of the lifting convolution for the tokens' channels,
+  [k k t d], those of a `galerkin.GalerkinBlock` without biases and with the
+  published norm, and those of the convolution that projects.
 
   Attributes:
-    block: parameters of a `galerkin.GalerkinBlock` without biases, with the
-      published norm.
-    project: parameters of a convolution.
     heads: of the block.
     activate: of the block's MLP and of its sum.
-    most: points of a band; it has one row at least.
+    points_at_once: points of a band; it has one row at least.
   """
 
-  block: Params
-  project: Params
   heads: int
   activate: Callable
-  most: int
+  points_at_once: int
 
   def sums(
-    self, tokens: Tokens, inside: Float[Array, "H W"] | None = None
+    self, params: Any, patch: lazy.Patch, inside: Array | None = None
   ) -> tuple[Array, Array, Array]:
     """Returns what the integral of the attention needs, summed over points.
 
     Args:
-      tokens: of a window; beyond it there are zeros.
-      inside: 1 for the points that count; None for all.
+      params: of the decoder.
+      patch: tokens; beyond them there are zeros.
+      inside: 1 for the points that count, [H W]; None for all.
     """
-    values, kernel = tokens
+    kernel, block, _ = params
+    values = patch.values
     size, c = kernel.shape[0], kernel.shape[-1]
     if inside is None:
       inside = jnp.ones(values.shape[1:3], values.dtype)
-    bands = self._cut(tokens)
+    bands = self._cut(values, size)
     count, rows = bands.shape[1], bands.shape[3] - size + 1
     below = count * rows - inside.shape[0]
     inside = jnp.pad(inside, [(0, below), (0, 0)]).reshape(count, -1)
 
     def centred(name):
-      matrix = self.block["attention"][name]["kernel"]
+      matrix = block["attention"][name]["kernel"]
       matrix = matrix.reshape(c, self.heads, -1)
       return (matrix - matrix.mean(-1, keepdims=True)).reshape(c, c)
 
@@ -233,26 +232,23 @@ class Lifted(NamedTuple):
       lambda bands: _moments(bands, inside, both, self.heads, size), bands
     )
 
-  def answer(
-    self, tokens: Tokens, sums: tuple[Array, Array, Array], points: int
-  ) -> Float[Array, "b H W e"]:
+  def answer(self, params: Any, values: Array) -> Float[Array, "b H W e"]:
     """Returns lifting, Galerkin block and projection of the tokens.
 
     Args:
-      tokens: of a window; beyond it there are zeros.
-      sums: of all points.
-      points: how many these were.
+      params: of the decoder, the sums of all points, and their number.
+      values: tokens [b H W t]; beyond them there are zeros.
     """
-    values, kernel = tokens
+    (kernel, block, project), sums, points = params
     size, c = kernel.shape[0], kernel.shape[-1]
     lift = kernel.reshape(-1, c)
-    contract = self.block["contract"]["kernel"]
-    side = self.project["kernel"].shape[0]
-    last = self.project["kernel"].transpose(2, 0, 1, 3).reshape(c, -1)
+    contract = block["contract"]["kernel"]
+    side = project["kernel"].shape[0]
+    last = project["kernel"].transpose(2, 0, 1, 3).reshape(c, -1)
 
     def example(bands_and_sums):
       bands, sums = bands_and_sums
-      expand = _attention(sums, points, self.block)
+      expand = _attention(sums, points, block)
 
       def answer(band):
         x = _times(_patches(band, size), lift)
@@ -261,7 +257,7 @@ class Lifted(NamedTuple):
 
       return jax.lax.map(jax.checkpoint(answer), bands)
 
-    bands = self._cut(tokens)
+    bands = self._cut(values, size)
     parts = jax.lax.map(example, (bands, sums))
     b, count = bands.shape[:2]
     rows, (height, width) = bands.shape[3] - size + 1, values.shape[1:3]
@@ -269,19 +265,39 @@ class Lifted(NamedTuple):
     parts = jnp.moveaxis(parts, 1, 4)
     parts = parts.reshape(*parts.shape[:4], count * rows, width)
     answer = _gather_taps(parts[..., :height, :])
-    return jnp.moveaxis(answer, 1, -1) + self.project["bias"]
+    return jnp.moveaxis(answer, 1, -1) + project["bias"]
 
-  def decode(self, tokens: Tokens) -> Float[Array, "b H W e"]:
+  def __call__(
+    self, params: Any, tokens: Float[lazy.Grid, "b H W t"]
+  ) -> Float[lazy.Grid, "b H W e"]:
     """Returns what the decoder makes of all its points."""
-    height, width = tokens.values.shape[1:3]
-    return self.answer(tokens, self.sums(tokens), height * width)
+    _, height, width, _ = tokens.shape
+    # Lifting reads two points each way, the projection one of what it makes.
+    total = lazy.total(_Sums(self), params, tokens, reach=2)
+    points = jnp.asarray(float(height * width))
+    return lazy.local(_Answer(self), (params, total, points), tokens, reach=3)
 
-  def _cut(self, tokens):
+  def _cut(self, values, size):
     """Returns the bands of the tokens, [b m t rows+halo W+halo]."""
-    _, height, width, _ = tokens.values.shape
-    count = -(-height // max(1, self.most // width))
-    halo = tokens.kernel.shape[0] // 2
-    return _bands(tokens.values, -(-height // count), halo)
+    _, height, width, _ = values.shape
+    count = -(-height // max(1, self.points_at_once // width))
+    return _bands(values, -(-height // count), size // 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sums:
+  decoder: Decoder
+
+  def __call__(self, params, patch, inside):
+    return self.decoder.sums(params, patch, inside)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+  decoder: Decoder
+
+  def __call__(self, params, values):
+    return self.decoder.answer(params, values)
 
 
 def _gather_taps(parts):

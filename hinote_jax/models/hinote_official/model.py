@@ -4,21 +4,15 @@ For its checkpoints and for comparison: `hinote` is the method, this is the
 code that was released, with its oddities; those are in `published`.
 """
 
-from collections.abc import Mapping
-import math
-from typing import Any
-
 from flax import linen as nn
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax.core import grids, naming, resize
+from hinote_jax import lazy
+from hinote_jax.core import naming, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import plane_ops, planes
-from hinote_jax.models.hinote_official import lifted, published
-from hinote_jax.models.hinote_official import parts as official_parts
+from hinote_jax.models.hinote_official import lifted, parts, published
 from hinote_jax.nn import bands, blocks
 
 COMBINES = ("add", "cat")
@@ -49,8 +43,8 @@ class HinoteOfficial(nn.Module):
       around. The spectra are periodic always, the convolutions on the query
       window never: it need not be the whole circle.
     dtype: type of the decoder's products.
-    most: query points that the decoder handles at once, see `bands.at_once`;
-      bounds the memory, not the answer.
+    points_at_once: query points that the decoder handles at once, see
+      `bands`; bounds the memory, not the answer.
   """
 
   channels: int = 1
@@ -64,15 +58,15 @@ class HinoteOfficial(nn.Module):
   hierarchical_levels: int = 1
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
-  most: int | None = None
+  points_at_once: int | None = None
 
   @nn.compact
   def __call__(
     self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
+    lowres: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points.
 
     The answer at a point depends on which others are asked for and on their
@@ -87,45 +81,64 @@ class HinoteOfficial(nn.Module):
       ValueError: more than one channel, an unknown name, or sides of the
         window that do not divide as the levels need.
     """
-    self._check(lowres, grids.query_shape(coords))
-    coords = grids.batched(coords, lowres.shape[0])
-    feats = self.encode(lowres)
+    self._check(lowres, lazy.query_shape(coords))
+    activate = published.activation(self.non_act)
+    feats = self._encoded(lowres, activate)
+    shape = feats.shape[1:3]
+    rel_cell = cell * jnp.asarray(shape, cell.dtype)
+    sampler = parts.Sampler(
+      _METHODS[self.liif_up_method], self.periodic, name="sampler"
+    )
+    lift = blocks.Conv(
+      self.attention_width, 5, use_bias=False, dtype=self.dtype, name="lift"
+    )
+    decoder = parts.Decoder(
+      self.attention_width,
+      self.attention_head,
+      self.hierarchical_levels,
+      activate,
+      self.dtype,
+      self.points_at_once,
+      name="decoder",
+    )
     if self._is_plain():
-      x = self.lift(feats, coords, cell)
-      answer = self._decoder()(x)
+      answer = decoder(lift(sampler(feats, coords, rel_cell)))
     else:
-      params = self.variables["params"]
-      is_distinct = self._is_distinct(coords)
-      tokens = self._tokens(feats, coords, cell, is_distinct)
-      decoder = self._lifted(params)
-      answer = decoder.decode(self._with_kernel(params, tokens, is_distinct))
-    return self._finish(answer, lowres, coords)
+      answer = self._in_bands(feats, coords, rel_cell, sampler, activate)
+    rules = resize.boundaries(self.periodic, "edge")
+    return answer + lazy.interpolate(
+      lowres, coords, method="linear", boundary=rules
+    )
 
-  @nn.compact
-  def stage(self, name: str, *args: Any) -> jax.Array:
-    """Returns what one of the stages makes of its arguments."""
-    return getattr(self, name)(*args)
-
-  def encode(self, lowres):
+  def _encoded(self, lowres, activate):
     """Returns the refined features of a field."""
     feats = lowres
     for i in range(self.feature_up_ratio.bit_length() - 1):
-      feats = official_parts.Doubling(
+      double = parts.Doubling(
         self.fourier_up,
         self.feature_combine,
-        published.activation(self.non_act),
+        activate,
         self.periodic,
         name=f"double_{i}",
-      )(feats)
+      )
+      feats = double(feats)
     return feats
 
-  @nn.nowrap
-  def _finish(self, answer, lowres, coords):
-    """Returns the field of the decoder's answer at the query points."""
-    rules = resize.boundaries(self.periodic, "edge")
-    return answer + resize.sample(
-      lowres, coords, method="linear", boundary=rules
+  def _in_bands(self, feats, coords, rel_cell, sampler, activate):
+    """Returns the answer of a decoder that `lifted` knows."""
+    params = self.variables["params"]
+    kernel = params["lift"]["kernel"]
+    if self.liif_up_method == "nearest" and lazy.is_regular(coords):
+      # The tokens that repeat on a regular window are left out.
+      sample, kernel = lifted.Sampled(self.periodic), lifted.on_distinct(kernel)
+      tokens = lazy.at_queries(sample, rel_cell, coords, feats)
+    else:
+      tokens = sampler(feats, coords, rel_cell)
+    block, project = (params["decoder"][n] for n in ("galerkin_0", "project"))
+    decode = lifted.Decoder(
+      self.attention_head, activate, bands.points_at_once(self.points_at_once)
     )
+    return decode((kernel, block, project), tokens)
 
   def _check(self, lowres, window):
     if self.channels != 1 or lowres.shape[-1] != 1:
@@ -154,156 +167,11 @@ class HinoteOfficial(nn.Module):
         f"divide by {step}, got {window[0]} x {window[1]}"
       )
 
-  @nn.nowrap
-  def _is_banded(self) -> bool:
-    """Whether the decoder is one that `lifted` knows."""
-    return self.hierarchical_levels == 1 and self.dtype == jnp.float32
-
   def _is_plain(self) -> bool:
     """Whether to run module by module: to make parameters, or to see inside."""
+    is_in_lifted = self.hierarchical_levels == 1 and self.dtype == jnp.float32
     return (
-      not self._is_banded()
+      not is_in_lifted
       or self.is_initializing()
       or self.is_mutable_collection("intermediates")
     )
-
-  def lift(self, feats, coords, cell):
-    """Returns the decoder's input at the query points."""
-    return self._lift()(self._tokens(feats, coords, cell, False))
-
-  @nn.nowrap
-  def _lift(self):
-    return blocks.Conv(
-      self.attention_width, 5, use_bias=False, dtype=self.dtype, name="lift"
-    )
-
-  @nn.nowrap
-  def _decoder(self):
-    return official_parts.Decoder(
-      self.attention_width,
-      self.attention_head,
-      self.hierarchical_levels,
-      published.activation(self.non_act),
-      self.dtype,
-      self.most,
-      name="decoder",
-    )
-
-  @nn.nowrap
-  def _is_distinct(self, coords):
-    """Says whether the tokens that repeat on a window can be left out."""
-    return self.liif_up_method == "nearest" and isinstance(coords, grids.Axes)
-
-  @nn.nowrap
-  def _tokens(self, feats, coords, cell, is_distinct, part=None):
-    """Returns what the lifting convolution reads, [b H W t]."""
-    shape = feats.shape[1:3] if part is None else part.shape
-    rel_cell = cell * jnp.asarray(shape, cell.dtype)
-    if not is_distinct:
-      return self._sampler()(feats, coords, rel_cell)
-    return lifted.distinct(
-      feats, coords, rel_cell, periodic=self.periodic, part=part
-    )
-
-  @nn.nowrap
-  def _with_kernel(self, params, tokens, is_distinct):
-    kernel = params["lift"]["kernel"]
-    kernel = lifted.on_distinct(kernel) if is_distinct else kernel
-    return lifted.Tokens(tokens, kernel)
-
-  @nn.nowrap
-  def _lifted(self, params):
-    """Returns the decoder of one level in bands."""
-    return lifted.Lifted(
-      params["decoder"]["galerkin_0"],
-      params["decoder"]["project"],
-      self.attention_head,
-      published.activation(self.non_act),
-      bands.at_once(self.most),
-    )
-
-  @nn.nowrap
-  def _sampler(self):
-    return official_parts.Sampler(
-      _METHODS[self.liif_up_method], self.periodic, name="sampler"
-    )
-
-  @nn.nowrap
-  def planes(
-    self,
-    run: planes.Run,
-    variables: Mapping[str, Any],
-    lowres: Float[Array, "b h w c"],
-    queries: planes.Queries,
-  ) -> planes.Plane:
-    """Returns the same as a call, window by window; see `planes`.
-
-    The features, one channel, are made at once: their spectra are global.
-    """
-    self._check(lowres, queries.grid.shape)
-    params = variables["params"]
-
-    def encode(variables, lowres):
-      return self.apply(variables, "encode", lowres, method="stage")
-
-    feats = run.call(encode, variables, lowres)
-    # The convolutions on the query window never go around.
-    queries = queries._replace(grid=planes.Grid(queries.grid.shape))
-    tokens = self._token_plane(run, feats, queries)
-    if self._is_banded():
-      x = self._banded(run, params, tokens)
-    else:
-      is_distinct = self.liif_up_method == "nearest"
-
-      def lift(params, values):
-        known = self._with_kernel(params, values, is_distinct)
-        return blocks.convolve(*known, (False, False), self.dtype)
-
-      x = plane_ops.local(tokens, lift, params, reach=2)
-      x = self._decoder().planes(run, params["decoder"], x)
-
-    def finish(lowres, points, x):
-      return self._finish(x.values, lowres, points)
-
-    return queries.plane(finish, lowres, planes.same(x))
-
-  @nn.nowrap
-  def _token_plane(self, run, feats, queries):
-    """Returns the plane of what the lifting convolution reads."""
-    if self.liif_up_method != "nearest":
-
-      def of_whole(known, points):
-        feats, cell = known
-        return self._tokens(feats, points, cell, False)
-
-      return queries.plane(of_whole, (feats, queries.cell))
-
-    def of_part(cell, points, feats):
-      values, place = feats.values, feats.place
-      return self._tokens(values, points, cell, True, place)
-
-    held = run.hold(feats, self.periodic)
-    inputs = queries.on(held, 1 << (self.feature_up_ratio.bit_length() - 1))
-    return queries.plane(of_part, queries.cell, inputs)
-
-  @nn.nowrap
-  def _banded(self, run, params, tokens):
-    """Returns the plane of the decoder of one level."""
-    is_distinct = self.liif_up_method == "nearest"
-    points = math.prod(tokens.grid.shape)
-
-    def sums(params, here, part):
-      known = self._with_kernel(params, part.values, is_distinct)
-      return self._lifted(params).sums(known, part.inside(here))
-
-    def answer(params, here, part):
-      params, total = params
-      known = self._with_kernel(params, part.values, is_distinct)
-      values = self._lifted(params).answer(known, total, points)
-      return part._replace(values=values).crop(here)
-
-    # Lifting reads two points each way, the projection one of what it makes.
-    inputs = (planes.same(tokens, 2),)
-    total = run.sum(tokens.grid, inputs, sums, params)
-    inputs = (planes.same(tokens, 3),)
-    return planes.Plane(tokens.grid, inputs, answer, (params, total))

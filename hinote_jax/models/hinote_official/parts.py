@@ -1,17 +1,18 @@
 """The parts of the released HiNOTE: doublings, sampler, decoder."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+import dataclasses
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import grids, naming, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import plane_ops, planes
-from hinote_jax.models.hinote_official import published, published_planes
+from hinote_jax.models.hinote_official import published
 from hinote_jax.nn import blocks, galerkin, samplers
 
 
@@ -35,8 +36,15 @@ class FourierDoubling(nn.Module):
   kind: str
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b H W c"]:
     double = naming.look_up("fourier_up", self.kind, published.FOURIER_UPS)
+    if isinstance(x, lazy.LazyGrid):
+      _, h, w, _ = x.shape
+      # Of one channel: a spectrum of the whole is cheap.
+      function = lazy.Applied(self.clone(parent=None, name=None))
+      return lazy.whole(function, self.variables, x, (2 * h, 2 * w))
     amplitude, phase = published.spectrum(x)
     amplitude = Pair(name="amplitude")(amplitude)
     x = double(amplitude, Pair(name="phase")(phase))
@@ -59,16 +67,17 @@ class Doubling(nn.Module):
   periodic: Periodic = (False, False)
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
-    _, h, w, c = x.shape
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b H W c"]:
+    _, h, w, _ = x.shape
     boundary = resize.boundaries(self.periodic, "edge")
-    near = resize.resize(x, (2 * h, 2 * w), method="linear", boundary=boundary)
+    near = lazy.resample(x, (2 * h, 2 * w), method="linear", boundary=boundary)
     far = FourierDoubling(self.fourier_up, name="fourier")(x)
-    if self.combine == "cat":
-      both = jnp.concatenate([near, far], axis=-1)
-    else:
-      both = near + far
-    return self.activate(nn.Dense(c, use_bias=False, name="fuse")(both))
+    is_cat = self.combine == "cat"
+    both = lazy.concatenate([near, far]) if is_cat else near + far
+    fuse = blocks.Dense(x.shape[-1], use_bias=False, name="fuse")
+    return lazy.keep(lazy.pointwise(self.activate, fuse(both)))
 
 
 class Sampler(nn.Module):
@@ -82,13 +91,38 @@ class Sampler(nn.Module):
   method: str
   periodic: Periodic = (False, False)
 
-  def __call__(self, feats, coords, rel_cell):
-    if self.method == "nearest":
-      return samplers.local_ensemble(
-        feats, coords, rel_cell, periodic=self.periodic, halve_at_walls=True
+  def __call__(
+    self,
+    feats: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
+    rel_cell: Float[Array, "b 2"],
+  ) -> Float[lazy.Grid, "b H W k"]:
+    sample = _Sampled(self.method, tuple(self.periodic))
+    if self.method == "nearest" or not isinstance(coords, lazy.Queries):
+      return lazy.at_queries(sample, rel_cell, coords, feats)
+    # Interpolated neighbours fade beyond the whole grid's edges.
+    return lazy.at_queries(sample, rel_cell, coords, feats, reach=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sampled:
+  method: str
+  periodic: Periodic
+
+  def __call__(self, rel_cell, coords, patch):
+    if self.method != "nearest":
+      points = grids.dense(coords)
+      return published.blurred_ensemble(
+        patch.values, points, rel_cell, self.method
       )
-    points = grids.dense(grids.batched(coords, feats.shape[0]))
-    return published.blurred_ensemble(feats, points, rel_cell, self.method)
+    return samplers.local_ensemble(
+      patch.values,
+      coords,
+      rel_cell,
+      periodic=self.periodic,
+      halve_at_walls=True,
+      placement=patch.placement,
+    )
 
 
 class Decoder(nn.Module):
@@ -100,7 +134,7 @@ class Decoder(nn.Module):
     levels: each has half the sides of the one before.
     activate: every non-linear function.
     dtype: type of the products.
-    most: points of a block at once.
+    points_at_once: points of a block at once.
   """
 
   width: int
@@ -108,63 +142,28 @@ class Decoder(nn.Module):
   levels: int
   activate: Callable
   dtype: DTypeLike = jnp.float32
-  most: int | None = None
+  points_at_once: int | None = None
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b H W d"]) -> Float[Array, "b H W 1"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b H W d"]
+  ) -> Float[lazy.Grid, "b H W 1"]:
     finer = [x]
     for i in range(self.levels - 1):
       x = published.alias_free(self.activate, finer[-1])
-      finer.append(self._down(i)(x))
+      down = Halving(self.width, self.dtype, name=f"down_{i}")
+      finer.append(lazy.keep(down(x)))
     finer = [self._block(i)(x) for i, x in enumerate(finer)]
     x = finer.pop()
     for i in range(self.levels - 1):
       h, w = x.shape[1:3]
-      x = published.alias_free(self.activate, x)
-      x = self._conv(f"up_{i}")(published.nodes(x, (2 * h, 2 * w)))
-      x = jnp.concatenate([finer.pop(), x], axis=-1)
-      x = self._conv(f"merge_{i}")(x)
-    return self._project()(x.astype(jnp.float32))
+      x = lazy.keep(published.alias_free(self.activate, x))
+      x = published.nodes(x, (2 * h, 2 * w))
+      x = lazy.keep(self._conv(f"up_{i}")(x))
+      x = lazy.concatenate([finer.pop(), x])
+      x = lazy.keep(self._conv(f"merge_{i}")(x))
+    return blocks.Conv(1, name="project")(lazy.pointwise(_float32, x))
 
-  @nn.nowrap
-  def planes(
-    self, run: planes.Run, params: Mapping[str, Any], x: planes.Plane
-  ) -> planes.Plane:
-    """Returns the same as a call of a plane, window by window; see `planes`.
-
-    The finest level is not stored; where others read it, it is made again.
-    """
-
-    def conv(module, x):
-      return plane_ops.local(
-        x, plane_ops.applied(module), params[module.name], module.size // 2
-      )
-
-    finer = [x]
-    for i in range(self.levels - 1):
-      x = published_planes.alias_free(self.activate, finer[-1])
-      down = self._down(i)
-      x = published_planes.halved(down, params[down.name], x)
-      finer.append(run.store(x))
-    for i, x in enumerate(finer):
-      block = self._block(i)
-      finer[i] = galerkin.attend(run, block, params[block.name], x)
-    x = finer.pop()
-    for i in range(self.levels - 1):
-      shape = tuple(2 * n for n in x.grid.shape)
-      x = run.store(published_planes.alias_free(self.activate, x))
-      x = run.store(
-        conv(self._conv(f"up_{i}"), published_planes.nodes(x, shape))
-      )
-      x = plane_ops.joined(finer.pop(), x)
-      x = run.store(conv(self._conv(f"merge_{i}"), x))
-    return conv(self._project(), x)
-
-  @nn.nowrap
-  def _down(self, i):
-    return nn.Conv(self.width, (3, 3), 2, 1, dtype=self.dtype, name=f"down_{i}")
-
-  @nn.nowrap
   def _block(self, level):
     return galerkin.GalerkinBlock(
       self.heads,
@@ -173,14 +172,70 @@ class Decoder(nn.Module):
       use_bias=False,
       activate=self.activate,
       activate_sum=self.activate,
-      most=self.most,
+      points_at_once=self.points_at_once,
       name=f"galerkin_{level}",
     )
 
-  @nn.nowrap
   def _conv(self, name):
     return blocks.Conv(self.width, dtype=self.dtype, name=name)
 
-  @nn.nowrap
-  def _project(self):
-    return blocks.Conv(1, name="project")
+
+def _float32(x):
+  return x.astype(jnp.float32)
+
+
+class Halving(nn.Module):
+  """A 3x3 convolution of stride 2 of even sides, zeros beyond the edges."""
+
+  features: int
+  dtype: DTypeLike = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b H W d"]:
+    shape = (3, 3, x.shape[-1], self.features)
+    kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+    bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    function = _Halved(self.dtype)
+    if not isinstance(x, lazy.LazyGrid):
+      return function.of_padded((kernel, bias), _bordered(x, 1))
+    h, w = (n // 2 for n in x.domain.shape)
+    lines = grids.Line(0, 2, h), grids.Line(0, 2, w)
+    reading = lazy.Reading(x, lines, (1, 1))
+    return lazy.LazyGrid(
+      lazy.Domain((h, w)), (reading,), function, (kernel, bias)
+    )
+
+
+def _bordered(x, below):
+  """Puts a row of zeros above and `below` of them below, and so on."""
+  return jnp.pad(x, [(0, 0), (1, below), (1, below), (0, 0)])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Halved:
+  dtype: DTypeLike
+
+  def __call__(self, params, window, patch):
+    # Beyond a wall the zeros are the padding.
+    values = _bordered(patch.values, 2)
+    b, _, _, c = values.shape
+    y, x = 2 * window.start - patch.start
+    h, w = window.shape
+    values = jax.lax.dynamic_slice(
+      values, (0, y, x, 0), (b, 2 * h + 1, 2 * w + 1, c)
+    )
+    return self.of_padded(params, values)
+
+  def of_padded(self, params, values):
+    """Returns the convolution of a field that has its border."""
+    kernel, bias = (p.astype(self.dtype) for p in params)
+    dims = ("NHWC", "HWIO", "NHWC")
+    values = values.astype(self.dtype)
+    return (
+      jax.lax.conv_general_dilated(
+        values, kernel, (2, 2), "VALID", dimension_numbers=dims
+      )
+      + bias
+    )

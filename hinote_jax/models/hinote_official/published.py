@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
+from hinote_jax import lazy
 from hinote_jax.core import grids, naming, resize
 from hinote_jax.core.typing import Array
 from hinote_jax.nn import activations, bands
@@ -197,32 +198,38 @@ def sinc_filter(cutoff: float, size: int) -> np.ndarray:
 
 
 def nodes(
-  x: Float[Array, "b h w c"], shape: tuple[int, int]
-) -> Float[Array, "b H W c"]:
+  x: Float[lazy.Grid, "b h w c"], shape: tuple[int, int]
+) -> Float[lazy.Grid, "b H W c"]:
   """Resizes linearly between the end samples of each axis.
 
   Odd: all other interpolations of the network are between the cell edges.
   """
-  return resize.resize(
-    x, shape, method="linear", antialias=False, registration="nodes"
+  return lazy.resample(
+    x,
+    shape,
+    method="linear",
+    antialias=False,
+    boundary=("edge", "edge"),
+    registration="nodes",
   )
 
 
 def alias_free(
   function: Callable,
-  x: Float[Array, "b h w c"],
+  x: Float[lazy.Grid, "b h w c"],
   *,
   up: int = 2,
   size: int = 31,
-  most: int | None = None,
-) -> Float[Array, "b h w c"]:
+  values_at_once: int | None = None,
+) -> Float[lazy.Grid, "b h w c"]:
   """Applies a pointwise function on a finer grid and filters, as the release.
 
   Odd: zeros beyond the filter's edges brighten a constant field by a third in
   one corner and darken it at the opposite edges; see `sinc_filter` and `nodes`
   too. `hierarchy.alias_free` has it right.
 
-  Channels are independent: some are done at a time, to bound the memory.
+  Channels are independent: of arrays some are done at a time, to bound the
+  memory.
 
   Args:
     function: applied to every value.
@@ -230,22 +237,30 @@ def alias_free(
     up: how many times finer; the filter's cutoff is the Nyquist frequency of
       the given grid.
     size: taps of the filter along an axis.
-    most: values on the finer grid at once, of a channel at least; None: 256
-      for each point of `bands.at_once`.
+    values_at_once: on the finer grid, of a channel at least; None: 256 for
+      each point of `bands.points_at_once`.
   """
   b, h, w, c = x.shape
-  fine = up * h, up * w
   kernel = sinc_filter(0.5 / up, size)
 
-  @jax.checkpoint
-  def group(x):
-    return nodes(correlated(function(nodes(x, fine)), kernel), (h, w))
+  def filtered(x):
+    fine = lazy.pointwise(function, nodes(x, (up * h, up * w)))
+    reach = len(kernel) // 2
+    return nodes(lazy.local(_correlated, kernel, fine, reach=reach), (h, w))
 
-  most = 256 * bands.at_once(None) if most is None else most
-  most = min(c, max(1, most // (b * fine[0] * fine[1])))
+  if isinstance(x, lazy.LazyGrid):
+    return filtered(x)
+  if values_at_once is None:
+    values_at_once = 256 * bands.points_at_once(None)
+  most = min(c, max(1, values_at_once // (b * up * h * up * w)))
   width = next(n for n in range(most, 0, -1) if c % n == 0)
   groups = jnp.moveaxis(x.reshape(b, h, w, c // width, width), 3, 0)
-  return jnp.moveaxis(jax.lax.map(group, groups), 0, 3).reshape(x.shape)
+  groups = jax.lax.map(jax.checkpoint(filtered), groups)
+  return jnp.moveaxis(groups, 0, 3).reshape(x.shape)
+
+
+def _correlated(kernel, x):
+  return correlated(x, kernel)
 
 
 def correlated(
@@ -258,11 +273,11 @@ def correlated(
   """
   halo = len(kernel) // 2
   _, h, w, _ = x.shape
-  shape = [_composite(max(n + halo, len(kernel))) for n in (h, w)]
+  shape = tuple(_composite(max(n + halo, len(kernel))) for n in (h, w))
   # The tap at distance d goes where a convolution has -d.
-  turned = np.zeros(shape, np.float32)
-  turned[: len(kernel), : len(kernel)] = kernel[::-1, ::-1]
-  turned = np.roll(turned, (-halo, -halo), axis=(0, 1))
+  turned = jnp.zeros(shape, jnp.float32)
+  turned = turned.at[: len(kernel), : len(kernel)].set(kernel[::-1, ::-1])
+  turned = jnp.roll(turned, (-halo, -halo), axis=(0, 1))
   response = jnp.fft.rfft2(turned)[:, :, None]
   spectrum_ = jnp.fft.rfft2(x.astype(jnp.float32), s=shape, axes=(1, 2))
   result = jnp.fft.irfft2(spectrum_ * response, s=shape, axes=(1, 2))

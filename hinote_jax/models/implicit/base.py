@@ -4,7 +4,8 @@ LIIF, LTE and MetaSR answer at a point from the features of the cells around
 it and from where it lies relative to them; they differ in how.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
 from typing import Any, NamedTuple
 
 from flax import linen as nn
@@ -13,9 +14,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import plane_ops, planes
 from hinote_jax.nn import bands, blocks, encoders, samplers
 
 # A dense layer: its kernel [c d] and bias [d].
@@ -110,8 +111,8 @@ class Implicit(nn.Module):
     hidden: channels of the MLP's hidden layers, one at least.
     periodic: which of (y, x) close on themselves.
     dtype: type of the costly products.
-    most: query points handled at once, see `bands.at_once`; bounds the memory,
-      not the answer.
+    points_at_once: query points handled at once, see `bands`; bounds the
+      memory, not the answer.
   """
 
   channels: int = 3
@@ -120,117 +121,51 @@ class Implicit(nn.Module):
   hidden: Sequence[int] = (256, 256, 256, 256)
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
-  most: int | None = None
+  points_at_once: int | None = None
 
+  @nn.compact
   def __call__(
     self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
+    lowres: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points.
 
     Raises:
       ValueError: wrong number of channels, or an unknown encoder.
     """
     blocks.require_channels(lowres, self.channels)
-    feats = self.stage("encode", lowres)
-    coords = grids.batched(coords, len(lowres))
-    part = grids.Part.whole(feats)
-    return self.stage("answer", feats, part, lowres, coords, cell)
-
-  @nn.compact
-  def stage(self, name: str, *args: Any) -> jax.Array:
-    """Returns what one of the stages makes of its arguments."""
-    return getattr(self, name)(*args)
-
-  def encode(self, lowres: Float[Array, "b h w c"]):
-    """Returns the features of a field."""
-    return self._encoder()(lowres)
-
-  @nn.nowrap
-  def _encoder(self):
-    shared = dict(periodic=self.periodic, dtype=self.dtype, name="encoder")
-    return encoders.make(self.encoder, self.encoder_options, **shared)
+    encoder = encoders.make(
+      self.encoder,
+      self.encoder_options,
+      periodic=self.periodic,
+      dtype=self.dtype,
+      name="encoder",
+    )
+    feats = lazy.keep(encoder(lowres))
+    return self.answer(feats, lowres, coords, cell)
 
   def answer(
     self,
-    feats: Float[Array, "b h w d"],
-    part: grids.Part,
-    lowres: Float[Array, "b y x c"],
-    coords: grids.Coords,
+    feats: Float[lazy.Grid, "b h w d"],
+    lowres: Float[lazy.Grid, "b y x c"],
+    coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points from its features.
 
     Args:
-      feats: what the encoder made of `lowres`, or a window of it.
-      part: where `feats` lies on its grid.
+      feats: what the encoder made of `lowres`.
       lowres: the field.
-      coords: query points, batched.
+      coords: query points.
       cell: size of a query cell in coordinates, (y, x).
     """
     raise NotImplementedError
 
-  @nn.nowrap
-  def planes(
-    self,
-    run: planes.Run,
-    variables: Mapping[str, Any],
-    lowres: Float[Array, "b h w c"],
-    queries: planes.Queries,
-  ) -> planes.Plane:
-    """Returns the same as a call, window by window; see `planes`."""
-    blocks.require_channels(lowres, self.channels)
-    feats, ratio = self._feats(run, variables, lowres)
-
-    def at(params, points, feats):
-      variables, lowres, cell = params
-      return self.apply(
-        variables,
-        "answer",
-        feats.values,
-        feats.place,
-        lowres,
-        points,
-        cell,
-        method="stage",
-      )
-
-    # Two: the cells around a query, and a convolution before.
-    inputs = queries.on(feats, ratio, reach=2)
-    return queries.plane(at, (variables, lowres, queries.cell), inputs)
-
-  @nn.nowrap
-  def _feats(self, run, variables, lowres):
-    """Returns the features as a plane, and their cells per cell of lowres."""
-    encoder = self._encoder()
-    whole = run.small(
-      plane_ops.applied(encoder), variables["params"]["encoder"], lowres
-    )
-    if whole is not None:
-      return run.hold(whole, self.periodic), encoder.ratio
-
-    feats = plane_ops.local(
-      run.hold(lowres, self.periodic),
-      plane_ops.applied(encoder),
-      variables["params"]["encoder"],
-      encoder.reach,
-      encoder.ratio,
-    )
-    return run.store(feats), encoder.ratio
-
-  def _rel_cell(self, cell, part):
+  def _rel_cell(self, cell, feats):
     """Returns the query cell in feature cells times 2, [b 2]."""
-    return samplers.relative_cell(cell, part.shape, 1, jnp.inf)
-
-  def _take(self, feats, part, y, x):
-    """Returns the features of cells of the whole grid, see `take`."""
-    y, x = (
-      part.local(index, axis, self.periodic[axis], feats.shape[1 + axis])
-      for axis, index in enumerate((y, x))
-    )
-    return take(feats, y, x)
+    return samplers.relative_cell(cell, feats.shape[1:3], 1, jnp.inf)
 
   def _conv(self, feats, features, name, size=3):
     """A convolution of the features."""
@@ -246,14 +181,38 @@ class Implicit(nn.Module):
       inputs = width
     return layers
 
-  def _decode(self, function, coords):
-    """Returns function(coords), in bands."""
-    return bands.over_points(function, coords, bands.at_once(self.most))
+  def _decode(self, decode, params, coords, feats):
+    """Returns decode(params, points, patch of feats), in bands of points."""
+    in_bands = _InBands(decode, bands.points_at_once(self.points_at_once))
+    return lazy.at_queries(in_bands, params, coords, feats)
 
   def _skip(self, lowres, coords):
     """Returns the field interpolated linearly at the query points."""
     boundary = resize.boundaries(self.periodic, "edge")
-    return resize.sample(lowres, coords, method="linear", boundary=boundary)
+    return lazy.interpolate(lowres, coords, method="linear", boundary=boundary)
+
+
+@dataclasses.dataclass(frozen=True)
+class _InBands:
+  decode: Callable
+  points_at_once: int
+
+  def __call__(self, params, coords, patch):
+    def decode(points):
+      return self.decode(params, points, patch)
+
+    return bands.over_points(decode, coords, self.points_at_once)
+
+
+def take_placed(patch: lazy.Patch, cell_y, cell_x, periodic: Periodic):
+  """Returns the features of cells of the whole grid, see `take`."""
+  y, x = (
+    patch.placement.local(index, axis, periodic[axis], length)
+    for axis, (index, length) in enumerate(
+      zip((cell_y, cell_x), patch.values.shape[1:3], strict=True)
+    )
+  )
+  return take(patch.values, y, x)
 
 
 def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> jax.Array:

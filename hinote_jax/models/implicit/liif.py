@@ -4,14 +4,19 @@ The first layer of its MLP is linear in the features, so it is applied to them
 once, a convolution on their own grid, and not at every query.
 """
 
+import dataclasses
+
 from flax import linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from hinote_jax.models.implicit import base as implicit
+from hinote_jax import lazy
+from hinote_jax.core.typing import Periodic
+from hinote_jax.models.implicit import base
 from hinote_jax.nn import blocks
 
 
-class Liif(implicit.Implicit):
+class Liif(base.Implicit):
   """An MLP of the features around a query, its offset and its cell.
 
   Attributes:
@@ -25,32 +30,45 @@ class Liif(implicit.Implicit):
   feat_unfold: bool = True
   cell_decode: bool = True
 
-  def answer(self, feats, part, lowres, coords, cell):
+  def answer(self, feats, lowres, coords, cell):
     width = self.hidden[0]
     size = 3 if self.feat_unfold else 1
     tokens = self._conv(feats, width, "features", size)
     offset, _ = blocks.Affine(width, use_bias=False, name="offset")(2)
     if self.cell_decode:
       dense, _ = blocks.Affine(width, use_bias=False, name="cell")(2)
-      rel_cell = self._rel_cell(cell, part)
-      tokens = tokens + (rel_cell @ dense)[:, None, None].astype(self.dtype)
+      on_cell = self._rel_cell(cell, feats) @ dense
+      tokens = tokens + lazy.constant(on_cell.astype(self.dtype), tokens)
     widths = (*self.hidden[1:], self.channels)
     layers = self._layers(width, widths, first=1)
+    decode = _Decoder(tuple(self.periodic), self.local_ensemble, self.dtype)
+    return self._decode(decode, (offset, layers), coords, tokens)
 
-    def decode(points):
-      total = 0.0
-      for near in implicit.cells(
-        points, part.shape, self.periodic, ensemble=self.local_ensemble
-      ):
-        along_y = near.offset_y[..., None] * offset[0]
-        along_x = near.offset_x[..., None] * offset[1]
-        x = self._take(tokens, part, near.y, near.x)
-        x = x + (along_y + along_x).astype(self.dtype)
-        answer = implicit.mlp(nn.relu(x), layers).astype(jnp.float32)
-        total += near.weight[..., None] * answer
-      return total
 
-    return self._decode(decode, coords)
+@dataclasses.dataclass(frozen=True)
+class _Decoder:
+  """The MLP at the cells around each query, their answers mixed."""
+
+  periodic: Periodic
+  local_ensemble: bool
+  dtype: DTypeLike
+
+  def __call__(self, params, points, patch):
+    offset, layers = params
+    total = 0.0
+    for near in base.cells(
+      points,
+      patch.placement.shape,
+      self.periodic,
+      ensemble=self.local_ensemble,
+    ):
+      along_y = near.offset_y[..., None] * offset[0]
+      along_x = near.offset_x[..., None] * offset[1]
+      x = base.take_placed(patch, near.y, near.x, self.periodic)
+      x = x + (along_y + along_x).astype(self.dtype)
+      answer = base.mlp(nn.relu(x), layers).astype(jnp.float32)
+      total += near.weight[..., None] * answer
+    return total
 
 
 build = Liif

@@ -5,12 +5,16 @@ phase depends on the cell of the query; an MLP mixes the waves.
 """
 
 from collections.abc import Sequence
+import dataclasses
 import math
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from hinote_jax.models.implicit import base as implicit
+from hinote_jax import lazy
+from hinote_jax.core.typing import Periodic
+from hinote_jax.models.implicit import base
 from hinote_jax.nn import blocks
 
 # Taylor coefficients of sin(pi r) / r and cos(pi r) in r^2; within a quarter
@@ -60,9 +64,7 @@ def _polynomial(coefficients, x):
   return total
 
 
-def _on_input_grid(
-  near: Sequence[implicit.Cells], ratio: int
-) -> list[implicit.Cells]:
+def _on_input_grid(near: Sequence[base.Cells], ratio: int) -> list[base.Cells]:
   """Returns four cells, placed where the input's cells they lie in have theirs.
 
   So does the released code, where its encoder hands on `ratio` times finer
@@ -83,7 +85,7 @@ def _on_input_grid(
   ]
 
 
-class Lte(implicit.Implicit):
+class Lte(base.Implicit):
   """Local waves, an MLP, and the linear interpolation of the input.
 
   Attributes:
@@ -93,38 +95,47 @@ class Lte(implicit.Implicit):
   hidden: tuple[int, ...] = (256, 256, 256)
   waves: int = 128
 
-  def answer(self, feats, part, lowres, coords, cell):
-    ratio = part.shape[0] // lowres.shape[1]
+  def answer(self, feats, lowres, coords, cell):
     amplitude = self._conv(feats, 2 * self.waves, "amplitude")
     frequency = self._conv(feats, 2 * self.waves, "frequency")
-    both = jnp.concatenate([amplitude, frequency], axis=-1)
+    both = lazy.concatenate([amplitude, frequency])
     phase, _ = blocks.Affine(self.waves, use_bias=False, name="phase")(2)
-    rel_cell = self._rel_cell(cell, part)
-    phase = (rel_cell @ phase)[:, None, None]
+    phase = (self._rel_cell(cell, feats) @ phase)[:, None, None]
     widths = (*self.hidden, self.channels)
     layers = self._layers(2 * self.waves, widths)
-
-    def decode(points):
-      total = 0.0
-      cells = implicit.cells(points, part.shape, self.periodic, ensemble=True)
-      if ratio > 1:
-        cells = _on_input_grid(list(cells), ratio)
-      for near in cells:
-        taken = self._take(both, part, near.y, near.x)
-        on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
-        angle = (
-          along_y.astype(jnp.float32) * near.offset_y[..., None]
-          + along_x.astype(jnp.float32) * near.offset_x[..., None]
-          + phase
-        )
-        cos, sin = (w.astype(self.dtype) for w in cos_sin_pi(angle))
-        waves = jnp.concatenate([on_cos * cos, on_sin * sin], axis=-1)
-        answer = implicit.mlp(waves, layers).astype(jnp.float32)
-        total += near.weight[..., None] * answer
-      return total
-
-    residual = self._decode(decode, coords)
+    ratio = feats.shape[1] // lowres.shape[1]
+    decode = _Decoder(tuple(self.periodic), ratio, self.dtype)
+    residual = self._decode(decode, (phase, layers), coords, both)
     return residual + self._skip(lowres, coords)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoder:
+  """The waves of the cells around each query, mixed by the MLP."""
+
+  periodic: Periodic
+  ratio: int
+  dtype: DTypeLike
+
+  def __call__(self, params, points, patch):
+    (phase, layers), total = params, 0.0
+    shape = patch.placement.shape
+    cells = base.cells(points, shape, self.periodic, ensemble=True)
+    if self.ratio > 1:
+      cells = _on_input_grid(list(cells), self.ratio)
+    for near in cells:
+      taken = base.take_placed(patch, near.y, near.x, self.periodic)
+      on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
+      angle = (
+        along_y.astype(jnp.float32) * near.offset_y[..., None]
+        + along_x.astype(jnp.float32) * near.offset_x[..., None]
+        + phase
+      )
+      cos, sin = (w.astype(self.dtype) for w in cos_sin_pi(angle))
+      waves = jnp.concatenate([on_cos * cos, on_sin * sin], axis=-1)
+      answer = base.mlp(waves, layers).astype(jnp.float32)
+      total += near.weight[..., None] * answer
+    return total
 
 
 build = Lte

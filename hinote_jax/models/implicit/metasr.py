@@ -5,52 +5,32 @@ it lies in. The last layer of that MLP and the features are both linear in the
 answer, so they are multiplied with each other once a cell, not once a query.
 """
 
+import dataclasses
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from hinote_jax import lazy
 from hinote_jax.core import grids, resize
-from hinote_jax.models.implicit import base as implicit
+from hinote_jax.core.typing import Periodic
+from hinote_jax.models.implicit import base
 from hinote_jax.nn import blocks
 
 _init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
-class MetaSr(implicit.Implicit):
+class MetaSr(base.Implicit):
   """A convolution of the features whose weights depend on the query."""
 
   hidden: tuple[int, ...] = (256,)
 
-  def answer(self, feats, part, lowres, coords, cell):
-    h, w = part.shape
+  def answer(self, feats, lowres, coords, cell):
     mixed = self._mixed(feats)
     layers = self._layers(3, self.hidden)
-    corner = 0.5 * cell  # a query's cell begins half of it before its centre
-    size = cell[:, :1] * (h / 2)  # in feature cells, of y alone
-
-    def decode(points):
-      if isinstance(points, grids.Axes):
-        starts = points.y - corner[:, :1], points.x - corner[:, 1:]
-      else:
-        starts = jnp.moveaxis(points - corner[:, None, None], -1, 0)
-      y, x = (
-        _within(start, n, is_periodic)
-        for start, n, is_periodic in zip(
-          starts, (h, w), self.periodic, strict=True
-        )
-      )
-      if isinstance(points, grids.Axes):
-        place = y[1][:, :, None], x[1][:, None, :], size[:, :, None]
-      else:
-        place = y[1], x[1], size[:, :, None]
-      place = jnp.stack(jnp.broadcast_arrays(*place), axis=-1)
-      hidden = nn.relu(implicit.mlp(place.astype(self.dtype), layers))
-      taken = self._take(mixed, part, y[0], x[0]).astype(jnp.float32)
-      taken = taken.reshape(*taken.shape[:3], -1, self.channels)
-      answer = jnp.einsum("bHWk,bHWko->bHWo", hidden, taken[..., :-1, :])
-      return answer + taken[..., -1, :]
-
-    return self._decode(decode, coords)
+    decode = _Decoder(tuple(self.periodic), self.channels, self.dtype)
+    return self._decode(decode, (jnp.asarray(cell), layers), coords, mixed)
 
   def _mixed(self, feats):
     """Returns features times the MLP's last layer, [b h w (hidden + 1) c]."""
@@ -62,7 +42,53 @@ class MetaSr(implicit.Implicit):
       "mix_bias", nn.initializers.zeros, (3, 3, c, self.channels)
     )
     both = jnp.concatenate([kernel, bias], axis=-1)
-    return blocks.convolve(feats, both, self.periodic, self.dtype)
+    convolve = _Convolved(tuple(self.periodic), self.dtype)
+    return lazy.local(convolve, both, feats, reach=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Convolved:
+  periodic: Periodic
+  dtype: DTypeLike
+
+  def __call__(self, kernel, x):
+    return blocks.convolve(x, kernel, self.periodic, self.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoder:
+  """The convolution at the cell that each query lies in."""
+
+  periodic: Periodic
+  channels: int
+  dtype: DTypeLike
+
+  def __call__(self, params, points, patch):
+    cell, layers = params
+    h, w = patch.placement.shape
+    corner = 0.5 * cell  # a query's cell begins half of it before its centre
+    size = cell[:, :1] * (h / 2)  # in feature cells, of y alone
+    if isinstance(points, grids.Axes):
+      starts = points.y - corner[:, :1], points.x - corner[:, 1:]
+    else:
+      starts = jnp.moveaxis(points - corner[:, None, None], -1, 0)
+    y, x = (
+      _within(start, n, is_periodic)
+      for start, n, is_periodic in zip(
+        starts, (h, w), self.periodic, strict=True
+      )
+    )
+    if isinstance(points, grids.Axes):
+      place = y[1][:, :, None], x[1][:, None, :], size[:, :, None]
+    else:
+      place = y[1], x[1], size[:, :, None]
+    place = jnp.stack(jnp.broadcast_arrays(*place), axis=-1)
+    hidden = nn.relu(base.mlp(place.astype(self.dtype), layers))
+    taken = base.take_placed(patch, y[0], x[0], self.periodic)
+    taken = taken.astype(jnp.float32)
+    taken = taken.reshape(*taken.shape[:3], -1, self.channels)
+    answer = jnp.einsum("bHWk,bHWko->bHWo", hidden, taken[..., :-1, :])
+    return answer + taken[..., -1, :]
 
 
 def _within(start: jax.Array, n: int, is_periodic: bool):

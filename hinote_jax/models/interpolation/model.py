@@ -1,10 +1,13 @@
 """Interpolations as models without parameters."""
 
+import dataclasses
 import functools
 
 from flax import linen as nn
+import jax.numpy as jnp
 
-from hinote_jax.core import resize
+from hinote_jax import lazy
+from hinote_jax.core import grids, resize
 from hinote_jax.core import spectral as spectral_
 
 
@@ -25,21 +28,55 @@ class Interpolation(nn.Module):
   @nn.compact
   def __call__(self, lowres, coords, cell):
     del cell  # interpolation reads points, not cells
-    if self.method == "spectral":
-      return spectral_.sample(lowres, coords, periodic=self.periodic)
-    boundary = resize.boundaries(self.periodic, "edge")
-    return resize.sample(lowres, coords, method=self.method, boundary=boundary)
+    if self.method != "spectral":
+      boundary = resize.boundaries(self.periodic, "edge")
+      return lazy.interpolate(
+        lowres, coords, method=self.method, boundary=boundary
+      )
+    if isinstance(coords, lazy.Queries):
+      return _by_axes(lowres, coords, self.periodic)
+    return spectral_.sample(lowres, coords, periodic=self.periodic)
 
-  @nn.nowrap
-  def planes(self, run, variables, lowres, queries):
-    """Returns the same as a call, window by window; see `planes`."""
-    del run
 
-    def at(params, points):
-      lowres, cell = params
-      return self.apply(variables, lowres, points, cell)
+def _by_axes(lowres, queries, periodic):
+  """Returns the trigonometric polynomial at queries, an axis at a time.
 
-    return queries.plane(at, (lowres, queries.cell))
+  A point needs all cells of its row and column, not of the field.
+  """
+  (h, w), (height, _) = lowres.domain.shape, queries.count
+  rows, columns = (grids.Line(0, 1, n) for n in (h, w))
+  (y, x), lines = queries.coords, queries.lines
+  tall = lazy.LazyGrid(
+    lazy.Domain((height, w)),
+    (lazy.Reading(lowres, (rows, columns), (None, 0)),),
+    _Evaluated(0, h, periodic[0]),
+    y,
+    is_kept=True,
+  )
+  same_rows = grids.Line(0, 1, height)
+  return lazy.LazyGrid(
+    lazy.Domain(queries.count),
+    (lazy.Reading(tall, (same_rows, lines[1]), (0, None)),),
+    _Evaluated(1, w, periodic[1]),
+    x,
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Evaluated:
+  """The trigonometric polynomial of whole lines along an axis of n cells."""
+
+  axis: int
+  n: int
+  is_periodic: bool
+
+  def __call__(self, coords, window, patch):
+    u = grids.to_index(coords[window.indices(self.axis)], self.n)
+    weights = spectral_.weights(
+      u, self.n, periodic=self.is_periodic, count=self.n
+    )
+    spec = "Hh,bhwc->bHwc" if self.axis == 0 else "Ww,bhwc->bhWc"
+    return jnp.einsum(spec, weights, patch.values, precision="highest")
 
 
 nearest = functools.partial(Interpolation, method="nearest")

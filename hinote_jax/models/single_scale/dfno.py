@@ -1,5 +1,7 @@
 """DFNO: a Fourier neural operator behind convolutions (Yang et al., 2023)."""
 
+import dataclasses
+import functools
 import math
 
 from flax import linen as nn
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 import numpy as np
 
+from hinote_jax import lazy
 from hinote_jax.core import resize
 from hinote_jax.core.typing import Array
 from hinote_jax.models.single_scale import fixed_scale
@@ -33,8 +36,10 @@ class FourierLayer(nn.Module):
   modes: tuple[int, int]
 
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
-    b, h, w, c = x.shape
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w d"]:
+    _, h, w, c = x.shape
     # The product then has about the variance of the kept modes.
     init = nn.initializers.normal(1.0 / math.sqrt(2 * c))
     shape = (*self.modes, c, self.features, 2)
@@ -42,16 +47,90 @@ class FourierLayer(nn.Module):
     negative = self.param("negative", init, shape)
     up, down = (min(self.modes[0], n) for n in ((h + 1) // 2, h // 2))
     along_x = min(self.modes[1], w // 2 + 1)
-    spectrum = jnp.fft.rfft2(x.astype(jnp.float32), axes=(1, 2))[:, :, :along_x]
-    low = _multiply(spectrum[:, :up], positive[:up, :along_x])
     first = self.modes[0] - down
-    high = _multiply(spectrum[:, h - down :], negative[first:, :along_x])
-    zeros = jnp.zeros((b, h - up - down, *low.shape[2:]), low.dtype)
-    # One axis after the other: what a two-dimensional inverse does with the
-    # part of the column kx = 0 that no real field has depends on the machine.
-    columns = jnp.fft.ifft(jnp.concatenate([low, zeros, high], axis=1), axis=1)
-    kept = jnp.fft.irfft(columns, w, axis=2).astype(x.dtype)
-    return kept + blocks.Dense(self.features, name="local")(x)
+    kernels = positive[:up, :along_x], negative[first:, :along_x]
+    local = blocks.Dense(self.features, name="local")(x)
+    if not isinstance(x, lazy.LazyGrid):
+      return _filtered(x, *kernels) + local
+    modes = _Modes((h, w), up, down, along_x)
+    spectrum = lazy.total(modes.spectrum, (), x)
+    kept = lazy.placed(modes.field, (spectrum, kernels), x)
+    return kept + local
+
+
+def _filtered(x, positive, negative):
+  """Returns x through a matrix for each kept mode, by FFTs of the whole."""
+  b, h, w, _ = x.shape
+  (up, along_x), down = positive.shape[:2], len(negative)
+  spectrum = jnp.fft.rfft2(x.astype(jnp.float32), axes=(1, 2))[:, :, :along_x]
+  low = _multiply(spectrum[:, :up], positive)
+  high = _multiply(spectrum[:, h - down :], negative)
+  zeros = jnp.zeros((b, h - up - down, *low.shape[2:]), low.dtype)
+  # One axis after the other: what a two-dimensional inverse does with the
+  # part of the column kx = 0 that no real field has depends on the machine.
+  columns = jnp.fft.ifft(jnp.concatenate([low, zeros, high], axis=1), axis=1)
+  return jnp.fft.irfft(columns, w, axis=2).astype(x.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Modes:
+  """The kept modes of a grid: few, so they are products with waves.
+
+  A sum over all cells one way, and the other way a value at any cell; so a
+  tile needs no transform of the whole.
+
+  Attributes:
+    shape: (h, w) of the grid.
+    up: modes ky = 0 .. up - 1.
+    down: modes ky = -down .. -1.
+    along_x: modes kx = 0 .. along_x - 1.
+  """
+
+  shape: tuple[int, int]
+  up: int
+  down: int
+  along_x: int
+
+  def _waves(self, index, axis):
+    """Returns exp(2 pi i k index / n) of the kept modes, [cells modes]."""
+    n = self.shape[axis]
+    modes = np.arange(self.along_x)
+    if axis == 0:
+      modes = np.concatenate([np.arange(self.up), np.arange(-self.down, 0)])
+    # Whole turns are left out in integers, where nothing is rounded.
+    turns = (index[:, None] * modes) % n
+    return jnp.exp(2j * jnp.pi / n * turns)
+
+  def spectrum(self, params, patch, inside=None):
+    """Returns the share of a patch in the spectrum, [b ky kx c]."""
+    del params
+    values = patch.values.astype(jnp.float32)
+    if inside is not None:
+      values = values * inside[..., None]
+    y, x = (
+      jnp.conj(self._waves(start + jnp.arange(count), axis))
+      for axis, (start, count) in enumerate(
+        zip(patch.start, values.shape[1:3], strict=True)
+      )
+    )
+    return _exact("bhwc,hk,wl->bklc", values, y, x)
+
+  def field(self, params, window, values):
+    """Returns the filtered field of a window, [b h w d]."""
+    spectrum, (positive, negative) = params
+    low = _multiply(spectrum[:, : self.up], positive)
+    high = _multiply(spectrum[:, self.up :], negative)
+    both = jnp.concatenate([low, high], axis=1)
+    y, x = (self._waves(window.indices(axis), axis) for axis in (0, 1))
+    columns = _exact("hk,bklc->bhlc", y, both)
+    # A real field has every wave twice but the mean and the Nyquist.
+    k = np.arange(self.along_x)
+    twice = np.where((k == 0) | (2 * k == self.shape[1]), 1.0, 2.0)
+    field = _exact("wl,bhlc->bhwc", x * twice, columns).real
+    return (field / math.prod(self.shape)).astype(values.dtype)
+
+
+_exact = functools.partial(jnp.einsum, precision="highest", optimize="optimal")
 
 
 def _multiply(spectrum: Array, kernel: Array) -> jax.Array:
@@ -90,23 +169,40 @@ class Dfno(fixed_scale.FixedScale):
   head_width: int = 128
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
-    b, h, w, _ = lowres.shape
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
+    _, h, w, _ = lowres.shape
     options = (self.residual_scale, self.periodic, self.dtype)
     x = blocks.Trunk(self.width, self.blocks, *options, name="trunk")(lowres)
     shape = (h * self.scale, w * self.scale)
-    edges = resize.boundaries(self.periodic, "edge")
-    options = dict(method="cubic_torch", antialias=False, boundary=edges)
-    x = resize.resize(x, shape, **options)
+    x = lazy.resample(
+      lazy.keep(x),
+      shape,
+      method="cubic_torch",
+      antialias=False,
+      boundary=resize.boundaries(self.periodic, "edge"),
+    )
     x = self._conv(self.features, "last")(x)
-    along = [np.linspace(0.0, 1.0, n, dtype=np.float32) for n in shape]
-    where = np.stack(np.meshgrid(*along, indexing="ij"), axis=-1)
-    where = jnp.broadcast_to(where.astype(x.dtype), (b, *where.shape))
-    x = jnp.concatenate([x, where], axis=-1)
+    x = lazy.placed(_with_place, (), x)
     x = blocks.Dense(self.fourier_width, name="lift")(x)
     modes = (self.modes1, self.modes2)
     for i in range(self.layers):
-      x = FourierLayer(self.fourier_width, modes, name=f"layer_{i}")(x)
-      x = nn.relu(x) if i < self.layers - 2 else x
-    x = nn.relu(blocks.Dense(self.head_width, name="project_0")(x))
+      x = FourierLayer(self.fourier_width, modes, name=f"layer_{i}")(
+        lazy.keep(x)
+      )
+      x = lazy.pointwise(nn.relu, x) if i < self.layers - 2 else x
+    x = lazy.pointwise(
+      nn.relu, blocks.Dense(self.head_width, name="project_0")(x)
+    )
     return blocks.Dense(self.channels, name="project_1")(x)
+
+
+def _with_place(params, window, x):
+  """Adds two channels: 0 on the first row or column and 1 on the last."""
+  del params
+  along = [
+    window.indices(axis) / max(1, window.domain.shape[axis] - 1)
+    for axis in (0, 1)
+  ]
+  place = jnp.stack(jnp.meshgrid(*along, indexing="ij"), axis=-1)
+  place = jnp.broadcast_to(place.astype(x.dtype), (len(x), *place.shape))
+  return jnp.concatenate([x, place], axis=-1)

@@ -3,8 +3,8 @@
 from flax import linen as nn
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import naming
-from hinote_jax.core.typing import Array
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.nn import blocks
 
@@ -28,7 +28,7 @@ class Edsr(fixed_scale.FixedScale):
   residual_scale: float | int = 1.0
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     x = blocks.Trunk(
       self.width,
       self.blocks,
@@ -37,6 +37,7 @@ class Edsr(fixed_scale.FixedScale):
       self.dtype,
       name="trunk",
     )(lowres)
+    x = lazy.keep(x)
     x = self._shuffle_up("tail")(x)
     return self._conv(self.channels, "last")(x)
 

@@ -1,16 +1,13 @@
 """The adapter of networks that know one scale only to the common call."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from flax import linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax.core import grids, resize
+from hinote_jax import lazy
+from hinote_jax.core import resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy import planes
 from hinote_jax.nn import blocks
 
 
@@ -33,16 +30,16 @@ class FixedScale(nn.Module):
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
-  def enlarge(self, lowres: Float[Array, "b h w c"]):
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     """Returns the field on the network's grid, [b scale*h scale*w c]."""
     raise NotImplementedError
 
   def __call__(
     self,
-    lowres: Float[Array, "b h w c"],
-    coords: grids.Coords,
+    lowres: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[Array, "b H W c"]:
+  ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points.
 
     Raises:
@@ -51,30 +48,6 @@ class FixedScale(nn.Module):
     del cell  # the network knows its own only
     blocks.require_channels(lowres, self.channels)
     return read(self.enlarge(lowres), coords, self.periodic)
-
-  @nn.nowrap
-  def planes(
-    self,
-    run: planes.Run,
-    variables: Mapping[str, Any],
-    lowres: Float[Array, "b h w c"],
-    queries: planes.Queries,
-  ) -> planes.Plane:
-    """Returns the same as a call, window by window; see `planes`.
-
-    The network itself runs on the whole of `lowres`.
-    """
-    blocks.require_channels(lowres, self.channels)
-
-    def enlarge(variables, lowres):
-      return self.apply(variables, lowres, method="enlarge")
-
-    highres = run.call(enlarge, variables, lowres)
-
-    def at(highres, points):
-      return read(highres, points, self.periodic)
-
-    return queries.plane(at, highres)
 
   def _conv(self, features: int, name: str, size: int = 3, **options):
     """A convolution of this network's axes and type."""
@@ -99,24 +72,17 @@ class FixedScale(nn.Module):
 
 
 def read(
-  highres: Float[Array, "b h w c"],
-  coords: grids.Coords,
+  highres: Float[lazy.Grid, "b h w c"],
+  coords: lazy.Coords,
   periodic: Periodic,
-) -> Float[Array, "b H W c"]:
+) -> Float[lazy.Grid, "b H W c"]:
   """Returns a field at query points by cubic convolution.
 
   `Axes` on the cell centres, up to the rounding of float32, give the field
   back bit by bit.
   """
-  b, h, w, _ = highres.shape
-  coords = grids.batched(coords, b)
   boundary = resize.boundaries(periodic, "edge")
-  if not isinstance(coords, grids.Axes):
-    return resize.sample(highres, coords, method="cubic", boundary=boundary)
-  along = []
-  for coord, n, rule in zip(coords, (h, w), boundary, strict=True):
-    index = grids.to_index(coord, n)
-    nearest = jnp.round(index)
-    index = jnp.where(jnp.abs(index - nearest) < 1e-3, nearest, index)
-    along.append(resize.weights(index, n, method="cubic", boundary=rule))
-  return resize.apply(highres, *along)
+  snap = 1e-3 if lazy.is_regular(coords) else 0.0
+  return lazy.interpolate(
+    highres, coords, method="cubic", boundary=boundary, snap=snap
+  )

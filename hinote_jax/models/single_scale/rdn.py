@@ -5,8 +5,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import naming
-from hinote_jax.core.typing import Array, Periodic
+from hinote_jax.core.typing import Periodic
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.nn import blocks
 
@@ -25,7 +26,6 @@ class Trunk(nn.Module):
     blocks: residual dense blocks.
     layers: convolutions of each, every one seeing all before it.
     growth: channels that each of them adds.
-    ratio: cells of the features per cell of the input, along an axis.
   """
 
   width: int = 64
@@ -35,15 +35,10 @@ class Trunk(nn.Module):
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
-  ratio = 1
-
-  @property
-  def reach(self) -> int:
-    """Cells of the input that a feature depends on, each way."""
-    return self.blocks * self.layers + 3
-
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w d"]:
     def conv(features, size, name, x):
       return blocks.Conv(
         features, size, periodic=self.periodic, dtype=self.dtype, name=name
@@ -55,11 +50,11 @@ class Trunk(nn.Module):
     for i in range(self.blocks):
       seen = x
       for j in range(self.layers):
-        new = nn.relu(conv(self.growth, 3, f"block_{i}_conv_{j}", seen))
-        seen = jnp.concatenate([seen, new], axis=-1)
-      x = x + conv(self.width, 1, f"block_{i}_fuse", seen)
+        new = conv(self.growth, 3, f"block_{i}_conv_{j}", seen)
+        seen = lazy.concatenate([seen, lazy.pointwise(nn.relu, new)])
+      x = lazy.keep(x + conv(self.width, 1, f"block_{i}_fuse", seen))
       outputs.append(x)
-    x = conv(self.width, 1, "fuse", jnp.concatenate(outputs, axis=-1))
+    x = conv(self.width, 1, "fuse", lazy.concatenate(outputs))
     return head + conv(self.width, 3, "tail", x)
 
 
@@ -72,7 +67,7 @@ class Rdn(fixed_scale.FixedScale):
   growth: int = 64
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     x = Trunk(
       self.width,
       self.blocks,
@@ -82,6 +77,7 @@ class Rdn(fixed_scale.FixedScale):
       self.dtype,
       name="trunk",
     )(lowres)
+    x = lazy.keep(x)
     x = self._shuffle_up("tail", width=self.growth)(x)
     return self._conv(self.channels, "last")(x)
 

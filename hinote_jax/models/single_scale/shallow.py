@@ -3,10 +3,9 @@
 from flax import linen as nn
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import resize
-from hinote_jax.core.typing import Array
 from hinote_jax.models.single_scale import fixed_scale
-from hinote_jax.nn import blocks
 
 
 class Srcnn(fixed_scale.FixedScale):
@@ -20,14 +19,14 @@ class Srcnn(fixed_scale.FixedScale):
   registration: str = "cells"
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     _, h, w, _ = lowres.shape
     edges = resize.boundaries(self.periodic, "edge")
     options = dict(registration=self.registration, boundary=edges)
     options |= dict(method="cubic_torch", antialias=False)
-    x = resize.resize(lowres, (h * self.scale, w * self.scale), **options)
-    x = nn.relu(self._conv(64, "conv_0", 9)(x))
-    x = nn.relu(self._conv(32, "conv_1", 5)(x))
+    x = lazy.resample(lowres, (h * self.scale, w * self.scale), **options)
+    x = lazy.pointwise(nn.relu, self._conv(64, "conv_0", 9)(x))
+    x = lazy.pointwise(nn.relu, self._conv(32, "conv_1", 5)(x))
     return self._conv(self.channels, "conv_2", 5)(x)
 
 
@@ -35,9 +34,9 @@ class Espcn(fixed_scale.FixedScale):
   """Convolutions, one pixel shuffle (Shi et al., CVPR 2016; with ReLU)."""
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     x = lowres
     for i, (width, size) in enumerate([(128, 5), (128, 3), (64, 3)]):
-      x = nn.relu(self._conv(width, f"conv_{i}", size)(x))
+      x = lazy.pointwise(nn.relu, self._conv(width, f"conv_{i}", size)(x))
     x = self._conv(self.channels * self.scale**2, "conv_3")(x)
-    return blocks.pixel_shuffle(x, self.scale)
+    return lazy.pixel_shuffle(x, self.scale)

@@ -6,8 +6,8 @@ from flax import linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from hinote_jax import lazy
 from hinote_jax.core import naming
-from hinote_jax.core.typing import Array
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.nn import activations, blocks, window_attention
 
@@ -58,21 +58,22 @@ class Swinir(fixed_scale.FixedScale):
   img_size: Sequence[int] = (64, 64)
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     naming.look_up("upsampler", self.upsampler, dict.fromkeys(UPSAMPLERS))
     if self.upsampler == "" and self.scale != 1:
       raise ValueError(f"upsampler '' keeps the grid, got scale {self.scale}")
     _, h, w, _ = lowres.shape
-    pad = [(0, -n % self.window_size) for n in (h, w)]
-    whole = tuple(self.periodic[i] and not pad[i][1] for i in (0, 1))
+    more = -h % self.window_size, -w % self.window_size
+    whole = tuple(self.periodic[i] and not more[i] for i in (0, 1))
     options = dict(periodic=whole, dtype=self.dtype)
     mean = jnp.asarray(self.mean or 0.0, lowres.dtype)
     x = (lowres - mean) * self.img_range
-    x = jnp.pad(x, [(0, 0), *pad, (0, 0)], mode="reflect")
-    head = blocks.Conv(self.embed_dim, name="head", **options)(x)
-    y = self._up(head + self._body(head, options), options)
+    x = lazy.pad_by_reflection(x, more, whole)
+    head = lazy.keep(blocks.Conv(self.embed_dim, name="head", **options)(x))
+    y = self._up(lazy.keep(head + self._body(head, options)), options)
     x = y if self.upsampler else x + y
-    return x[:, : h * self.scale, : w * self.scale] / self.img_range + mean
+    shape = h * self.scale, w * self.scale
+    return lazy.crop(x, shape, self.periodic) / self.img_range + mean
 
   def _body(self, x, options):
     x = self._norm("norm_0")(x)
@@ -82,7 +83,7 @@ class Swinir(fixed_scale.FixedScale):
       for j in range(depth):
         shift = self.window_size // 2 if j % 2 else 0
         y = self._block(y, heads, shift, options, f"group_{i}_block_{j}")
-      x = x + self._connection(y, options, f"group_{i}_conv")
+      x = lazy.keep(x + self._connection(y, options, f"group_{i}_conv"))
     return self._connection(self._norm("norm_1")(x), options, "body_conv")
 
   def _block(self, x, heads, shift, options, name):
@@ -96,16 +97,17 @@ class Swinir(fixed_scale.FixedScale):
     inner = blocks.Dense(hidden, dtype=self.dtype, name=f"{name}_fc_0")
     outer = blocks.Dense(self.embed_dim, dtype=self.dtype, name=f"{name}_fc_1")
     y = inner(self._norm(f"{name}_norm_1")(x))
-    return x + outer(activations.gelu(y))
+    # Every window reaches two windows far: store before the next does.
+    return lazy.keep(x + outer(lazy.pointwise(activations.gelu, y)))
 
   def _norm(self, name):
-    return nn.LayerNorm(1e-5, dtype=self.dtype, name=name)
+    return blocks.LayerNorm(1e-5, dtype=self.dtype, name=name)
 
   def _connection(self, x, options, name):
     kinds = {"1conv": [(1, 3)], "3conv": [(4, 3), (4, 1), (1, 3)]}
     kind = naming.look_up("resi_connection", self.resi_connection, kinds)
     for i, (part, size) in enumerate(kind):
-      x = nn.leaky_relu(x, 0.2) if i else x
+      x = lazy.pointwise(_leaky_relu, x) if i else x
       width = self.embed_dim // part
       x = blocks.Conv(width, size, name=f"{name}_{i}", **options)(x)
     return x
@@ -114,18 +116,22 @@ class Swinir(fixed_scale.FixedScale):
     if self.upsampler == "pixelshuffledirect":
       outputs = self.channels * self.scale**2
       x = blocks.Conv(outputs, name="last", **options)(x)
-      return blocks.pixel_shuffle(x, self.scale)
+      return lazy.pixel_shuffle(x, self.scale)
     if self.upsampler:
       before = blocks.Conv(self.num_feat, name="before", **options)
-      x = nn.leaky_relu(before(x))
+      x = lazy.pointwise(nn.leaky_relu, before(x))
     if self.upsampler == "pixelshuffle":
       x = blocks.ShuffleUp(self.scale, name="up", **options)(x)
     if self.upsampler == "nearest+conv":
       for i, factor in enumerate((*blocks.shuffle_steps(self.scale), 1)):
-        x = x.repeat(factor, axis=1).repeat(factor, axis=2)
+        x = lazy.repeat(x, factor)
         x = blocks.Conv(self.num_feat, name=f"up_{i}", **options)(x)
-        x = nn.leaky_relu(x, 0.2)
+        x = lazy.pointwise(_leaky_relu, x)
     return blocks.Conv(self.channels, name="last", **options)(x)
+
+
+def _leaky_relu(x):
+  return nn.leaky_relu(x, 0.2)
 
 
 def build(size: str = "classical", **kwargs) -> Swinir:

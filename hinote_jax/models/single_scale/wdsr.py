@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hinote_jax.core.typing import Array, Periodic
+from hinote_jax import lazy
+from hinote_jax.core.typing import Periodic
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.nn import blocks
 
@@ -22,8 +23,11 @@ class NormedConv(nn.Module):
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
+  @lazy.layer(reach=lambda conv: conv.size // 2)
   @nn.compact
-  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w d"]:
     shape = (self.size, self.size, x.shape[-1], self.features)
     direction = self.param("direction", nn.initializers.lecun_normal(), shape)
     length = jnp.sqrt(jnp.sum(direction**2, axis=(0, 1, 2)))
@@ -52,15 +56,17 @@ class Wdsr(fixed_scale.FixedScale):
   residual_scale: float | int = 0.1
 
   @nn.compact
-  def enlarge(self, lowres: Float[Array, "b h w c"]) -> Float[Array, "b H W c"]:
+  def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     options = dict(periodic=self.periodic, dtype=self.dtype)
     outputs = self.channels * self.scale**2
     x = NormedConv(self.width, name="head", **options)(lowres)
     for i in range(self.blocks):
       wide = self.width * self.expansion
-      y = nn.relu(NormedConv(wide, name=f"block_{i}_first", **options)(x))
+      y = NormedConv(wide, name=f"block_{i}_first", **options)(x)
+      y = lazy.pointwise(nn.relu, y)
       y = NormedConv(self.width, name=f"block_{i}_second", **options)(y)
       x = x + y * self.residual_scale
+      x = lazy.keep(x) if i % 8 == 7 else x
     x = NormedConv(outputs, name="tail", **options)(x)
     skip = NormedConv(outputs, 5, name="skip", **options)(lowres)
-    return blocks.pixel_shuffle(x + skip, self.scale)
+    return lazy.pixel_shuffle(x + skip, self.scale)

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hinote_jax import lazy
 from hinote_jax.core import grids
-from hinote_jax.lazy import planes, sharded
+from hinote_jax.lazy import devices
 from tests.infer import networks
 
 _DEVICES = 8
@@ -16,38 +17,37 @@ _LARGE = 10**6
 
 
 @given(st.integers(1, 60), st.integers(1, 9))
-def test_slabs_count_every_row_once(n, devices):
-  slabs = sharded.slabs(n, devices)
-  assert len(slabs) == devices
+def test_slabs_count_every_row_once(n, count):
+  slabs = devices.slabs(n, count)
+  assert len(slabs) == count
   counted = [i for slab in slabs for i in range(slab.first, slab.last)]
   assert counted == list(range(n))
   for slab in slabs:
     assert 0 <= slab.start <= slab.first
-    assert slab.last <= slab.start + -(-n // devices) <= n
+    assert slab.last <= slab.start + -(-n // count) <= n
 
 
-def _sharded(problem, most, devices=None):
+def _sharded(problem, points, used=None):
   module, variables, lowres, queries = problem
-  run = sharded.Sharded(
+  run = devices.Sharded(
     module,
     variables,
     queries.lines,
-    queries.grid.periodic,
-    devices=devices or jax.devices(),
-    most=most,
+    devices=used or jax.devices(),
+    points=points,
   )
-  return run(np.asarray(lowres), queries.coords, np.asarray(queries.cell))
+  return run(np.asarray(lowres))
 
 
 # Bands of 60 points: several to a slab, where a slab has as many.
-@pytest.mark.parametrize(("seed", "most"), [(4, _LARGE), (5, 60)])
+@pytest.mark.parametrize(("seed", "points"), [(4, _LARGE), (5, 60)])
 @pytest.mark.parametrize("name", networks.NAMES)
-def test_devices_answer_as_one(name, seed, most):
+def test_devices_answer_as_one(name, seed, points):
   assert len(jax.devices()) == _DEVICES
   problem, _ = networks.draw(name, seed)
-  found = _sharded(problem, most)
+  got = _sharded(problem, points)
   wanted = networks.untiled(problem)
-  assert networks.error(found, wanted) <= networks.TOLERANCE
+  assert networks.error(got, wanted) <= networks.TOLERANCE
 
 
 def _problem(name, shape, fine, **options):
@@ -71,49 +71,46 @@ def _problem(name, shape, fine, **options):
 def test_slabs_may_be_thin(name, options, shape, fine):
   for_both = dict(periodic=(True, False))
   problem = _problem(name, shape, fine, **options, **for_both)
-  found = _sharded(problem, 20)
+  got = _sharded(problem, 20)
   wanted = networks.untiled(problem)
-  assert networks.error(found, wanted) <= networks.TOLERANCE
+  assert networks.error(got, wanted) <= networks.TOLERANCE
 
 
 def test_few_devices_answer_as_one():
   problem = _problem("srno", (7, 6), (15, 13), periodic=(False, True))
   wanted = networks.untiled(problem)
   for count in (1, 3):
-    found = _sharded(problem, 40, jax.devices()[:count])
-    assert networks.error(found, wanted) <= networks.TOLERANCE
+    got = _sharded(problem, 40, jax.devices()[:count])
+    assert networks.error(got, wanted) <= networks.TOLERANCE
 
 
 class _Total:
   """A network that answers the sum of its input everywhere."""
 
-  def planes(self, run, variables, lowres, queries):
-    del variables
-    x = run.hold(lowres, (False, False))
+  periodic = (False, False)
 
-    def total(params, here, part):
-      del params
-      return jnp.sum(part.values * part.inside(here)[..., None])
-
-    found = run.sum(x.grid, (planes.same(x),), total, ())
-    return queries.plane(lambda total, points: _like(points, total), found)
+  def apply(self, variables, lowres, coords, cell):
+    del variables, cell
+    total = lazy.total(_share, (), lowres)
+    return lazy.at_queries(_everywhere, total, coords, lowres)
 
 
-def _like(points, value):
-  shape = (*points.y.shape, points.x.shape[1], 1)
-  return jnp.full(shape, value)
+def _share(params, patch, inside):
+  del params
+  return jnp.sum(patch.values * inside[..., None])
 
 
-def test_sums_over_bands_are_compensated():
+def _everywhere(total, points, patch):
+  del patch
+  return jnp.full((*points.y.shape, points.x.shape[1], 1), total)
+
+
+def test_totals_over_bands_are_compensated():
   # In every slab 2^24 and then ones, a band each: none of these ones counts in
   # float32.
   values = np.ones((1, _DEVICES * 2001, 1, 1), np.float32)
   values[0, ::2001] = 2.0**24
   lines = (grids.cell_line(len(values[0]), 8), grids.cell_line(1, 2))
-  coords = grids.Axes(*(jnp.asarray(a.coords(1)) for a in lines))
-  run = sharded.Sharded(
-    _Total(), {}, lines, (False, False), devices=jax.devices(), most=1
-  )
-  found = run(values, coords, np.ones((1, 2), np.float32))
+  run = devices.Sharded(_Total(), {}, lines, devices=jax.devices(), points=1)
   want = _DEVICES * (2.0**24 + 2000)
-  np.testing.assert_array_equal(found, np.full((1, 8, 2, 1), want))
+  np.testing.assert_array_equal(run(values), np.full((1, 8, 2, 1), want))
