@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 
 from hinote_jax.core import grids, resize
