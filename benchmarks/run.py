@@ -60,8 +60,10 @@ def table(results: list[dict]) -> str:
     )
   if tiled:
     parts.append(
-      f"Exact inference in tiles with `memory={streaming.MEMORY}`, beside the "
-      "same result computed whole in the same process:\n\n" + _tiled(tiled)
+      f"Exact inference in tiles with `memory={streaming.MEMORY}` (1GB for "
+      "networks of one scale), beside the same result computed whole in the "
+      "same process and how far the two differ, in standard deviations:\n\n"
+      + _tiled(tiled)
     )
   if made:
     parts.append(
@@ -90,15 +92,17 @@ def _tiled(results) -> str:
       "whole",
       "tiles / whole",
       "whole, peak memory",
+      "difference",
     ]
   ]
   for r in results:
-    whole = ["-", "-", "-"]
+    whole = ["-"] * 4
     if "untiled_seconds" in r:
       whole = [
         f"{r['untiled_seconds']:.2f} s",
         f"{r['seconds'] / r['untiled_seconds']:.2f}",
         f"{r['untiled_peak_gb']:.2f} GB",
+        f"{r['error']:.1e}" if "error" in r else "-",
       ]
     seconds, each = r["seconds"], 1e9 * r["seconds"] / r["points"]
     peak = f"{r['peak_gb']:.2f} GB"

@@ -31,8 +31,9 @@ class Stream(NamedTuple):
     model: arguments of `models.build`.
     lowres: side of the input.
     queries: side of the output.
-    is_untiled: compute it whole too.
+    is_untiled: compute it whole too, and compare.
     repeats: how often; the median counts.
+    memory: of the process.
   """
 
   model: dict[str, Any]
@@ -40,12 +41,31 @@ class Stream(NamedTuple):
   queries: int
   is_untiled: bool = True
   repeats: int = 3
+  memory: str = MEMORY
 
 
 _HINOTE = dict(name="hinote", size="S", channels=1)
 _SRNO = dict(name="srno", channels=3)
 _OFFICIAL = dict(name="hinote_official", channels=1)
 _NAMED = {"hinote S": _HINOTE, "srno": _SRNO, "hinote_official": _OFFICIAL}
+# Light enough for 67 million points: six blocks of 32, an MLP of 64.
+_LIIF = dict(
+  name="liif",
+  channels=1,
+  hidden=(64, 64),
+  encoder_options=dict(width=32, blocks=6),
+)
+_LARGE = {
+  "hinote S": _HINOTE,
+  "bicubic": dict(name="bicubic", channels=1),
+  "liif light": _LIIF,
+}
+_FIXED = {
+  "edsr baseline": dict(name="edsr", channels=3, scale=2),
+  "swinir lightweight": dict(
+    name="swinir", size="lightweight", channels=3, scale=2
+  ),
+}
 CASES = {
   **{
     f"{name} {lowres} -> {queries} in tiles": Stream(
@@ -61,6 +81,25 @@ CASES = {
     for name in ("hinote S", "srno")
     for side in (2048, 4096)
   },
+  # The cost of a point must not grow with the input.
+  **{
+    f"{name} {side} -> {2 * side} in tiles": Stream(
+      model, side, 2 * side, is_untiled=side == 256, repeats=1
+    )
+    for name, model in _LARGE.items()
+    for side in (256, 1024, 4096)
+  },
+  **{
+    f"{name} 1024 -> 2048 in tiles": Stream(
+      model,
+      1024,
+      2048,
+      is_untiled=name.startswith("edsr"),
+      repeats=1,
+      memory="1GB",
+    )
+    for name, model in _FIXED.items()
+  },
 }
 
 
@@ -75,6 +114,16 @@ def _seconds(plan: plans.Plan, lowres: np.ndarray, repeats: int) -> float:
   return float(np.median(times))
 
 
+def _difference(tiled: plans.Plan, whole: plans.Plan, lowres) -> float:
+  """Returns the greatest difference over the standard deviation."""
+  ((_, want),) = whole(lowres)
+  worst = max(
+    float(np.abs(values - want[rows, columns]).max())
+    for (rows, columns), values in tiled(lowres)
+  )
+  return worst / float(want.std())
+
+
 def measure(name: str) -> dict[str, Any]:
   """Returns seconds, passes and peak memory of a case."""
   chosen = CASES[name]
@@ -84,23 +133,24 @@ def measure(name: str) -> dict[str, Any]:
   variables = case.draw(module, inputs)
   side = chosen.lowres
   lowres = np.random.default_rng(0).normal(size=(side, side, shape[-1]))
-  lowres, told = lowres.astype(np.float32), []
+  lowres, ended = lowres.astype(np.float32), []
 
-  def tell(what, done, total):
+  def report(what, done, total):
     if done == total and what in ("sums", "answer"):
-      told.append(what)
+      ended.append(what)
 
   line = grids.cell_line(side, chosen.queries)
   where = (side, side), (line, line)
-  streamed = plans.Plan(module, variables, *where, memory=MEMORY, tell=tell)
-  if chosen.is_untiled:
-    _seconds(streamed, lowres, 1)  # compiles
-  told.clear()
+  streamed = plans.Plan(
+    module, variables, *where, memory=chosen.memory, report=report
+  )
+  _seconds(streamed, lowres, 1)  # compiles
+  ended.clear()
   seconds = _seconds(streamed, lowres, chosen.repeats)
   result = {
     "case": name,
     "seconds": seconds,
-    "passes": len(told) // chosen.repeats,
+    "passes": len(ended) // chosen.repeats,
     "peak_gb": case.peak_gb(),
     "points": chosen.queries**2,
   }
@@ -109,6 +159,7 @@ def measure(name: str) -> dict[str, Any]:
     _seconds(whole, lowres, 1)
     result["untiled_seconds"] = _seconds(whole, lowres, chosen.repeats)
     result["untiled_peak_gb"] = case.peak_gb()
+    result["error"] = _difference(streamed, whole, lowres)
   return result
 
 

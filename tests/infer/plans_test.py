@@ -1,4 +1,3 @@
-from flax import linen as nn
 import jax
 import numpy as np
 import pytest
@@ -130,23 +129,34 @@ def test_tiles_of_the_ensemble_cover_a_window_of_a_periodic_field():
 def test_fields_of_one_shape_share_a_plan_and_its_programs():
   predictor = infer.load("bicubic")
   where = (5, 6), _lines((5, 6), (9, 9))
-  told = []
+  reports = []
   plan = predictor.plan(
-    *where, memory="1GB", tell=lambda *what: told.append(what)
+    *where, memory="1GB", side=9, report=lambda *what: reports.append(what)
   )
-  assert predictor.plan(*where, memory="1GB") is plan
+  assert predictor.plan(*where, memory="1GB", side=9) is plan
   first, second = _field((5, 6, 1)), _field((5, 6, 1), seed=1)
   got = [_whole(plan, field) for field in (first, second)]
   for field, fine in zip((first, second), got, strict=True):
     np.testing.assert_array_equal(fine, predictor(field, shape=(9, 9)))
-  (run,) = plan._made.values()
-  assert len(run._stages) == 1
-  assert told == [("answer", 1, 1)] * 2
+  ((_, run),) = plan._made.values()
+  assert len(run._programs) == 1
+  assert reports == [("answer", 1, 1)] * 2
 
 
-def test_a_network_without_planes_says_so():
-  class Bare(nn.Module):
-    periodic: tuple[bool, bool] = (False, False)
-
-  with pytest.raises(ValueError, match="Bare does not run tile by tile"):
-    plans.Plan(Bare(), {}, (4, 4), _lines((4, 4), (8, 8)), memory="1GB")
+def test_small_results_are_computed_at_once_where_they_fit():
+  where = (5, 6), _lines((5, 6), (9, 9))
+  lowres = _field((5, 6, 1))
+  plan = plans.Plan(models.build("bicubic"), {}, *where, memory="1GB")
+  reports = []
+  tiled = plans.Plan(
+    models.build("bicubic"),
+    {},
+    *where,
+    memory="1GB",
+    side=4,
+    report=lambda *what: reports.append(what),
+  )
+  np.testing.assert_allclose(
+    _whole(plan, lowres), _whole(tiled, lowres), atol=1e-6
+  )
+  assert len(plan._made) == 1 and reports[-1] == ("answer", 9, 9)
