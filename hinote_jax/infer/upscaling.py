@@ -138,7 +138,7 @@ class Upscaler:
     options: Options = Options(),
     *,
     devices: Sequence[Any] | None = None,
-    tell: Callable | None = None,
+    report: Callable | None = None,
   ):
     """Makes a network ready for the fields.
 
@@ -148,7 +148,7 @@ class Upscaler:
       goal: grid of the result.
       options: what else is asked.
       devices: to divide every field among.
-      tell: called as tell(what, done, total) after every tile.
+      report: called as report(what, done, total) after every tile.
 
     Raises:
       ValueError: the network is of other variables, or what is asked cannot be
@@ -169,7 +169,7 @@ class Upscaler:
       devices=devices,
       is_ensemble=options.is_ensemble,
       side=options.side,
-      report=tell,
+      report=report,
     )
     self._projection = None
     if options.consistent is not None:
