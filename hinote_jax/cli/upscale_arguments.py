@@ -35,12 +35,12 @@ def _several(kind, count, what):
 
   def read(text):
     try:
-      found = tuple(None if t == "" else kind(t) for t in text.split(","))
+      values = [None if t == "" else kind(t) for t in text.split(",")]
     except ValueError:
-      found = ()
-    if len(found) not in count or all(n is None for n in found):
+      values = []
+    if len(values) not in count or all(value is None for value in values):
       raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
-    return found if len(found) > 1 else found[0]
+    return tuple(values) if len(values) > 1 else values[0]
 
   return read
 

@@ -77,8 +77,7 @@ def _begin(job: jobs.Job, bar: progress.Progress) -> None:
   if not partial.has_tiles:
     job.probe()
   done = sum(map(partial.count, range(job.count)))
-  total = job.count * partial.tiles if partial.tiles else None
-  bar.start(partial.path.name, done, total)
+  bar.start(partial.path.name, done, job.count * partial.tiles or None)
 
 
 def _drop_damaged(job: jobs.Job, bar: progress.Progress) -> int:

@@ -126,7 +126,7 @@ class Job:
       registration=request.registration,
       periodic=request.periodic,
     )
-    like = request.like and io.open(request.like).header
+    like = io.open(request.like).header if request.like else None
     source = self._reader.header
     goal = upscaling.target(
       source, scale=request.scale, shape=request.shape, like=like

@@ -71,7 +71,7 @@ class PartialResult:
     self.attempt, self.is_finished = "", False
     self.folder = path.with_name(f"{path.name}.partial")
     self._header, self._is_new_parent = header, False
-    self._store: Any = None
+    self._store: tile_store.TileStore | None = None
     kinds = tile_store.PlainTiles, tile_store.ResultTiles
     self._kind = kinds[is_result]
     self._tiles = self.folder / "store" / "fields.zarr"
@@ -217,12 +217,12 @@ class PartialResult:
       with contextlib.suppress(OSError):
         self.folder.parent.rmdir()
 
-  def _open(self, tile: tuple[int, int]) -> None:
-    """Opens the store, which is made if it is not there."""
+  def _opened(self, tile: tuple[int, int]) -> tile_store.TileStore:
+    """Returns the store, which is made if it is not there."""
     if not self._tiles.parent.exists():
       with self._writing():
         self._create(tile)
-    self._store = self._kind(self._tiles, self._header)
+    return self._kind(self._tiles, self._header)
 
   def _create(self, tile):
     new = self.folder / f"store.{uuid.uuid4().hex}"
@@ -245,10 +245,10 @@ class PartialResult:
     return json.loads(self._layout_path.read_text())
 
   @property
-  def tiles(self) -> int | None:
-    """How many tiles a field has; None as long as nobody knows."""
+  def tiles(self) -> int:
+    """How many tiles a field has; 0 as long as nobody knows."""
     if not self._layout_path.exists():
-      return None
+      return 0
     tile = self._layout()["tile"]
     y, x = (-(-n // t) for n, t in zip(self._header.shape, tile, strict=True))
     return y * x
@@ -272,13 +272,14 @@ class PartialResult:
     if self.has(i, rows, columns):
       return False
     self.require_going()
-    if self._store is None:
-      self._open((rows.stop - rows.start, columns.stop - columns.start))
+    store = self._store = self._store or self._opened(
+      (rows.stop - rows.start, columns.stop - columns.start)
+    )
     if self._tile(rows.start, columns.start) != (rows, columns):
       raise self._other_tiles()
     record = self._record(i, rows, columns)
     with self._writing():
-      digest = self._store.write(i, rows, columns, values)
+      digest = store.write(i, rows, columns, values)
       record.parent.mkdir(parents=True, exist_ok=True)
       record.write_text(digest)
     return True
@@ -345,7 +346,7 @@ class PartialResult:
 
   def is_done(self, i: int) -> bool:
     """Says whether all of field i is there."""
-    return self.count(i) == self.tiles
+    return self.count(i) == self.tiles > 0
 
   def count(self, i: int) -> int:
     """Returns how many tiles of field i are there."""

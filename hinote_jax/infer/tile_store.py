@@ -151,7 +151,8 @@ class Rows:
     if self._is_turned[0]:
       start, stop = self.shape[1] - stop, self.shape[1] - start
     values = self._array[i, start:stop]
-    return np.flip(values, np.flatnonzero(self._is_turned).tolist())
+    axes = tuple(axis for axis in (0, 1) if self._is_turned[axis])
+    return np.flip(values, axes)
 
 
 def _chunks(array: Any, index: list[int | slice]) -> Iterator[pathlib.Path]:
