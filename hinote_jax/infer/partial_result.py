@@ -2,16 +2,16 @@
 
   lock           held by the process that is at work
   manifest.json  what is being made, as text, and a name of this attempt
-  store/         fields.zarr, a chunk a tile, and layout.json: the size of a
-                 tile and the digests of all else in that store
+  store/         fields.zarr, a chunk a tile, and layout.json: its rows and
+                 columns
   done/i/y.x     this tile of field i is on the disk: its digest
   result.*       the file, whole
   finished.json  the digest of the file, once it is whole
   stop           empty: nobody is to write any more
 
 A tile that is written again is the same, so that several processes may write.
-What does not have its digest any more is made again. Nothing is seen under the
-name of the result before the end.
+What has not its digest any more is made again. Nothing is seen under the name
+of the result before the end.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +75,7 @@ class PartialResult:
     kinds = tile_store.PlainTiles, tile_store.ResultTiles
     self._kind = kinds[is_result]
     self._tiles = self.folder / "store" / "fields.zarr"
-    self._layout_path = self.folder / "store" / "layout.json"
+    self._layout = self.folder / "store" / "layout.json"
     self._done, self._stop = self.folder / "done", self.folder / _STOP
     self._finished = self.folder / "finished.json"
     result = self.folder / f"result{formats.suffix(path)}"
@@ -135,7 +135,7 @@ class PartialResult:
     """
     attempt, known = self._manifest()
     self.is_finished = self._is_whole()
-    if known == manifest and (self.is_finished or self._is_sound()):
+    if known == manifest and (self.is_finished or self._is_mended()):
       if not self.is_finished:
         files.remove(self._finished)
       files.remove(self._stop)
@@ -174,15 +174,15 @@ class PartialResult:
     both = (self._result, self.path)
     return any(path.exists() and _digest(path) == text for path in both)
 
-  def _is_sound(self) -> bool:
-    """Says whether a store is as it was made, but for its tiles."""
-    if not self._tiles.parent.exists():
-      return not self.has_tiles
+  def _is_mended(self) -> bool:
+    """Writes again all of a store but its tiles; says whether that can be."""
     try:
-      digests = self._layout()["files"]
-      return all(_digest(self._tiles / n) == d for n, d in digests.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+      self._create(self._tile_shape())
+    except FileNotFoundError:
+      return not self.has_tiles
+    except (ValueError, TypeError, ArithmeticError):
       return False
+    return True
 
   def give_up(self) -> None:
     """Keeps all processes from writing on."""
@@ -219,38 +219,36 @@ class PartialResult:
 
   def _opened(self, tile: tuple[int, int]) -> tile_store.TileStore:
     """Returns the store, which is made if it is not there."""
-    if not self._tiles.parent.exists():
+    if not self._layout.exists():
       with self._writing():
         self._create(tile)
     return self._kind(self._tiles, self._header)
 
   def _create(self, tile):
-    new = self.folder / f"store.{uuid.uuid4().hex}"
+    """Makes a store without tiles, around those that are there."""
+    new, store = self.folder / f"store.{uuid.uuid4().hex}", self._tiles.parent
     new.mkdir()
-    path = new / self._tiles.name
-    self._kind.create(path, self._header, tile)
-    names = [p.relative_to(path).as_posix() for p in files.below(path)]
-    digests = {name: _digest(path / name) for name in names}
-    layout = json.dumps({"tile": tile, "files": digests})
-    (new / self._layout_path.name).write_text(layout)
+    (new / self._layout.name).write_text(json.dumps(tile))
+    self._kind.create(new / self._tiles.name, self._header, tile)
     try:
-      new.rename(self._tiles.parent)
+      new.rename(store)
     except OSError:
-      # Another process was quicker.
+      # There is one: another process was quicker, or a run was killed.
+      for path in files.below(new):
+        os.replace(path, store / path.relative_to(new))
       files.remove(new)
-      if not self._tiles.exists():
-        raise
 
-  def _layout(self) -> dict[str, Any]:
-    return json.loads(self._layout_path.read_text())
+  def _tile_shape(self) -> tuple[int, int]:
+    height, width = json.loads(self._layout.read_text())
+    return height, width
 
   @property
   def tiles(self) -> int:
     """How many tiles a field has; 0 as long as nobody knows."""
-    if not self._layout_path.exists():
+    if not self._layout.exists():
       return 0
-    tile = self._layout()["tile"]
-    y, x = (-(-n // t) for n, t in zip(self._header.shape, tile, strict=True))
+    both = zip(self._header.shape, self._tile_shape(), strict=True)
+    y, x = (-(-n // size) for n, size in both)
     return y * x
 
   def put(
@@ -286,12 +284,10 @@ class PartialResult:
 
   def _tile(self, y: int, x: int) -> tuple[slice, slice] | None:
     """Returns the rows and columns of the tile that begins there."""
-    tile, parts = self._layout()["tile"], []
-    for start, size, n in zip((y, x), tile, self._header.shape, strict=True):
-      if start % size:
-        return None
-      parts.append(slice(start, min(start + size, n)))
-    return parts[0], parts[1]
+    (height, width), (h, w) = self._tile_shape(), self._header.shape
+    if y % height or x % width:
+      return None
+    return slice(y, min(y + height, h)), slice(x, min(x + width, w))
 
   def _record(self, i, rows, columns) -> pathlib.Path:
     return self._done / str(i) / f"{rows.start}.{columns.start}"
@@ -325,7 +321,7 @@ class PartialResult:
 
   def _other_tiles(self) -> OtherTiles:
     return OtherTiles(
-      f"the tiles in {self.folder}, of {self._layout()['tile']} points, are "
+      f"the tiles in {self.folder}, of {self._tile_shape()} points, are "
       "not those of this machine: they were made on one of another kind"
     )
 
