@@ -58,7 +58,7 @@ def pairs(files: Sequence[str]) -> list[tuple[str, str]]:
   return list(zip(sources, results, strict=True))
 
 
-def _requests(asked: argparse.Namespace, files: Any, predictor: Any) -> Any:
+def _requests(asked: argparse.Namespace, files: Any) -> Any:
   """Returns what is asked of each file."""
   from hinote_jax.infer import jobs, upscaling
 
@@ -71,7 +71,7 @@ def _requests(asked: argparse.Namespace, files: Any, predictor: Any) -> Any:
     keeps_mean=asked.keep_mean,
     clip=(low, high),
     is_ensemble=asked.tta,
-    memory=jobs.memory_for(predictor, asked.memory),
+    memory=asked.memory,
     is_renamed=bool(names),
   )
   return [
@@ -130,7 +130,7 @@ def _upscale(asked: argparse.Namespace) -> None:
     if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
       asked.checkpoint = os.path.abspath(name)
     predictor = infer.load(asked.checkpoint, asked.which)
-    batch.run(_requests(asked, files, predictor), predictor, bar, make)
+    batch.run(_requests(asked, files), predictor, bar, make)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

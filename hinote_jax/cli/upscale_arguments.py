@@ -57,6 +57,10 @@ def _devices(text):
   return int(text)
 
 
+def _memory(text):
+  return None if text == "none" else text
+
+
 def _parser() -> argparse.ArgumentParser:
   parser = _Parser(
     prog="hinote-upscale",
@@ -161,9 +165,11 @@ def _add_machine(group) -> None:
   add = group.add_argument
   add(
     "--memory",
+    type=_memory,
+    default="2GB",
     metavar="SIZE",
-    help="what a process may take, as 2GB (which it is if not given), or none: "
-    "every field at once",
+    help="what a process may take, as 512MB (%(default)s), or none: every "
+    "field at once",
   )
   add(
     "--devices",

@@ -32,7 +32,6 @@ from hinote_jax.infer import (
 from hinote_jax.io import files, formats, inputs
 from hinote_jax.train import checkpoint, workdir
 
-_MEMORY = "2GB"
 _Pair = tuple[float | int, float | int]
 
 
@@ -75,13 +74,6 @@ class Request:
   dtype: str | None = None
   devices: int = 1
   overwrite: bool = False
-
-
-def memory_for(predictor: predict.Predictor, asked: str | None) -> str | None:
-  """Returns the memory of the options: "none" is at once, None chooses."""
-  if asked is None:
-    return _MEMORY
-  return None if asked == "none" else asked
 
 
 def degradation_of(name: str) -> degradations.Degradation:

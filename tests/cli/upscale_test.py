@@ -365,3 +365,10 @@ def test_help_comes_at_once_and_names_the_interpolations():
   assert upscale_arguments.INTERPOLATIONS == models.INTERPOLATIONS
   for name in (*models.INTERPOLATIONS, "--consistent", "OUT.partial"):
     assert name in done.stdout
+
+
+def test_memory_is_bounded_unless_it_is_not_to_be():
+  files = ["a.nc", "b.nc", "--scale", "2", "--checkpoint", "bicubic"]
+  for given, memory in (([], "2GB"), (["none"], None), (["1GB"], "1GB")):
+    option = [f"--memory={text}" for text in given]
+    assert upscale_arguments.parse([*files, *option]).memory == memory

@@ -451,10 +451,3 @@ def test_rows_are_turned(tmp_path):
     assert rows.shape == values.shape
     for part in (slice(0, 5), slice(1, 3), slice(4, 5)):
       np.testing.assert_array_equal(rows[1, part], want[1, part])
-
-
-def test_memory_is_bounded_unless_it_cannot_be():
-  predictor = _load("bicubic")
-  assert jobs.memory_for(predictor, None) == "2GB"
-  assert jobs.memory_for(predictor, "none") is None
-  assert jobs.memory_for(predictor, "1GB") == "1GB"
