@@ -28,6 +28,7 @@ them, but for truncate, whose matrices are dense.
 """
 
 import functools
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
@@ -144,8 +145,7 @@ class Projection:
     x: grids.Line,
     coarse_shape: tuple[int, int],
     periodic: Periodic,
-    *,
-    tolerance: float = 5e-6,
+    **options: Any,
   ) -> "Projection":
     """Returns the projection of a result at the points (y, x).
 
@@ -154,14 +154,8 @@ class Projection:
     """
     start = starts(y, x, coarse_shape, periodic)
     shape = (y.count, x.count)
-    return cls(
-      degradation,
-      shape,
-      coarse_shape,
-      periodic,
-      start=start,
-      tolerance=tolerance,
-    )
+    options["start"] = start
+    return cls(degradation, shape, coarse_shape, periodic, **options)
 
   def residual(self) -> "Residual":
     """Returns an empty sum of the degradations of tiles."""

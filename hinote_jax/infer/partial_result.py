@@ -72,8 +72,6 @@ class PartialResult:
     self.folder = path.with_name(f"{path.name}.partial")
     self._header, self._is_new_parent = header, False
     self._store: tile_store.TileStore | None = None
-    kinds = tile_store.PlainTiles, tile_store.ResultTiles
-    self._kind = kinds[is_result]
     self._tiles = self.folder / "store" / "fields.zarr"
     self._layout = self.folder / "store" / "layout.json"
     self._done, self._stop = self.folder / "done", self.folder / _STOP
@@ -222,14 +220,20 @@ class PartialResult:
     if not self._layout.exists():
       with self._writing():
         self._create(tile)
-    return self._kind(self._tiles, self._header)
+    return self._open()
+
+  def _open(self) -> tile_store.TileStore:
+    return tile_store.TileStore(
+      self._tiles, self._header, is_result=self.is_result
+    )
 
   def _create(self, tile):
     """Makes a store without tiles, around those that are there."""
     new, store = self.folder / f"store.{uuid.uuid4().hex}", self._tiles.parent
     new.mkdir()
     (new / self._layout.name).write_text(json.dumps(tile))
-    self._kind.create(new / self._tiles.name, self._header, tile)
+    path, is_result = new / self._tiles.name, self.is_result
+    tile_store.TileStore.create(path, self._header, tile, is_result=is_result)
     try:
       new.rename(store)
     except OSError:
@@ -304,7 +308,7 @@ class PartialResult:
     """
     count = 0
     records = list(self._done.glob("*/*"))
-    store = self._kind(self._tiles, self._header) if records else None
+    store = self._open() if records else None
     for record in records:
       i = int(record.parent.name)
       tile = self._tile(*map(int, record.name.split(".")))
@@ -372,8 +376,7 @@ class PartialResult:
       else:
         for stray in self.folder.glob("result*"):
           files.remove(stray)
-        tiles = tile_store.PlainTiles(self._tiles, self._header)
-        save(self._result, tiles.array)
+        save(self._result, self._open().array)
       with self._writing():
         files.write_text(self._finished, _digest(self._result))
     self.is_finished = True

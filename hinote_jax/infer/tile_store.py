@@ -19,7 +19,46 @@ from hinote_jax.io import files, inputs, stores, xarray_files
 
 
 class TileStore:
-  """Tiles that are written in any order, each as often as one likes."""
+  """Tiles that are written in any order, each as often as one likes.
+
+  Attributes:
+    array: [count H W c] float32 of zarr, NaN where missing; None where the
+      store is the result.
+  """
+
+  def __init__(
+    self, path: pathlib.Path, header: fields.Header, *, is_result: bool
+  ):
+    """Opens the store that `create` has made with these arguments."""
+    self._regions = self.array = None
+    if is_result:
+      self._regions = xarray_files.open_regions(path, header.names)
+    else:
+      self.array = inputs.require("zarr", "io").open_array(path, mode="r+")
+
+  @staticmethod
+  def create(
+    path: pathlib.Path,
+    header: fields.Header,
+    tile: tuple[int, int],
+    *,
+    is_result: bool,
+  ) -> None:
+    """Makes the store, its chunks as large as a tile; less of a whole field."""
+    chunks = None if tile == header.shape else tile
+    if is_result:
+      xarray_files.create(path, header, chunks=chunks)
+      return
+    channels = len(header.variables)
+    chunks = chunks or stores.chunks(header.shape, channels, 4)
+    inputs.require("zarr", "io").create_array(
+      path,
+      shape=(header.count, *header.shape, channels),
+      chunks=(1, *chunks, channels),
+      dtype=np.float32,
+      fill_value=np.nan,
+      compressors=None,
+    )
 
   def write(
     self, i: int, rows: slice, columns: slice, values: np.ndarray
@@ -33,7 +72,10 @@ class TileStore:
       OSError: it cannot be written.
       ValueError: a value does not fit the type of its variable.
     """
-    self._put(i, rows, columns, values)
+    if self._regions is not None:
+      self._regions.write(i, rows, columns, values)
+    elif self.array is not None:
+      self.array[i, rows, columns] = values
     return self.digest(i, rows, columns)
 
   def digest(self, i: int, rows: slice, columns: slice) -> str:
@@ -61,76 +103,16 @@ class TileStore:
     for chunk in self._chunks(i, rows, columns):
       files.remove(chunk)
 
-  def _put(self, i, rows, columns, values) -> None:
-    raise NotImplementedError
-
   def _chunks(self, i, rows, columns) -> Iterator[pathlib.Path]:
-    raise NotImplementedError
-
-
-class ResultTiles(TileStore):
-  """Tiles of the Zarr store that is the result."""
-
-  def __init__(self, path: pathlib.Path, header: fields.Header):
-    """Opens the store that `create` has made with this header."""
-    self._regions = xarray_files.open_regions(path, header.names)
+    if self._regions is None:
+      yield from _files(self.array, (i, rows, columns, slice(0, 1)))
+      return
     header = self._regions.header
-    self._axes = header.y.name, header.x.name
-    self._leads = {lead.name: lead.size for lead in header.leads}
-
-  @staticmethod
-  def create(
-    path: pathlib.Path, header: fields.Header, tile: tuple[int, int]
-  ) -> None:
-    """Makes the store, its chunks as large as a tile."""
-    chunks = None if tile == header.shape else tile
-    xarray_files.create(path, header, chunks=chunks)
-
-  def _put(self, i, rows, columns, values):
-    self._regions.write(i, rows, columns, values)
-
-  def _chunks(self, i, rows, columns):
-    at = np.unravel_index(i, tuple(self._leads.values()))
-    index = dict(zip(self._leads, map(int, at), strict=True))
-    index |= dict(zip(self._axes, (rows, columns), strict=True))
+    at = map(int, np.unravel_index(i, header.lead_shape))
+    index = {lead.name: k for lead, k in zip(header.leads, at, strict=True)}
+    index |= {header.y.name: rows, header.x.name: columns}
     for slot in self._regions.slots:
-      yield from _chunks(slot.array, [index[dim] for dim in slot.dims])
-
-
-class PlainTiles(TileStore):
-  """Tiles of one array [count H W c] of float32, NaN where missing.
-
-  Attributes:
-    array: of zarr.
-  """
-
-  def __init__(self, path: pathlib.Path, header: fields.Header):
-    """Opens the array that `create` has made with this header."""
-    del header  # one array knows its shape
-    self.array = inputs.require("zarr", "io").open_array(path, mode="r+")
-
-  @staticmethod
-  def create(
-    path: pathlib.Path, header: fields.Header, tile: tuple[int, int]
-  ) -> None:
-    """Makes the array, its chunks as large as a tile."""
-    channels = len(header.variables)
-    if tile == header.shape:
-      tile = stores.chunks(header.shape, channels, 4)
-    inputs.require("zarr", "io").create_array(
-      path,
-      shape=(header.count, *header.shape, channels),
-      chunks=(1, *tile, channels),
-      dtype=np.float32,
-      fill_value=np.nan,
-      compressors=None,
-    )
-
-  def _put(self, i, rows, columns, values):
-    self.array[i, rows, columns] = values
-
-  def _chunks(self, i, rows, columns):
-    return _chunks(self.array, [i, rows, columns, slice(0, 1)])
+      yield from _files(slot.array, tuple(index[dim] for dim in slot.dims))
 
 
 class Rows:
@@ -155,7 +137,9 @@ class Rows:
     return np.flip(values, axes)
 
 
-def _chunks(array: Any, index: list[int | slice]) -> Iterator[pathlib.Path]:
+def _files(
+  array: Any, index: tuple[int | slice, ...]
+) -> Iterator[pathlib.Path]:
   """Yields the files of the chunks of a region of a Zarr array."""
   root = pathlib.Path(array.store.root) / array.path
   spans = [
