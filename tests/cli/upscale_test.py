@@ -311,7 +311,7 @@ def test_killed_and_started_again(tmp_path, suffix):
 
 def test_a_real_file(tmp_path):
   path = "shared/data/weather/era5_1deg_24steps.npz"
-  path = pathlib.Path(__file__).parents[2] / path
+  path = pathlib.Path(__file__).parents[3] / path
   if not path.exists():
     pytest.skip(f"{path} is not here")
   with np.load(path) as real:
