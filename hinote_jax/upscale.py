@@ -33,32 +33,32 @@ def pairs(files: Sequence[str]) -> list[tuple[str, str]]:
   *patterns, out = files
   sources, is_several = [], len(patterns) > 1
   for pattern in patterns:
-    found = [pattern]
+    paths = [pattern]
     if glob.has_magic(pattern) and not os.path.exists(pattern):
-      found, is_several = sorted(glob.glob(pattern, recursive=True)), True
-    if not found or not os.path.exists(found[0]):
+      paths, is_several = sorted(glob.glob(pattern, recursive=True)), True
+    if not paths or not os.path.exists(paths[0]):
       raise FileNotFoundError(f"no file at {pattern}: check the path")
-    sources += [os.path.abspath(path) for path in found]
+    sources += map(os.path.abspath, paths)
   name, target = out.rstrip("/"), os.path.abspath(out)
   is_store = name.endswith(".zarr")
   if not is_store and (name != out or os.path.isdir(out)):
-    found = [os.path.join(target, os.path.basename(s)) for s in sources]
+    results = [os.path.join(target, os.path.basename(s)) for s in sources]
   elif is_several:
     raise ValueError(f"several inputs need a folder: write {name}/ for {out}")
   else:
-    found = [target]
+    results = [target]
   if not os.path.isdir(parent := os.path.dirname(target)):
     raise FileNotFoundError(f"no folder {parent}: create it first")
   inputs = {os.path.realpath(source) for source in sources}
-  for path, count in collections.Counter(found).items():
+  for path, count in collections.Counter(results).items():
     if count > 1:
       raise ValueError(f"{count} inputs would become {path}: name one of them")
     if os.path.realpath(path) in inputs:
       raise ValueError(f"{path} is an input: give the result another name")
-  return list(zip(sources, found, strict=True))
+  return list(zip(sources, results, strict=True))
 
 
-def _requests(asked: argparse.Namespace, files: Any, predictor: Any) -> Any:
+def _requests(asked: argparse.Namespace, files: Any) -> Any:
   """Returns what is asked of each file."""
   from hinote_jax.infer import jobs, upscaling
 
@@ -71,7 +71,7 @@ def _requests(asked: argparse.Namespace, files: Any, predictor: Any) -> Any:
     keeps_mean=asked.keep_mean,
     clip=(low, high),
     is_ensemble=asked.tta,
-    memory=jobs.memory_for(predictor, asked.memory),
+    memory=asked.memory,
     is_renamed=bool(names),
   )
   return [
@@ -130,7 +130,7 @@ def _upscale(asked: argparse.Namespace) -> None:
     if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
       asked.checkpoint = os.path.abspath(name)
     predictor = infer.load(asked.checkpoint, asked.which)
-    batch.run(_requests(asked, files, predictor), predictor, bar, make)
+    batch.run(_requests(asked, files), predictor, bar, make)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       upscale_arguments.parse(sys.argv[1:] if arguments is None else arguments)
     )
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    return command_line.complain(error)
+    return command_line.print_error(error)
   except KeyboardInterrupt:
     print("hinote_jax: stopped; the same command goes on", file=sys.stderr)
     return 130
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_full = "RESOURCE_EXHAUSTED" in str(error)
     if not is_full and not isinstance(error, MemoryError):
       raise
-    return command_line.complain(
+    return command_line.print_error(
       MemoryError("there is not enough memory: give less by --memory")
     )
   return 0

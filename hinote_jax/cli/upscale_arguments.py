@@ -35,12 +35,12 @@ def _several(kind, count, what):
 
   def read(text):
     try:
-      found = tuple(None if t == "" else kind(t) for t in text.split(","))
+      values = [None if t == "" else kind(t) for t in text.split(",")]
     except ValueError:
-      found = ()
-    if len(found) not in count or all(n is None for n in found):
+      values = []
+    if len(values) not in count or all(value is None for value in values):
       raise argparse.ArgumentTypeError(f"{what}, got {text!r}")
-    return found if len(found) > 1 else found[0]
+    return tuple(values) if len(values) > 1 else values[0]
 
   return read
 
@@ -55,6 +55,10 @@ def _devices(text):
   if not text.isdecimal() or not int(text):
     raise argparse.ArgumentTypeError(f"a number or all, got {text!r}")
   return int(text)
+
+
+def _memory(text):
+  return None if text == "none" else text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,9 +165,11 @@ def _add_machine(group) -> None:
   add = group.add_argument
   add(
     "--memory",
+    type=_memory,
+    default="2GB",
     metavar="SIZE",
-    help="what a process may take, as 2GB (which it is if not given), or none: "
-    "every field at once",
+    help="what a process may take, as 512MB (%(default)s), or none: every "
+    "field at once",
   )
   add(
     "--devices",

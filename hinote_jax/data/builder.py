@@ -7,7 +7,6 @@ meta.json, which is written last and marks the folder complete.
 """
 
 import contextlib
-import fcntl
 import functools
 import io
 import json
@@ -15,6 +14,7 @@ import os
 import pathlib
 import shutil
 
+import filelock
 import numpy as np
 
 from hinote_jax.data import fields, formats
@@ -89,8 +89,7 @@ def _writing(folder):
 def _locked(folder):
   """Holds a lock that the system lets go of when the process ends."""
   folder.mkdir(parents=True, exist_ok=True)
-  with open(folder / "lock", "w") as lock:
-    fcntl.flock(lock, fcntl.LOCK_EX)
+  with filelock.FileLock(folder / "lock"):
     yield
 
 

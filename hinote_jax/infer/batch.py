@@ -8,8 +8,11 @@ knows which files are its own.
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 
-from hinote_jax.infer import jobs, predict, progress, staging
+from hinote_jax.infer import jobs, partial_result, predict, progress
 from hinote_jax.io import inputs
+
+# How often a result is made whose tiles are damaged while it is made.
+_ATTEMPTS = 3
 
 
 def run(
@@ -23,7 +26,7 @@ def run(
   Args:
     requests: what is asked; all of them is looked at before the first is done.
     predictor: that of their checkpoint.
-    bar: told of all that is done.
+    bar: shows all that is done.
     make: makes the fields of a job, elsewhere; None makes them here.
 
   Raises:
@@ -31,63 +34,80 @@ def run(
     ValueError: what is asked cannot be done.
   """
   for request in requests:
-    jobs.Job(request, predictor, bar.tell).require()
-  done = []
+    jobs.Job(request, predictor, bar.report).require()
+  finished = []
   for request in requests:
-    job = jobs.Job(request, predictor, bar.tell)
-    with job.stage.locked():
-      with _tidied(job.stage):
-        _run(job, bar, make or _here)
-    done.append(job.stage)
-  for stage in done:
-    stage.remove()
+    job = jobs.Job(request, predictor, bar.report)
+    with job.partial.locked():
+      with _tidied(job.partial):
+        _run(job, bar, make or _make_here)
+    finished.append(job.partial)
+  for partial in finished:
+    partial.remove()
 
 
 def _run(job: jobs.Job, bar: progress.Progress, make: Callable) -> None:
-  stage = job.stage
+  partial = job.partial
   _begin(job, bar)
-  if not stage.is_finished:
+  for _ in range(_ATTEMPTS):
+    if partial.is_finished:
+      break
     try:
       make(job, bar)
-    except staging.OtherTiles as error:
+    except partial_result.OtherTiles as error:
       bar.note(f"{error}: starting over")
-      stage.clear()
+      partial.clear()
       _begin(job, bar)
       make(job, bar)
+    if not _drop_damaged(job, bar):
+      break
+  else:
+    raise OSError(f"{partial.folder} does not keep what is written there")
   job.finish(bar)
   bar.close()
 
 
 def _begin(job: jobs.Job, bar: progress.Progress) -> None:
-  stage = job.stage
-  changed = stage.begin(job.manifest())
-  if changed:
-    bar.note(f"{stage.folder} is of other {', '.join(changed)}: starting over")
-  if stage.is_finished:
+  partial = job.partial
+  if wrong := partial.begin(job.manifest()):
+    bar.note(f"{partial.folder} {wrong}: starting over")
+  if partial.is_finished:
     return
-  if not stage.has_regions:
+  _drop_damaged(job, bar)
+  if not partial.has_tiles:
     job.probe()
-  done = sum(map(stage.count, range(job.count))) if stage.tiles else 0
-  bar.start(stage.path.name, done, stage.tiles and job.count * stage.tiles)
+  done = sum(map(partial.count, range(job.count)))
+  bar.start(partial.path.name, done, job.count * partial.tiles or None)
 
 
-def _here(job: jobs.Job, bar: progress.Progress) -> None:
+def _drop_damaged(job: jobs.Job, bar: progress.Progress) -> int:
+  """Has the tiles made again that are not as they were written."""
+  count = job.partial.drop_damaged()
+  if count:
+    bar.note(
+      f"{count} of the tiles in {job.partial.folder} are damaged: making them "
+      "again"
+    )
+  return count
+
+
+def _make_here(job: jobs.Job, bar: progress.Progress) -> None:
   job.make(range(job.count), bar)
 
 
 @contextlib.contextmanager
-def _tidied(stage: staging.Staging) -> Iterator[None]:
-  """Leaves regions behind only where it makes sense to go on with them."""
-  kept = f"what is done is kept in {stage.folder}, and the same command"
+def _tidied(partial: partial_result.PartialResult) -> Iterator[None]:
+  """Leaves tiles behind only where it makes sense to go on with them."""
+  kept = f"what is done is kept in {partial.folder}, and the same command"
   try:
     yield
   except BaseException as error:
-    is_kept = stage.has_regions or stage.is_finished
-    # Plain regions serve another type as well; other bad input stays bad.
+    is_kept = partial.has_tiles or partial.is_finished
+    # Plain tiles serve another type as well; other bad input stays bad.
     if isinstance(error, ValueError):
-      is_kept &= isinstance(error, jobs.Overflow) and not stage.is_final
+      is_kept &= isinstance(error, jobs.Overflow) and not partial.is_result
     if not is_kept:
-      stage.remove()
+      partial.remove()
     elif isinstance(error, jobs.Overflow):
       text = f"{error}; {kept} with --dtype float32 goes on with it"
       raise jobs.Overflow(text) from error

@@ -27,6 +27,9 @@ The factors are sparse and grow as the length of an axis: none is too long for
 them, but for truncate, whose matrices are dense.
 """
 
+import functools
+from typing import Any
+
 from jaxtyping import Float
 import numpy as np
 from scipy import sparse
@@ -60,7 +63,7 @@ def starts(
   Raises:
     ValueError: the points of an axis are not cells over its whole extent.
   """
-  found = []
+  edges = []
   for axis, line, n, is_periodic in zip(
     "yx", (y, x), coarse_shape, periodic, strict=True
   ):
@@ -74,8 +77,8 @@ def starts(
         "cells over the whole extent, by a scale or a shape, or leave "
         "--consistent out"
       )
-    found.append(float(start) if abs(start) >= 1e-6 else 0.0)
-  return tuple(found)
+    edges.append(float(start) if abs(start) >= 1e-6 else 0.0)
+  return edges[0], edges[1]
 
 
 class Projection:
@@ -142,7 +145,7 @@ class Projection:
     x: grids.Line,
     coarse_shape: tuple[int, int],
     periodic: Periodic,
-    **options: float,
+    **options: Any,
   ) -> "Projection":
     """Returns the projection of a result at the points (y, x).
 
@@ -151,7 +154,7 @@ class Projection:
     """
     start = starts(y, x, coarse_shape, periodic)
     shape = (y.count, x.count)
-    options |= dict(start=start)
+    options["start"] = start
     return cls(degradation, shape, coarse_shape, periodic, **options)
 
   def residual(self) -> "Residual":
@@ -169,10 +172,12 @@ class Projection:
       values: of the tile.
 
     Returns:
-      `np.ix_` of the coarse cells where it is not 0, the values there, float64.
+      rows and columns of the coarse cells where it is not 0; the values there,
+      float64.
     """
     (iy, along_y), (ix, along_x) = self._tile(rows, columns)
-    return np.ix_(iy, ix), _sum(along_y, along_x, np.asarray(values))
+    cells = iy[:, None], ix[None, :]
+    return cells, _sum(along_y, along_x, np.asarray(values))
 
   def correction(
     self, rows: slice, columns: slice, z: Float[np.ndarray, "h w c"]
@@ -206,12 +211,14 @@ class Projection:
     """
     known = ~np.isnan(target)
     target = np.where(known, target, 0.0)
+    grams_y, grams_x = self._grams
 
     def apply(z):
-      return np.where(known, _sum(*self._grams, z), 0.0)
+      return np.where(known, _sum(grams_y, grams_x, z), 0.0)
 
     def precondition(z):
-      return np.where(known, _solved(*self._factors, z), 0.0)
+      y, x = self._factors
+      return np.where(known, _along(x.solve, _along(y.solve, z)), 0.0)
 
     def is_met(residual, _):
       return np.abs(residual).max((0, 1)) <= limit
@@ -235,12 +242,12 @@ class Projection:
 
   def _tile(self, rows, columns):
     """Returns, an axis, the coarse cells that a tile touches and matrices."""
-    found = []
+    axes = []
     for terms, part in zip(self._axes, (rows, columns), strict=True):
       cuts = [matrix[:, part] for matrix in terms]
       used = np.unique(np.concatenate([cut.indices for cut in cuts]))
-      found.append((used, [cut.tocsr()[used] for cut in cuts]))
-    return found
+      axes.append((used, [cut.tocsr()[used] for cut in cuts]))
+    return axes
 
 
 class Residual:
@@ -367,14 +374,11 @@ def _factor(gram):
 
 def _sum(along_y, along_x, values):
   """Returns the sum over pairs of sparse matrices, one an axis, of [h w c]."""
-  return sum(
+  terms = [
     _along(x.__matmul__, _along(y.__matmul__, values))
     for y, x in zip(along_y, along_x, strict=True)
-  )
-
-
-def _solved(along_y, along_x, values):
-  return _along(along_x.solve, _along(along_y.solve, values))
+  ]
+  return functools.reduce(np.add, terms)
 
 
 def _along(function, values):

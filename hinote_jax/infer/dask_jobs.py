@@ -14,17 +14,17 @@ import threading
 from typing import Any
 import uuid
 
-from hinote_jax.infer import jobs, predict, progress, staging
+from hinote_jax.infer import jobs, partial_result, predict, progress
 from hinote_jax.io import inputs
 from hinote_jax.train import host_memory
 
 _RETRIES = 3
-_MOST_FIELDS = 8
-# So many tasks for each worker keep all of them busy to the end.
-_TASKS = 4
-_SECONDS = 30
+_MAX_FIELDS = 8
+# Enough to keep all workers busy to the end.
+_TASKS_A_WORKER = 4
+_TIMEOUT_S = 30
 # A network is used by one thread at a time.
-_ONE = threading.Lock()
+_NETWORK_LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -54,9 +54,9 @@ def connected(
       scheduler = stack.enter_context(_local(distributed, workers))
     try:
       client = stack.enter_context(
-        distributed.Client(scheduler, timeout=_SECONDS)
+        distributed.Client(scheduler, timeout=_TIMEOUT_S)
       )
-      client.wait_for_workers(1, timeout=_SECONDS)
+      client.wait_for_workers(1, timeout=_TIMEOUT_S)
     except OSError as error:
       raise OSError(
         f"no Dask workers at {scheduler} ({inputs.line(error)}): start the "
@@ -82,8 +82,8 @@ def _local(distributed, workers):
 
 def blocks(fields: Sequence[int], workers: int) -> list[tuple[int, ...]]:
   """Returns fields in blocks for tasks, in order: of 1 to 8, alike in size."""
-  size = -(-len(fields) // (_TASKS * workers))
-  size = max(1, min(_MOST_FIELDS, size))
+  size = -(-len(fields) // (_TASKS_A_WORKER * workers))
+  size = max(1, min(_MAX_FIELDS, size))
   return [tuple(fields[i : i + size]) for i in range(0, len(fields), size)]
 
 
@@ -96,14 +96,14 @@ def _make(
     OSError: workers cannot read or write, or die.
     ValueError: a field cannot be upscaled.
   """
-  stage = job.stage
-  left = [i for i in range(job.count) if not stage.is_done(i)]
+  partial = job.partial
+  left = [i for i in range(job.count) if not partial.is_done(i)]
   run = uuid.uuid4().hex
   futures = [
     client.submit(
       _block,
       job.request,
-      stage.attempt,
+      partial.attempt,
       block,
       key=f"upscale-{run}-{block[0]}",
       retries=_RETRIES,
@@ -116,7 +116,7 @@ def _make(
       made = future.result()
       if isinstance(made, Exception):
         raise made
-      bar.set_total(job.count * stage.tiles)
+      bar.set_total(job.count * partial.tiles)
       bar.step(made)
   except (distributed.KilledWorker, distributed.CancelledError) as error:
     raise OSError(
@@ -126,9 +126,9 @@ def _make(
   finally:
     if not all(future.done() for future in futures):
       # Those at work end with their tile; the rest does not begin.
-      stage.give_up()
+      partial.give_up()
       with contextlib.suppress(distributed.TimeoutError):
-        distributed.wait(futures, timeout=_SECONDS)
+        distributed.wait(futures, timeout=_TIMEOUT_S)
 
 
 def _block(
@@ -139,17 +139,17 @@ def _block(
   Returns:
     how many tiles; or what is wrong with the input, which no retry mends.
   """
-  with _ONE:
+  with _NETWORK_LOCK:
     try:
       return _job(request, attempt).make(fields)
-    except (ValueError, staging.GivenUp) as error:
+    except (ValueError, partial_result.GivenUp) as error:
       return error
 
 
 @functools.lru_cache(maxsize=1)
 def _job(request: jobs.Request, attempt: str) -> jobs.Job:
   job = jobs.Job(request, _predictor(request.checkpoint, request.which))
-  job.stage.attempt = attempt
+  job.partial.attempt = attempt
   return job
 
 

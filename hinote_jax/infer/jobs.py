@@ -1,7 +1,7 @@
 """From one file to one finer file, in memory of a few tiles.
 
 What is asked travels as plain values, a `Request`; a `Job` is that with the
-file open and the network at hand. The work is done in a `staging.Staging`, with
+file open and the network at hand. The work is done in a `PartialResult`, with
 which a run that was killed goes on: the file is the same to the last bit.
 """
 
@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
-import re
 import tempfile
 from typing import Any
 
@@ -23,20 +22,15 @@ from hinote_jax._version import __version__
 from hinote_jax.fields import packing
 from hinote_jax.infer import (
   consistency,
+  fingerprint,
+  partial_result,
   predict,
   progress,
-  regions,
-  staging,
+  tile_store,
   upscaling,
 )
 from hinote_jax.io import files, formats, inputs
 from hinote_jax.train import checkpoint, workdir
-
-_MEMORY = "2GB"
-# Of the repr of a function, another in every process.
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-# Formats that hold packed numbers and refuse those that do not fit.
-_PACKING = "xarray_files"
 
 _Pair = tuple[float | int, float | int]
 
@@ -82,13 +76,6 @@ class Request:
   overwrite: bool = False
 
 
-def memory_for(predictor: predict.Predictor, asked: str | None) -> str | None:
-  """Returns the memory of the options: "none" is at once, None chooses."""
-  if asked is None:
-    return _MEMORY
-  return None if asked == "none" else asked
-
-
 def degradation_of(name: str) -> degradations.Degradation:
   """Returns the degradation that a run was trained on; "area" of others."""
   if not (pathlib.Path(name) / workdir.CONFIG).is_file():
@@ -104,46 +91,49 @@ class Job:
   Attributes:
     request: what is asked.
     header: of the result.
-    stage: where it is made.
+    partial: where it is made.
   """
 
   def __init__(
     self,
     request: Request,
     predictor: predict.Predictor,
-    tell: Callable | None = None,
+    report: Callable | None = None,
   ):
     """Opens the file and finds the grid of the result.
 
     Args:
       request: what is asked.
       predictor: that of the request's checkpoint.
-      tell: of `upscaling.Upscaler`.
+      report: of `upscaling.Upscaler`.
 
     Raises:
       OSError: a file is missing or cannot be read.
       ValueError: it does not hold the fields, or the grid is not within it.
     """
-    self.request, self._predictor, self._tell = request, predictor, tell
+    self.request, self._predictor, self._report = request, predictor, report
     self._reader = io.open(
       request.source,
       request.variables or predictor.names or None,
       registration=request.registration,
       periodic=request.periodic,
     )
-    like = request.like and io.open(request.like).header
+    like = io.open(request.like).header if request.like else None
     source = self._reader.header
     goal = upscaling.target(
       source, scale=request.scale, shape=request.shape, like=like
     )
-    # The regions lie in the direction of the input: their tiles begin at 0.
+    # The tiles lie in the direction of the input: they begin at 0.
     self._goal = goal._replace(is_turned=(False, False))
-    self._turns = goal.is_turned
+    self._is_turned = goal.is_turned
     self.header = _typed(source.on(goal.y, goal.x), request.dtype)
     path = pathlib.Path(request.path)
-    self._module = formats.writer_of(path, self.header).__name__
-    is_final = formats.suffix(path) == ".zarr" and not any(self._turns)
-    self.stage = staging.Staging(path, self.header, is_final=is_final)
+    self._format = formats.writer_of(path, self.header)
+    self.partial = partial_result.PartialResult(
+      path,
+      self.header,
+      is_result=formats.suffix(path) == ".zarr" and not any(self._is_turned),
+    )
 
   def require(self) -> None:
     """Raises what can be said before anything is computed.
@@ -157,14 +147,14 @@ class Job:
     if options.consistent is not None:
       consistency.starts(*self._goal.lines, source.shape, source.periodic)
     rest = dataclasses.replace(options, consistent=None)
-    # The plan that it makes is kept, and whom it tells.
+    # The plan that it makes is kept, and whom it reports to.
     upscaling.Upscaler(
-      self._predictor, source, self._goal, rest, tell=self._tell
+      self._predictor, source, self._goal, rest, report=self._report
     )
-    if self.stage.path.exists() and not self.request.overwrite:
-      if not self.stage.is_of(self.manifest()):
+    if self.partial.path.exists() and not self.request.overwrite:
+      if not self.partial.is_of(self.manifest()):
         raise FileExistsError(
-          f"{self.stage.path} exists: give another name, or --overwrite to "
+          f"{self.partial.path} exists: give another name, or --overwrite to "
           "replace it"
         )
 
@@ -176,7 +166,7 @@ class Job:
       self._goal,
       self.request.options,
       devices=_devices(self.request.devices),
-      tell=self._tell,
+      report=self._report,
     )
 
   @property
@@ -190,13 +180,13 @@ class Job:
     source, grid = self._reader.header, hashlib.sha256()
     for axis in (goal.y, goal.x):
       grid.update(np.ascontiguousarray(axis.values).data)
-    found = {
-      "input": staging.identity(pathlib.Path(request.source)),
+    items = {
+      "input": files.identity(pathlib.Path(request.source)),
       "variables": ", ".join(source.names),
       "axes": f"{source.y.registration}, {source.x.registration}, "
       f"periodic {source.periodic}",
       "grid": f"{self.header.shape} {goal.lines} {grid.hexdigest()}",
-      "network": _ADDRESS.sub("", repr(predictor.module)),
+      "network": fingerprint.of(predictor.module),
       "parameters": checkpoint.digest(predictor.variables),
       "normalisation": str(predictor.normaliser and vars(predictor.normaliser)),
       "devices": str(request.devices),
@@ -204,10 +194,10 @@ class Job:
       "jax": jax.__version__,
     }
     for field in dataclasses.fields(request.options):
-      found[field.name] = str(getattr(request.options, field.name))
-    if self.stage.is_final:
-      found["type"] = str(request.dtype)
-    return found
+      items[field.name] = str(getattr(request.options, field.name))
+    if self.partial.is_result:
+      items["type"] = str(request.dtype)
+    return items
 
   def make(
     self, fields: Iterable[int], bar: progress.Progress | None = None
@@ -223,34 +213,31 @@ class Job:
 
     Raises:
       GivenUp: nobody waits for them.
-      OSError: the input cannot be read or a region cannot be written.
-      OtherTiles: those that are there are of other tiles.
+      OSError: the input cannot be read or a tile cannot be written.
+      OtherTiles: those that are there are of another size.
       Overflow: a value does not fit the type of the result.
       ValueError: a field cannot be upscaled.
     """
     made = 0
     for i in fields:
-      if self.stage.is_done(i):
+      if self.partial.is_done(i):
         continue
-      self.stage.require_going()
+      self.partial.require_going()
       for (rows, columns), tile in self._tiles(i):
-        if not self.stage.is_open:
-          self.stage.open(tile.shape[:2])
-          if bar is not None:
-            bar.set_total(self.count * self.stage.tiles)
         with _naming(self._place(i)):
           self._require_fitting(tile)
-          is_new = self.stage.put(i, rows, columns, tile)
+          is_new = self.partial.put(i, rows, columns, tile)
         made += is_new
         if bar is not None:
+          bar.set_total(self.count * self.partial.tiles)
           bar.step(is_new)
-      self.stage.complete(i)
+      self.partial.require_done(i)
     return made
 
   def _tiles(self, i: int) -> Iterator[Any]:
     upscaler, values = self._upscaler, self._reader.read(i)
     try:
-      yield from upscaler(values, lambda tile: not self.stage.has(i, *tile))
+      yield from upscaler(values, lambda tile: not self.partial.has(i, *tile))
     except ValueError as error:
       raise ValueError(f"{self._place(i)}: {error}") from error
     except OSError as error:
@@ -261,26 +248,27 @@ class Job:
 
   def _require_fitting(self, tile: np.ndarray) -> None:
     """Refuses now what the file could not hold in the end."""
-    if self.stage.is_final or not self._module.endswith(_PACKING):
+    refuses_overflow = getattr(self._format, "REFUSES_OVERFLOW", False)
+    if self.partial.is_result or not refuses_overflow:
       return
     for c, variable in enumerate(self.header.variables):
       packing.pack(tile[..., c], variable)
 
   def _place(self, i: int) -> str:
     """Returns which field is meant, for messages."""
-    leads = self.header.leads
     at = np.unravel_index(i, self.header.lead_shape)
-    parts = [f"{d.name} {k}" for d, k in zip(leads, at, strict=True)]
+    leads = zip(self.header.leads, at, strict=True)
+    parts = [f"{lead.name} {index}" for lead, index in leads]
     return ", ".join([self.request.source, *parts])
 
   def finish(self, bar: progress.Progress) -> None:
     """Puts the result in its place; all fields are there."""
-    bar.say(f"writing {self.stage.path.name}")
-    self.stage.finish(self._save)
+    bar.describe(f"writing {self.partial.path.name}")
+    self.partial.finish(self._save)
 
   def _save(self, path: pathlib.Path, array: Any) -> None:
     with _naming(self.request.source):
-      io.save(path, self.header, regions.Rows(array, self._turns))
+      io.save(path, self.header, tile_store.Rows(array, self._is_turned))
 
   def probe(self) -> None:
     """Finds out whether the format can hold the fields, before they are made.
@@ -290,9 +278,9 @@ class Job:
       ValueError: it cannot.
     """
     inputs.require("zarr", "io")
-    path = self.stage.folder / f"probe{formats.suffix(self.stage.path)}"
-    with contextlib.suppress(_Held):
-      io.save(path, self.header, _Unread(self.header))
+    path = self.partial.folder / f"probe{formats.suffix(self.partial.path)}"
+    with contextlib.suppress(_ValuesAskedFor):
+      io.save(path, self.header, _NoValues(self.header))
     files.remove(path)
 
 
@@ -301,7 +289,7 @@ def _naming(place: str) -> Iterator[None]:
   """Says of a value that does not fit where it is and what to do."""
   try:
     yield
-  except staging.OtherTiles:
+  except partial_result.OtherTiles:
     raise
   except ValueError as error:
     raise Overflow(
@@ -311,13 +299,13 @@ def _naming(place: str) -> Iterator[None]:
 
 def _devices(count: int) -> Sequence[Any] | None:
   """Returns that many devices, all for 0; None for one."""
-  found = jax.devices()
-  if count > len(found):
+  devices = jax.devices()
+  if count > len(devices):
     raise ValueError(
-      f"--devices {count} were asked for and {len(found)} are here: "
-      f"{found[0].device_kind}"
+      f"--devices {count} were asked for and {len(devices)} are here: "
+      f"{devices[0].device_kind}"
     )
-  return None if count == 1 else found[: count or None]
+  return None if count == 1 else devices[: count or None]
 
 
 def _typed(header: io.Header, dtype: str | None) -> io.Header:
@@ -329,15 +317,15 @@ def _typed(header: io.Header, dtype: str | None) -> io.Header:
   return dataclasses.replace(header, variables=tuple(variables))
 
 
-class _Held(Exception):
+class _ValuesAskedFor(Exception):
   """The first values are asked for: all else is written."""
 
 
-class _Unread:
-  """Values that raise `_Held` when they are read."""
+class _NoValues:
+  """Values of a header that are not there yet."""
 
   def __init__(self, header: io.Header):
     self.shape = (header.count, *header.shape, len(header.variables))
 
   def __getitem__(self, _):
-    raise _Held
+    raise _ValuesAskedFor

@@ -126,7 +126,7 @@ def restore(
 def _nearest(line: grids.Line, n: int, is_periodic: bool) -> np.ndarray:
   boundary = "wrap" if is_periodic else "edge"
   index, _ = resize.read(line.index(), n, method="nearest", boundary=boundary)
-  return index[..., 0]
+  return np.asarray(index[..., 0])
 
 
 def _harmonic(values, missing, periodic):
@@ -184,9 +184,9 @@ def _equations(missing, periodic):
   number = np.cumsum(missing) - 1
   n, is_inner = int(missing.sum()), missing[beside]
 
-  def gather(keep, columns, width):
-    places = (number[at[keep]], columns[keep])
-    ones = np.ones(np.count_nonzero(keep))
+  def gather(chosen, columns, width):
+    places = (number[at[chosen]], columns[chosen])
+    ones = np.ones(np.count_nonzero(chosen))
     return sparse.csr_array((ones, places), shape=(n, width))
 
   degree = np.bincount(number[at], minlength=n).astype(np.float64)

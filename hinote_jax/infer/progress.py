@@ -48,13 +48,13 @@ class Progress:
     if self._bar is not None:
       self._bar.update(count)
 
-  def say(self, what: str) -> None:
+  def describe(self, what: str) -> None:
     """Says what is being done."""
     if self._bar is not None:
       self._bar.set_description_str(what)
 
-  def tell(self, what: str, done: int, total: int) -> None:
-    """Says how far a pass over a field is, as `plans.Plan` tells it."""
+  def report(self, what: str, done: int, total: int) -> None:
+    """Says how far a pass over a field is, as `plans.Plan` reports it."""
     is_last = what == "answer" or done == total
     passing = "" if is_last else f": {what} {done}/{total}"
     if self._bar is not None:

@@ -83,8 +83,8 @@ def target(
         raise ValueError(
           f"scale must be a finite number of at least 1, got {s}"
         )
-    shape = tuple(a.scaled(s) for a, s in zip(both, pair, strict=True))
-  shape = tuple(int(n) for n in shape)
+    shape = [a.scaled(s) for a, s in zip(both, pair, strict=True)]
+  shape = tuple(map(int, shape or ()))
   if len(shape) != 2:
     raise ValueError(f"shape is rows and columns, got {shape}")
   if any(n < m for n, m in zip(shape, header.shape, strict=True)):
@@ -138,7 +138,7 @@ class Upscaler:
     options: Options = Options(),
     *,
     devices: Sequence[Any] | None = None,
-    tell: Callable | None = None,
+    report: Callable | None = None,
   ):
     """Makes a network ready for the fields.
 
@@ -148,7 +148,7 @@ class Upscaler:
       goal: grid of the result.
       options: what else is asked.
       devices: to divide every field among.
-      tell: called as tell(what, done, total) after every tile.
+      report: called as report(what, done, total) after every tile.
 
     Raises:
       ValueError: the network is of other variables, or what is asked cannot be
@@ -169,7 +169,7 @@ class Upscaler:
       devices=devices,
       is_ensemble=options.is_ensemble,
       side=options.side,
-      report=tell,
+      report=report,
     )
     self._projection = None
     if options.consistent is not None:
@@ -178,18 +178,17 @@ class Upscaler:
       )
 
   def _require_variables(self) -> None:
-    names, wanted = self._source.names, self._predictor.names
-    found = [names[i] for i in self._seen]
-    if wanted and list(wanted) != found and not self._options.is_renamed:
+    wanted, channels = self._predictor.names, self._predictor.channels
+    names = [self._source.names[i] for i in self._seen]
+    if wanted and list(wanted) != names and not self._options.is_renamed:
       raise ValueError(
         f"the model is of {', '.join(wanted)} and the input has "
-        f"{', '.join(found)}: choose them with --variable, in this order"
+        f"{', '.join(names)}: choose them with --variable, in this order"
       )
-    channels = self._predictor.channels
-    if channels not in (None, len(found)):
+    if channels not in (None, len(names)):
       raise ValueError(
-        f"the model takes {channels} channels and the input has {len(found)} "
-        f"({', '.join(found)}): choose with --variable"
+        f"the model takes {channels} channels and the input has {len(names)} "
+        f"({', '.join(names)}): choose with --variable"
       )
 
   def __call__(
@@ -271,39 +270,41 @@ class Upscaler:
       yield from self._raw(known, is_wanted)
       return
     residual = self._projection and self._projection.residual()
-    mean, kept = consistency.Mean(), []
+    mean, places = consistency.Mean(), []
     shape = (1, *self._plan.shape, known.shape[-1])
     size = 4 * math.prod(shape)
-    # The first sweep is kept: what is to be added is known after it.
+    # The first sweep is stored: what is to be added is known after it.
     store = stores.Store(shape, is_scratch=self._is_large(size))
     for (rows, columns), tile in self._raw(known):
       store.write(rows.start, columns.start, tile[None])
-      kept.append((rows, columns))
+      places.append((rows, columns))
       mean.add(tile)
       if residual:
         residual.add(rows, columns, tile)
     z = residual.solve(values) if residual else None
     shift = self._shift(mean, known, z)
-    for rows, columns in kept:
+    for rows, columns in places:
       if is_wanted is not None and not is_wanted((rows, columns)):
         continue
       window = (s.stop - s.start for s in (rows, columns))
       tile = store.read((rows.start, columns.start), tuple(window))[0]
-      added = shift
-      if z is not None:
-        added = added + self._projection.correction(rows, columns, z)
+      added = shift + self._correction(rows, columns, z)
       yield (rows, columns), (tile + added).astype(np.float32)
+
+  def _correction(self, rows, columns, z):
+    """Returns what is added on a tile to give the input back, float64."""
+    if self._projection is None or z is None:
+      return np.zeros(())
+    return self._projection.correction(rows, columns, z)
 
   def _shift(self, mean, known, z):
     """Returns what is added everywhere for the mean, [c] float64."""
     if not self._options.keeps_mean:
       return 0.0
-    shift = mean.shift(known)
+    shift, whole = mean.shift(known), slice(None)
     if z is None:
       return shift
-    whole = slice(None)
-    added = self._projection.correction(whole, whole, z)
-    return shift - added.mean((0, 1))
+    return shift - self._correction(whole, whole, z).mean((0, 1))
 
   def _is_large(self, size) -> bool:
     memory = self._options.memory

@@ -2,10 +2,10 @@
 
 import ast
 from collections.abc import Mapping
+import functools
 import os
 from typing import Any, NamedTuple
 
-from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,21 +61,21 @@ def load_checkpoint(
 
 def from_contents(contents: Any, **options: Any) -> Imported:
   """Returns the network that a `reader.Contents` holds; see `from_tensors`."""
-  told = contents.spec.get("args", contents.spec)
-  return from_tensors(contents.tensors, told=told, **options)
+  beside = contents.spec.get("args", contents.spec)
+  return from_tensors(contents.tensors, beside=beside, **options)
 
 
 def from_tensors(
   tensors: rules.Tensors,
   *,
-  told: Mapping[str, Any] | None = None,
+  beside: Mapping[str, Any] | None = None,
   **options: Any,
 ) -> Imported:
   """Returns the network that tensors are, name -> array.
 
   Args:
     tensors: as in a published state dict.
-    told: further options, less strong than `options`; unknown ones are passed
+    beside: further options, less strong than `options`; unknown ones are passed
       over.
     **options: see `load_checkpoint`.
 
@@ -86,8 +86,8 @@ def from_tensors(
   layout = recognise(shapes)
   for name in options:
     naming.look_up(f"option of {layout.model}", name, layout.options)
-  told = {k: v for k, v in (told or {}).items() if k in layout.options}
-  kwargs = layout.arguments(shapes, **{**layout.options, **told, **options})
+  beside = {k: v for k, v in (beside or {}).items() if k in layout.options}
+  kwargs = layout.arguments(shapes, **{**layout.options, **beside, **options})
   whole = _attributes(layout.model, kwargs)
   params = rules.load(
     tensors,
@@ -148,8 +148,9 @@ def parameter_shapes(name: str, kwargs: Mapping[str, Any]) -> rules.Shapes:
   made = jax.eval_shape(
     module.init, jax.random.key(0), lowres, grids.axes((32, 32)), cell
   )
-  flat = traverse_util.flatten_dict(made["params"], sep="/")
-  return {path: leaf.shape for path, leaf in flat.items()}
+  leaves = jax.tree.leaves_with_path(made["params"])
+  joined = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+  return {joined(path): leaf.shape for path, leaf in leaves}
 
 
 def to_tensors(

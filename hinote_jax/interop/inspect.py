@@ -57,8 +57,8 @@ def _model(imported: interop.Imported) -> list[str]:
     f"model: models.build({imported.name!r}, {arguments})",
     f"parameters: {_count(imported.variables['params']):,}",
   ]
-  found = list(layout.layouts().values())
-  options = next(f.options for f in found if f.model == imported.name)
+  layouts = layout.layouts().values()
+  options = next(x.options for x in layouts if x.model == imported.name)
   if options:
     known = ", ".join(f"{k}={v!r}" for k, v in options.items())
     lines.append(f"options, with what the release has: {known}")
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = dict(map(interop.parse_option, given.options))
     print(describe(given.file, widen=given.widen, **options))
   except (OSError, ValueError) as error:
-    return command_line.complain(error)
+    return command_line.print_error(error)
   return 0
 
 

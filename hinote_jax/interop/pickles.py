@@ -36,7 +36,7 @@ STORAGES: dict[str, np.dtype] = {
   "ComplexFloatStorage": np.dtype(np.complex64),
   "ComplexDoubleStorage": np.dtype(np.complex128),
 }
-_MOST_MODULES = 20_000  # of a network that is no snake biting its tail
+_MAX_MODULES = 20_000  # of a network that is no snake biting its tail
 
 
 class Fault(ValueError):
@@ -65,14 +65,14 @@ class Storage(NamedTuple):
   Attributes:
     key: the name of the storage in the file.
     dtype: of its elements.
-    count: elements that lie in the file.
+    size: elements that lie in the file.
     start: the first element that tensors may read.
     length: how many they may read.
   """
 
   key: str
   dtype: np.dtype
-  count: int
+  size: int
   start: int
   length: int
 
@@ -109,6 +109,8 @@ class Dict(dict):
 
 class _Inert(type):
   """Classes that cannot be called, only made without arguments."""
+
+  pickled: str
 
   def __call__(cls, *args: object, **kwargs: object) -> None:
     raise _refusal(cls.pickled)
@@ -265,7 +267,9 @@ def _span(count: int, view: list) -> tuple[int, int]:
   raise Fault("refers to a part of a storage in a way that is not known here")
 
 
-def load(stream: io.BufferedIOBase) -> tuple[object, dict[str, Storage]]:
+def load(
+  stream: io.BytesIO | io.BufferedReader,
+) -> tuple[object, dict[str, Storage]]:
   """Reads the next pickle of a stream, and leaves the stream behind it.
 
   Returns:
@@ -278,7 +282,7 @@ def load(stream: io.BufferedIOBase) -> tuple[object, dict[str, Storage]]:
   with damage("holds a damaged pickle"):
     start = stream.tell()
     operations = pickletools.genops(stream)
-    slots = (arg for opcode, arg, _ in operations if "PUT" in opcode.name)
+    slots = (arg or 0 for code, arg, _ in operations if "PUT" in code.name)
     last = max(slots, default=0)
     length = stream.tell() - start
     if last > length:  # memory is taken for all slots up to the last
@@ -296,7 +300,7 @@ def state_dict(network: Object) -> dict[str, Tensor]:
   """Names the tensors of a network as PyTorch does, such as conv1.weight."""
   tensors = {}
   stack = [("", network)]
-  for _ in range(_MOST_MODULES):
+  for _ in range(_MAX_MODULES):
     if not stack:
       return tensors
     prefix, module = stack.pop()
@@ -311,7 +315,7 @@ def state_dict(network: Object) -> dict[str, Tensor]:
       if isinstance(child, Object)
     ]
     stack.extend(reversed(children))
-  raise Fault(f"holds a network of more than {_MOST_MODULES} modules")
+  raise Fault(f"holds a network of more than {_MAX_MODULES} modules")
 
 
 def _part(module, name, kind):

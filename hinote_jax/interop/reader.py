@@ -7,7 +7,7 @@ content; the tensors are found wherever they lie in what was saved.
 import os
 import pathlib
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import zipfile
 
 import ml_dtypes
@@ -18,10 +18,12 @@ from hinote_jax.interop import pickles, torch_file
 
 _HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 # What lies beside a network and may hold tensors of its own.
-_BESIDE = re.compile(r"optim(i[sz]er|s?_|s?$)|sched|callback", re.IGNORECASE)
-_LARGEST_HEADER = 100_000_000  # bytes, in the safetensors format
-_MOST_PLAIN = 100_000  # values in one entry beside the tensors
-_DEEPEST = 16  # folders that tensors are looked for in
+_NOT_A_NETWORK = re.compile(
+  r"optim(i[sz]er|s?_|s?$)|sched|callback", re.IGNORECASE
+)
+_MAX_HEADER = 100_000_000  # bytes, in the safetensors format
+_MAX_PLAIN = 100_000  # values in one entry beside the tensors
+_MAX_DEPTH = 16  # folders that tensors are looked for in
 
 
 class Contents(NamedTuple):
@@ -77,7 +79,7 @@ def _reader(path, head):
     raise pickles.Fault("is empty")
   # First, because the length of a header may look like the other beginnings.
   length = int.from_bytes(head[:8], "little")
-  if head[8:] == b"{" and length <= _LARGEST_HEADER:
+  if head[8:] == b"{" and length <= _MAX_HEADER:
     return _read_safetensors
   if head.startswith(b"PK"):
     with pickles.damage("is a zip file cut short or damaged"):
@@ -128,29 +130,29 @@ def _read_npz(path):
 
 def _network(tree):
   """Finds the one set of tensors: where it lies, the tensors, their spec."""
-  found = _sets(tree)
-  for at in list(found):
-    if at and (*at[:-1], f"{at[-1]}_ema") in found:
-      del found[at]
-  if not found:
+  sets = _sets(tree)
+  for at in list(sets):
+    if at and (*at[:-1], f"{at[-1]}_ema") in sets:
+      del sets[at]
+  if not sets:
     raise pickles.Fault(
       "holds no dict made mostly of tensors: it is no checkpoint"
     )
-  if len(found) > 1:
-    places = ", ".join("/".join(at) or "the top level" for at in found)
+  if len(sets) > 1:
+    places = ", ".join("/".join(at) or "the top level" for at in sets)
     raise pickles.Fault(
-      f"holds {len(found)} sets of tensors, in {places}: save the one you want "
+      f"holds {len(sets)} sets of tensors, in {places}: save the one you want "
       "alone"
     )
-  ((at, (tensors, wrapper)),) = found.items()
+  ((at, (tensors, wrapper)),) = sets.items()
   spec = {n: v for n, v in wrapper.items() if _is_spec(n, v)}
   return at, tensors, spec
 
 
 def _sets(tree):
   """Returns by place the dicts made mostly of tensors, and what holds them."""
-  found, seen = {}, set()
-  queue = [((), tree, None)]
+  sets, seen = {}, set()
+  queue: list[tuple[tuple[str, ...], Any, Any]] = [((), tree, None)]
   for at, node, wrapper in queue:  # which grows
     if id(node) in seen:
       continue
@@ -168,22 +170,22 @@ def _sets(tree):
       if isinstance(value, pickles.Tensor)
     }
     if 2 * len(tensors) > len(node):
-      found[at] = tensors, wrapper if at else node
+      sets[at] = tensors, wrapper if at else node
     queue.extend(
       ((*at, name), value, node)
       for name, value in parts.items()
-      if not _BESIDE.search(name) and len(at) < _DEEPEST
+      if not _NOT_A_NETWORK.search(name) and len(at) < _MAX_DEPTH
     )
-  return found
+  return sets
 
 
 def _is_spec(name, value):
   """Tells whether an entry is plain all through, as JSON would hold it."""
-  if not isinstance(name, str) or _BESIDE.search(name):
+  if not isinstance(name, str) or _NOT_A_NETWORK.search(name):
     return False
   queue = [value]
   for node in queue:  # which grows, without end where a list holds itself
-    if len(queue) > _MOST_PLAIN:
+    if len(queue) > _MAX_PLAIN:
       return False
     if isinstance(node, dict):
       queue.extend(node)

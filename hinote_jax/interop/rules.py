@@ -163,6 +163,14 @@ def _pattern(template: str) -> re.Pattern:
   return re.compile("".join(pieces))
 
 
+def _matching(name, table) -> tuple[Rule | None, dict[str, str]]:
+  """Returns the first rule for a name, and the numbers in the name."""
+  for pattern, rule in table:
+    if match := pattern.fullmatch(name):
+      return rule, match.groupdict()
+  return None, {}
+
+
 def load(
   tensors: Tensors,
   rules: Sequence[Rule],
@@ -185,17 +193,16 @@ def load(
   """
   constants = dict(constants or {})
   table = [(_pattern(rule.source), rule) for rule in rules]
-  found, wrong = {}, []
+  params, wrong = {}, []
   for name, tensor in tensors.items():
     if name in constants:
       wrong += _unlike(name, tensor, constants[name])
       continue
-    hits = ((p.fullmatch(name), rule) for p, rule in table)
-    match, rule = next(((m, r) for m, r in hits if m), (None, None))
+    rule, numbers = _matching(name, table)
     if rule is None:
       wrong.append(f"{name} {tensor.shape}: the model has no place for it")
       continue
-    paths = [target.format(**match.groupdict()) for target in rule.targets]
+    paths = [target.format(**numbers) for target in rule.targets]
     try:
       values = rule.transform.load(tensor)
     except (ValueError, IndexError) as error:
@@ -210,12 +217,12 @@ def load(
           f"{name} {tensor.shape}: gives {path} the shape {value.shape}, the "
           f"model has {tuple(expected[path])}"
         )
-      found[path] = np.ascontiguousarray(value, np.float32)
-  missing = [p for p in expected if p not in found]
+      params[path] = np.ascontiguousarray(value, np.float32)
+  missing = [p for p in expected if p not in params]
   wrong += [f"{path} {tuple(expected[path])}: not given" for path in missing]
   if wrong:
     raise ValueError("\n  ".join(["tensors and model differ:", *wrong]))
-  return traverse_util.unflatten_dict(found, sep="/")
+  return traverse_util.unflatten_dict(params, sep="/")
 
 
 def _unlike(name, tensor, value) -> Iterable[str]:
@@ -245,11 +252,9 @@ def save(
   table = [(_pattern(rule.targets[0]), rule) for rule in rules]
   tensors, used = {}, set()
   for path in flat:
-    hits = ((p.fullmatch(path), rule) for p, rule in table)
-    match, rule = next(((m, r) for m, r in hits if m), (None, None))
+    rule, numbers = _matching(path, table)
     if rule is None:
       continue
-    numbers = match.groupdict()
     paths = [target.format(**numbers) for target in rule.targets]
     values = [np.asarray(flat[p]) for p in paths if p in flat]
     if len(values) == len(paths):

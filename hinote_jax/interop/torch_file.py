@@ -13,7 +13,7 @@ import functools
 import io
 import pathlib
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import zipfile
 
 import numpy as np
@@ -24,7 +24,7 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # Tied and expanded tensors repeat a storage. A file that grows by more than
 # this would fill the memory.
-_MOST_REPEATED = 64
+_MAX_REPEATED = 64
 
 
 class TorchFile(NamedTuple):
@@ -115,15 +115,15 @@ def opened_legacy(path: pathlib.Path) -> Iterator[TorchFile]:
 
     def raw(storage):
       stream.seek(starts[storage.key])
-      return stream.read(storage.count * storage.dtype.itemsize)
+      return stream.read(storage.size * storage.dtype.itemsize)
 
     yield TorchFile("torch legacy", tree, raw, "little", size)
 
 
 def _starts(
-  stream: io.BufferedIOBase,
+  stream: io.BytesIO | io.BufferedReader,
   size: int,
-  keys: object,
+  keys: Any,
   storages: Mapping[str, pickles.Storage],
 ) -> dict[str, int]:
   """Returns where each storage begins, in bytes, in a file of `size`."""
@@ -136,9 +136,9 @@ def _starts(
     count = int.from_bytes(stream.read(8), "little")
     starts[key] = stream.tell()
     stop = starts[key] + count * storage.dtype.itemsize
-    if count != storage.count or stop > size:
+    if count != storage.size or stop > size:
       raise pickles.Fault(
-        f"is cut short or damaged: {storage.count} elements of {storage.dtype} "
+        f"is cut short or damaged: {storage.size} elements of {storage.dtype} "
         f"should lie at {starts[key]}"
       )
     stream.seek(stop)
@@ -155,7 +155,7 @@ def arrays(
       tensors ask for; or the tensors are out of proportion to the file.
   """
   total = sum(tensor.nbytes for tensor in tensors.values())
-  if total > _MOST_REPEATED * file.nbytes:
+  if total > _MAX_REPEATED * file.nbytes:
     raise pickles.Fault(
       f"has {file.nbytes} bytes and asks for tensors of {total}: refused"
     )
@@ -173,10 +173,10 @@ def _elements(
   """Reads the elements of a storage that tensors may read, [n]."""
   data = raw(storage)
   size = storage.dtype.itemsize
-  if len(data) != storage.count * size:
+  if len(data) != storage.size * size:
     raise pickles.Fault(
       f"is cut short or damaged: storage {storage.key!r} has {len(data)} bytes "
-      f"and {storage.count} elements of {storage.dtype} are needed"
+      f"and {storage.size} elements of {storage.dtype} are needed"
     )
   elements = np.frombuffer(data, storage.dtype)
   elements = elements.byteswap() if swap else elements

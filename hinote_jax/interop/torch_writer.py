@@ -20,6 +20,7 @@ from hinote_jax.io import files
 _CLASSES = {dtype: name for name, dtype in pickles.STORAGES.items()}
 _ORDERED_DICT = b"ccollections\nOrderedDict\n)R"
 _ALIGNMENT = 64  # of the storages in the file, so that torch can map them
+_MEMBER_HEADER = 30  # bytes of a zip archive before the name of a member
 _PADDING_ID = b"FB"  # of the extra field of a member that only fills up
 
 
@@ -88,9 +89,10 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
   """Adds a member, not compressed, that begins at a multiple of 64 bytes."""
   info = zipfile.ZipInfo(f"archive/{name}")  # dated 1980
   info.create_system = 3  # on every machine
-  header = zipfile.sizeFileHeader + len(info.filename) + len(_PADDING_ID) + 2
+  header = _MEMBER_HEADER + len(info.filename) + len(_PADDING_ID) + 2
   if len(data) * 1.05 > zipfile.ZIP64_LIMIT:  # zipfile then adds its own field
     header += 20
+  assert archive.fp is not None  # open
   fill = -(archive.fp.tell() + header) % _ALIGNMENT
   info.extra = _PADDING_ID + struct.pack("<H", fill) + b"Z" * fill
   archive.writestr(info, data)

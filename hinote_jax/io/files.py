@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import hashlib
 import os
 import pathlib
 import shutil
@@ -53,3 +54,20 @@ def write_text(path: str | os.PathLike, text: str) -> None:
   """Writes a text in UTF-8, whole or not at all."""
   with whole(path) as partial:
     partial.write_text(text, encoding="utf-8")
+
+
+def below(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the files of a folder and of all folders in it, in order."""
+  return sorted(path for path in folder.rglob("*") if not path.is_dir())
+
+
+def identity(path: pathlib.Path) -> str:
+  """Returns what tells a file or folder from others, wherever it lies.
+
+  A digest of sizes and times; contents are not read.
+  """
+  digest = hashlib.sha256()
+  for file in below(path) if path.is_dir() else [path]:
+    stat, name = file.stat(), file.relative_to(path).as_posix()
+    digest.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+  return digest.hexdigest()

@@ -19,6 +19,9 @@ from hinote_jax.fields import coordinates, packing
 from hinote_jax.fields import field as fields
 from hinote_jax.io import cf, cf_packing, files, inputs, stores
 
+# Numbers are packed as the header says, and what does not fit is refused.
+REFUSES_OVERFLOW = True
+
 _ALL = slice(None)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from hinote_jax import degradations, infer, io, models
 from hinote_jax.cli import upscale_arguments
-from hinote_jax.infer import regions
+from hinote_jax.infer import tile_store
 from hinote_jax.train import checkpoint
 from tests import era5, upscale_command
 
@@ -212,15 +212,15 @@ def test_several_files_into_a_folder(tmp_path, monkeypatch, capsys):
     np.save(tmp_path / f"{name}.npy", np.full((4, 5), ord(name), np.float32))
   out, pattern = tmp_path / "fine", tmp_path / "?.npy"
   arguments = (pattern, f"{out}/", "--scale", 2, "--checkpoint", "nearest")
-  write, seen = regions.Plain.write, []
+  write, seen = tile_store.TileStore.write, []
 
   def fail(self, *args):
     seen.append(args)
     if len(seen) == 3:
       raise OSError(28, "No space left on device")
-    write(self, *args)
+    return write(self, *args)
 
-  monkeypatch.setattr(regions.Plain, "write", fail)
+  monkeypatch.setattr(tile_store.TileStore, "write", fail)
   assert upscale_command.run(*arguments) == 2
   assert "cannot write in" in (said := capsys.readouterr().err)
   assert "No space left on device" in said
@@ -244,17 +244,17 @@ def _bytes(path):
 
 
 def _interrupted(monkeypatch, count, *arguments):
-  """Runs the command until so many regions are written, and not further."""
-  put, left = regions.Plain.write, [count]
+  """Runs the command until so many tiles are written, and not further."""
+  put, left = tile_store.TileStore.write, [count]
 
   def write(self, *args):
     if not left[0]:
       raise KeyboardInterrupt
     left[0] -= 1
-    put(self, *args)
+    return put(self, *args)
 
   with monkeypatch.context() as patch:
-    patch.setattr(regions.Plain, "write", write)
+    patch.setattr(tile_store.TileStore, "write", write)
     assert upscale_command.run(*arguments) == 130
 
 
@@ -271,7 +271,7 @@ def test_other_options_start_over(tmp_path, source, monkeypatch, capsys):
     upscale_command.run(source, fresh, *arguments, "--clip", "250,260") == 0
   )
   assert _bytes(out) == _bytes(fresh)
-  # The type of a file of plain regions is no reason.
+  # The type of a file of plain tiles is no reason.
   _interrupted(monkeypatch, 3, source, out, *arguments, "--overwrite")
   kept = _bytes(fresh)
   assert (
@@ -294,15 +294,15 @@ def test_killed_and_started_again(tmp_path, suffix):
   arguments = ("--scale", 3.7, "--checkpoint", tmp_path / "liif.pth")
   command = [sys.executable, "-m", "hinote_jax.upscale", source, out]
   command = [*map(str, [*command, *arguments])]
-  process = subprocess.Popen(command, cwd=pathlib.Path(__file__).parents[1])
+  process = subprocess.Popen(command, cwd=pathlib.Path(__file__).parents[2])
   done = tmp_path / f"{out.name}.partial" / "done"
   while len(list(done.glob("*/*"))) < 10:
     assert process.poll() is None, "it ended before it could be killed"
     time.sleep(0.001)
   process.send_signal(signal.SIGKILL)
   process.wait()
-  whole = len(list(done.glob("*/all")))
-  assert 5 <= whole < 55 and not out.exists()
+  made = len(list(done.glob("*/0.0")))
+  assert 5 <= made < 55 and not out.exists()
   assert upscale_command.run(source, out, *arguments) == 0
   assert upscale_command.run(source, fresh, *arguments) == 0
   assert _bytes(out) == _bytes(fresh)
@@ -311,7 +311,7 @@ def test_killed_and_started_again(tmp_path, suffix):
 
 def test_a_real_file(tmp_path):
   path = "shared/data/weather/era5_1deg_24steps.npz"
-  path = pathlib.Path(__file__).parents[2] / path
+  path = pathlib.Path(__file__).parents[3] / path
   if not path.exists():
     pytest.skip(f"{path} is not here")
   with np.load(path) as real:
@@ -365,3 +365,10 @@ def test_help_comes_at_once_and_names_the_interpolations():
   assert upscale_arguments.INTERPOLATIONS == models.INTERPOLATIONS
   for name in (*models.INTERPOLATIONS, "--consistent", "OUT.partial"):
     assert name in done.stdout
+
+
+def test_memory_is_bounded_unless_it_is_not_to_be():
+  files = ["a.nc", "b.nc", "--scale", "2", "--checkpoint", "bicubic"]
+  for given, memory in (([], "2GB"), (["none"], None), (["1GB"], "1GB")):
+    option = [f"--memory={text}" for text in given]
+    assert upscale_arguments.parse([*files, *option]).memory == memory

@@ -99,7 +99,8 @@ def test_killed_build_is_repaired(source, tmp_path, stage):
   code = f"""
     import dataclasses, os
     import numpy as np
-    from hinote_jax.data import builder, sources
+    from hinote_jax.data import builder
+    from hinote_jax.data.sources import files as sources
     source = sources.files({str(tmp_path / "made.npy")!r}, ("u", "v"))
     reader = source.reader
     def die(i):
@@ -148,7 +149,8 @@ def test_full_disk_is_an_error_that_a_later_run_mends(tmp_path, stage):
   # A limit on the size of a file stands for the end of the disk.
   code = f"""
     import resource, signal
-    from hinote_jax.data import builder, sources
+    from hinote_jax.data import builder
+    from hinote_jax.data.sources import files as sources
     source = sources.files({str(tmp_path / "made.npy")!r})
     builder.formats.require("tensorflow_datasets", "data")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -34,18 +34,18 @@ def test_a_worker_says_what_is_wrong_with_the_input(tmp_path):
     str(source), str(tmp_path / "out.zarr"), "nearest", scale=2
   )
   job = jobs.Job(request, infer.load("nearest"))
-  with job.stage.locked():
-    job.stage.begin(job.manifest())
-    assert dask_jobs._block(request, job.stage.attempt, [0]) == 1
+  with job.partial.locked():
+    job.partial.begin(job.manifest())
+    assert dask_jobs._block(request, job.partial.attempt, [0]) == 1
     # What no retry mends is no reason for one.
-    found = dask_jobs._block(request, job.stage.attempt, [0, 1])
+    found = dask_jobs._block(request, job.partial.attempt, [0, 1])
     assert isinstance(found, ValueError) and "time 1: channel 0" in str(found)
     found = dask_jobs._block(request, "another attempt", [1])
     assert isinstance(found, OSError)
 
 
 def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(dask_jobs, "_SECONDS", 0.1)
+  monkeypatch.setattr(dask_jobs, "_TIMEOUT_S", 0.1)
   np.save(tmp_path / "a.npy", np.ones((4, 5), np.float32))
   paths = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
   options = ["--scale", "2", "--checkpoint", "nearest"]
@@ -56,13 +56,13 @@ def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch, capsys):
 
 
 def _kill_one(cluster, done, noted):
-  """Kills a worker once some regions are there."""
+  """Kills a worker once some tiles are there."""
   while not cluster or len(list(done.glob("*/*"))) < 4:
     time.sleep(0.002)
   worker = cluster[0].workers[0]
   noted.append(worker.pid)
   os.kill(worker.pid, signal.SIGKILL)
-  noted.append(len(list(done.glob("*/all"))))
+  noted.append(len(list(done.glob("*"))))
 
 
 def test_two_workers_make_what_one_process_does(tmp_path, monkeypatch):
@@ -91,8 +91,8 @@ def test_two_workers_make_what_one_process_does(tmp_path, monkeypatch):
   with dask_jobs.connected(None, 2) as make:
     batch.run(requests[1:], predictor, bar, make)
   killer.join()
-  pid, whole = noted
-  assert whole < 48, "all was done before the worker was killed"
+  _, begun = noted
+  assert begun < 48, "all was done before the worker was killed"
   one, two = (
     {
       str(p.relative_to(tmp_path / name)): p.read_bytes()

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from hinote_jax import infer, io
-from hinote_jax.infer import batch, jobs, progress, regions, staging, upscaling
+from hinote_jax.infer import (
+  batch,
+  jobs,
+  partial_result,
+  progress,
+  tile_store,
+  upscaling,
+)
 from tests import era5
 
 pytest.importorskip("netCDF4")
@@ -44,25 +51,25 @@ def _run(request):
   batch.run([request], _load("bicubic"), bar)
 
 
-def _stopping(monkeypatch, out, count, error):
-  """Lets `count` regions be written, and then fails; returns which were."""
-  kind = regions.Final if out.suffix == ".zarr" else regions.Plain
-  write, written = kind.write, []
+def _stopping(monkeypatch, count, error):
+  """Lets `count` tiles be written, and then fails; returns which were."""
+  write, written = tile_store.TileStore.write, []
 
   def stopping(self, i, rows, columns, values):
     if len(written) == count:
       raise error
-    write(self, i, rows, columns, values)
+    digest = write(self, i, rows, columns, values)
     written.append((i, rows.start, columns.start))
+    return digest
 
-  monkeypatch.setattr(kind, "write", stopping)
+  monkeypatch.setattr(tile_store.TileStore, "write", stopping)
   return written
 
 
 def _stop(request, out, count, error=None):
-  """Runs a request until so many regions are there; returns which."""
+  """Runs a request until so many tiles are there; returns which."""
   with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, out, count, error or _Stop())
+    written = _stopping(patch, count, error or _Stop())
     with pytest.raises(type(error or _Stop())) as raised:
       _run(request)
   return written, str(raised.value)
@@ -83,9 +90,9 @@ def test_stopped_anywhere_it_goes_on(tmp_path, source, name, count):
   kept = {f"{name}.partial"} if count else set()
   assert _names(tmp_path) == {"in.nc"} | kept
   with pytest.MonkeyPatch.context() as patch:
-    second = _stopping(patch, out, 18, _Stop())
+    second = _stopping(patch, 18, _Stop())
     _run(request)
-  # Each of 3 x 2 x 3 regions, and none twice.
+  # Each of 3 x 2 x 3 tiles, and none twice.
   assert len({*first, *second}) == len(first) + len(second) == 18
   assert _names(tmp_path) == {"in.nc", name}
   want = _load("bicubic")(io.read(source), shape=(22, 48)).values
@@ -127,7 +134,7 @@ def test_tiles_that_are_there_are_not_computed(
   request = _request(source, out, options=options)
   _stop(request, out, 8)
   bar = progress.Progress(is_quiet=True)
-  monkeypatch.setattr(bar, "tell", lambda what, *_: told.append(what))
+  monkeypatch.setattr(bar, "report", lambda what, *_: told.append(what))
   batch.run([request], infer.load("bicubic"), bar)
   assert told == ["answer"] * count
   fresh = _request(source, tmp_path / "fresh.zarr", options=options)
@@ -138,7 +145,7 @@ def test_tiles_that_are_there_are_not_computed(
 
 def test_passes_over_a_field_are_told(tmp_path, source, monkeypatch):
   bar, told = progress.Progress(is_quiet=True), []
-  monkeypatch.setattr(bar, "tell", lambda *what: told.append(what))
+  monkeypatch.setattr(bar, "report", lambda *what: told.append(what))
   request = _request(source, tmp_path / "out.nc")
   batch.run([request], infer.load("bicubic"), bar)
   assert told == [("answer", k + 1, 6) for k in range(6)] * 3
@@ -190,6 +197,91 @@ def test_other_tiles_than_this_machine_makes(tmp_path, source, capsys):
   assert not np.isnan(io.read(out).values).any()
 
 
+def _flip(path, random):
+  """Flips a random bit of a file."""
+  data = bytearray(path.read_bytes())
+  data[random.integers(len(data))] ^= 1 << random.integers(8)
+  path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+@pytest.mark.parametrize("what", ["c/*", "*.json", "done", "layout.json"])
+def test_a_flipped_bit_is_made_again(tmp_path, source, capsys, name, what):
+  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
+  _run(_request(source, fresh))
+  random = np.random.default_rng(len(name) + len(what))
+  _stop(_request(source, out), out, 8)
+  folder = tmp_path / f"{name}.partial"
+  paths = {
+    "c/*": (p for p in folder.rglob("c/**/*") if p.is_file()),
+    "*.json": (folder / "store" / "fields.zarr").rglob("*.json"),
+    "done": folder.glob("done/*/*"),
+    "layout.json": folder.rglob("layout.json"),
+  }[what]
+  _flip(random.choice(sorted(paths)), random)
+  with pytest.MonkeyPatch.context() as patch:
+    written = _stopping(patch, 18, _Stop())
+    _run(_request(source, out))
+  # What was left to do, and the tile that is made again; or all.
+  left = {"c/*": 11, "done": 11, "*.json": 10, "layout.json": 18}
+  assert len(written) == left[what]
+  assert ("again" in capsys.readouterr().err) == (left[what] == 11)
+  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_damage_done_on_the_way_is_seen_at_the_end(
+  tmp_path, source, capsys, monkeypatch, name
+):
+  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
+  _run(_request(source, fresh))
+  write, random = tile_store.TileStore.write, np.random.default_rng(0)
+  lost = []
+
+  def damaging(self, i, rows, columns, values):
+    digest = write(self, i, rows, columns, values)
+    if len(lost) < lost_count:
+      lost.append(i)
+      _flip(next(self._chunks(i, rows, columns)), random)
+    return digest
+
+  monkeypatch.setattr(tile_store.TileStore, "write", damaging)
+  lost_count = 2
+  _run(_request(source, out))
+  assert "2 of the tiles in" in capsys.readouterr().err
+  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
+  lost_count = 1000
+  request = _request(source, out, overwrite=True)
+  with pytest.raises(OSError, match="does not keep what is written"):
+    _run(request)
+  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
+
+
+@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
+def test_a_bit_of_the_whole_file_before_it_is_in_its_place(
+  tmp_path, source, name
+):
+  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
+  _run(_request(source, fresh))
+
+  def stop(partial, path):
+    if path == out:
+      raise _Stop
+    os.replace(partial, path)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(partial_result.files, "replace", stop)
+    with pytest.raises(_Stop):
+      _run(_request(source, out))
+  folder = tmp_path / f"{name}.partial"
+  whole = folder / "result.nc"
+  if name == "out.zarr":
+    whole = next(p for p in folder.rglob("c/**/*") if p.is_file())
+  _flip(whole, np.random.default_rng(1))
+  _run(_request(source, out))
+  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
+
+
 def test_a_copy_of_the_input_is_the_input(tmp_path, source, capsys):
   out = tmp_path / "out.nc"
   _stop(_request(source, out), out, 8)
@@ -204,7 +296,7 @@ def test_one_process_makes_a_file(tmp_path, source, name):
   out = tmp_path / name
   request = _request(source, out)
   job = jobs.Job(request, _load("bicubic"))
-  with job.stage.locked():
+  with job.partial.locked():
     with pytest.raises(FileExistsError, match="being made by another process"):
       _run(request)
   _run(request)
@@ -224,20 +316,20 @@ def test_who_nobody_waits_for_writes_no_more(tmp_path, source):
   request = _request(source, tmp_path / "out.nc")
   predictor = _load("bicubic")
   asks, works = (jobs.Job(request, predictor) for _ in range(2))
-  with asks.stage.locked():
-    asks.stage.begin(asks.manifest())
-    works.stage.attempt = asks.stage.attempt
+  with asks.partial.locked():
+    asks.partial.begin(asks.manifest())
+    works.partial.attempt = asks.partial.attempt
     assert works.make([2]) == 6 and works.make([2]) == 0
-    asks.stage.give_up()
-    with pytest.raises(staging.GivenUp):
+    asks.partial.give_up()
+    with pytest.raises(partial_result.GivenUp):
       works.make([1])
     # What was given up may be gone on with; another attempt is not the same.
-    assert asks.stage.begin(asks.manifest()) is None
+    assert asks.partial.begin(asks.manifest()) is None
     assert works.make([1]) == 6
-    assert asks.stage.begin({"input": "other"})
-    with pytest.raises(staging.GivenUp):
+    assert asks.partial.begin({"input": "other"})
+    with pytest.raises(partial_result.GivenUp):
       works.make([0])
-    assert not asks.stage.has_regions
+    assert not asks.partial.has_tiles
 
 
 @pytest.mark.parametrize(
@@ -251,7 +343,7 @@ def test_what_is_kept_after_an_error(tmp_path, source, error, kind, what, cure):
   out, names = tmp_path / "out.nc", ("in.nc", "out.nc.partial")
   for count in (0, 8):
     with pytest.MonkeyPatch.context() as patch:
-      _stopping(patch, out, count, error)
+      _stopping(patch, count, error)
       with pytest.raises(kind, match=what) as raised:
         _run(_request(source, out))
     message = str(raised.value)
@@ -263,7 +355,7 @@ def test_what_is_kept_after_an_error(tmp_path, source, error, kind, what, cure):
 def test_a_zarr_of_values_that_do_not_fit_is_not_kept(tmp_path, source):
   out = tmp_path / "out.zarr"
   with pytest.MonkeyPatch.context() as patch:
-    _stopping(patch, out, 8, ValueError("300 does not fit int16"))
+    _stopping(patch, 8, ValueError("300 does not fit int16"))
     with pytest.raises(jobs.Overflow, match="in.nc, time 1: 300 does not fit"):
       _run(_request(source, out))
   assert _names(tmp_path) == {"in.nc"}
@@ -282,7 +374,7 @@ def test_a_field_that_is_missing_later_on(tmp_path):
 def test_a_format_that_cannot_hold_them_is_known_before(tmp_path, source):
   out = tmp_path / "out.png"
   with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, out, 0, AssertionError)
+    written = _stopping(patch, 0, AssertionError)
     with pytest.raises(ValueError, match="PNG holds one picture"):
       _run(_request(source, out))
   assert not written and _names(tmp_path) == {"in.nc"}
@@ -320,9 +412,9 @@ def test_no_room_for_scratch_values(tmp_path, source, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
-def test_stopped_between_the_last_region_and_the_end(tmp_path, source, name):
+def test_stopped_between_the_last_tile_and_the_end(tmp_path, source, name):
   out = tmp_path / name
-  request, replace = _request(source, out), staging.files.replace
+  request, replace = _request(source, out), partial_result.files.replace
 
   def stop(partial, path):
     if path == out:
@@ -330,12 +422,12 @@ def test_stopped_between_the_last_region_and_the_end(tmp_path, source, name):
     replace(partial, path)
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(staging.files, "replace", stop)
+    patch.setattr(partial_result.files, "replace", stop)
     with pytest.raises(_Stop):
       _run(request)
   assert not out.exists()
   with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, out, 0, AssertionError)
+    written = _stopping(patch, 0, AssertionError)
     patch.setattr(io, "save", None)
     _run(request)
   assert not written and _names(tmp_path) == {"in.nc", name}
@@ -353,16 +445,9 @@ def test_many_devices_answer_as_one(tmp_path, source):
 def test_rows_are_turned(tmp_path):
   values = np.random.default_rng(0).normal(size=(2, 5, 4, 3))
   for turns in ((False, False), (True, False), (False, True), (True, True)):
-    rows = regions.Rows(values, turns)
+    rows = tile_store.Rows(values, turns)
     want = values[:, ::-1] if turns[0] else values
     want = want[:, :, ::-1] if turns[1] else want
     assert rows.shape == values.shape
     for part in (slice(0, 5), slice(1, 3), slice(4, 5)):
       np.testing.assert_array_equal(rows[1, part], want[1, part])
-
-
-def test_memory_is_bounded_unless_it_cannot_be():
-  predictor = _load("bicubic")
-  assert jobs.memory_for(predictor, None) == "2GB"
-  assert jobs.memory_for(predictor, "none") is None
-  assert jobs.memory_for(predictor, "1GB") == "1GB"

@@ -6,10 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import interop, models
+from hinote_jax import interop, lazy, models
 from hinote_jax.core import grids
 from hinote_jax.interop import inspect, rules, torch_writer
-from hinote_jax.nn import blocks
 
 _RANDOM = np.random.default_rng(0)
 _TABLE = [
@@ -107,7 +106,7 @@ def test_shuffled_channels_end_in_the_same_pixels():
   factor, c = 2, 3
   tensor = np.arange(c * factor**2, dtype=np.float32)
   ours = rules.shuffled(factor, rules.as_is).load(tensor)
-  got = blocks.pixel_shuffle(ours[None, None, None], factor)[0]
+  got = lazy.pixel_shuffle(ours[None, None, None], factor)[0]
   # PyTorch: out[c, i, j] = in[c * r * r + i * r + j].
   want = tensor.reshape(c, factor, factor).transpose(1, 2, 0)
   np.testing.assert_array_equal(got, want)

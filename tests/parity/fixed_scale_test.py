@@ -177,7 +177,7 @@ def test_swinir_of_another_img_size_or_one_window_is_refused():
   # 6 windows are taken for 2 by 3, until it is told better.
   with pytest.raises(ValueError, match="attn_mask .* not the constant"):
     interop.from_tensors(tensors)
-  told = interop.from_tensors(tensors, told=dict(img_size=[12, 8]))
+  told = interop.from_tensors(tensors, beside=dict(img_size=[12, 8]))
   assert told.kwargs["img_size"] == (12, 8)
   tensors = {k: t for k, t in tensors.items() if "attn_mask" not in k}
   with pytest.raises(ValueError, match="img_size is one window"):
