@@ -3,7 +3,7 @@
     python -m hinote_jax.main \\
       --config=configs/baselines.py:model=liif,demo --workdir=DIR
 
-`model=` is a name of `hinote_jax.models`; every attribute of the model is a
+`model=` is a name of `hinote_jax.models`, or "module:name" of your own; every attribute of the model is a
 field, --config.model.blocks=8, and None stands for its default. Runs:
 
 demo    the data and the length of configs/hinote.py:demo
@@ -114,7 +114,8 @@ def get_config(arg="model=srno,demo"):
     raise ValueError(
       f"a peer's run is 'model=NAME,RUN', e.g. 'model=srno,demo', got {arg!r}"
     )
-  naming.look_up("peer", chosen[0], dict.fromkeys(PEERS))
+  if ":" not in chosen[0]:  # a model of another package, "module:name"
+    naming.look_up("peer", chosen[0], dict.fromkeys(PEERS))
   config = common.base()
   # The peers' own loss; no learned prior, no decay.
   config.loss = dict(name="l1")

@@ -19,6 +19,7 @@ from typing import Any
 from flax import linen as nn
 
 from hinote_jax.core import naming
+from hinote_jax.models.interpolation import spec as interpolation
 from hinote_jax.models.spec import Spec
 
 _FAMILIES = (
@@ -28,6 +29,8 @@ _FAMILIES = (
   "single_scale",
   "interpolation",
 )
+
+INTERPOLATIONS = tuple(spec.name for spec in interpolation.SPECS)
 
 
 @functools.cache
@@ -69,6 +72,9 @@ def build(name: str, **kwargs: Any) -> nn.Module:
     ValueError: the name is unknown; the message says which is nearest.
     TypeError: the model takes no such argument.
   """
+  # As checkpoints of earlier versions call it.
+  if "most" in kwargs:
+    kwargs["points_at_once"] = kwargs.pop("most")
   kwargs = {name: _hashable(value) for name, value in kwargs.items()}
   return spec(name).build(**kwargs)
 
@@ -80,6 +86,3 @@ def _hashable(value):
   if isinstance(value, Mapping):
     return nn.FrozenDict({k: _hashable(v) for k, v in value.items()})
   return value
-
-
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from hinote_jax.core import grids
-from hinote_jax.lazy import sharded
+from hinote_jax.lazy import devices
 from tests.infer import networks
 from tests.multihost import two_processes_test as processes
 
@@ -34,15 +34,10 @@ def write_answers(folder: str) -> None:
   for name in _NETWORKS:
     module, variables, lowres, queries = _problem(name)
     # Bands of 60 points: several to a slab.
-    run = sharded.Sharded(
-      module,
-      variables,
-      queries.lines,
-      queries.grid.periodic,
-      devices=jax.devices(),
-      most=60,
+    run = devices.Sharded(
+      module, variables, queries.lines, devices=jax.devices(), points=60
     )
-    answer = run(np.asarray(lowres), queries.coords, np.asarray(queries.cell))
+    answer = run(np.asarray(lowres))
     np.save(pathlib.Path(folder) / f"{name}_{rank}.npy", answer)
 
 
