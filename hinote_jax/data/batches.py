@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hinote_jax.core import grids
-from hinote_jax.data import crops, fields, normalise
+from hinote_jax.data import crops, normalise, series
 from hinote_jax.data.sources import pairs, repeated
 from hinote_jax.degradations import pipeline
 
@@ -75,7 +75,7 @@ class Windows:
     ValueError: the sizes do not fit the fields or one another.
   """
 
-  dataset: fields.Dataset
+  dataset: series.Dataset
   indices: Sequence[int]
   normaliser: normalise.Normaliser
   degradation: pipeline.Degradation | None

@@ -17,7 +17,7 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, spans
+from hinote_jax.data import series, spans
 from hinote_jax.io import files
 
 # How many, which fraction, from which date on, or patterns of names.
@@ -83,7 +83,7 @@ class Split:
     )
     return f"by group, {numbers} of them: {', '.join(counts)}"
 
-  def save(self, path: str | os.PathLike, dataset: fields.Dataset) -> None:
+  def save(self, path: str | os.PathLike, dataset: series.Dataset) -> None:
     """Writes the indices, their times and groups, and whose they are."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class Split:
     files.write_text(path, json.dumps(_record(self, dataset), indent=2) + "\n")
 
   @classmethod
-  def load(cls, path: str | os.PathLike, dataset: fields.Dataset) -> "Split":
+  def load(cls, path: str | os.PathLike, dataset: series.Dataset) -> "Split":
     """Reads a split and checks that it was made for this dataset.
 
     Raises:
@@ -224,7 +224,7 @@ def by_group(
 
 def stored_or_new(
   path: str | os.PathLike,
-  dataset: fields.Dataset,
+  dataset: series.Dataset,
   *,
   validation: Size,
   test: Size,
@@ -342,7 +342,7 @@ def _check_groups(parts, groups) -> None:
         )
 
 
-def _record(split: Split | None, dataset: fields.Dataset) -> dict:
+def _record(split: Split | None, dataset: series.Dataset) -> dict:
   record = {
     "dataset": dataset.name,
     "fingerprint": dataset.fingerprint,

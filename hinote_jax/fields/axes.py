@@ -9,7 +9,7 @@ latitude axis does that holds both poles: nothing lies beyond a pole.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
@@ -29,36 +29,23 @@ _TURN = 360.0
 _ROUNDING = 1e-3
 
 
-@runtime_checkable
-class Positions(Protocol):
-  """Named positions along one dimension, even or not."""
-
-  name: str
-  units: str
-  values: np.ndarray
+def is_latitude(name: str, units: str = "") -> bool:
+  """Says whether positions are latitude by their units or their name."""
+  return not _LATITUDES.isdisjoint((units.lower(), name.lower()))
 
 
-def is_latitude(axis: Positions) -> bool:
-  """Says whether an axis is latitude by its units or its name."""
-  return not _LATITUDES.isdisjoint(_words(axis))
+def is_longitude(name: str, units: str = "") -> bool:
+  """Says whether positions are longitude by their units or their name."""
+  return not _LONGITUDES.isdisjoint((units.lower(), name.lower()))
 
 
-def is_longitude(axis: Positions) -> bool:
-  """Says whether an axis is longitude by its units or its name."""
-  return not _LONGITUDES.isdisjoint(_words(axis))
-
-
-def _words(axis: Positions) -> tuple[str, str]:
-  return axis.units.lower(), axis.name.lower()
-
-
-def is_cyclic(axis: Positions) -> bool:
+def is_cyclic(axis: "Axis") -> bool:
   """Says whether an axis is longitude and goes once around the globe.
 
   True where the steps are even (1 %, a jump of 360 degrees counting as none)
   and n steps make 360 degrees to within half a step.
   """
-  if not is_longitude(axis) or len(axis.values) < 2:
+  if not axis.is_longitude or len(axis.values) < 2:
     return False
   steps = _turned(np.diff(np.asarray(axis.values, np.float64)))
   step = abs(steps.mean())
@@ -83,6 +70,8 @@ class Axis:
     registration: "cells" or "nodes".
     is_periodic: whether it closes on itself, with period n steps.
     attributes: of the coordinate in its file.
+    is_even: False where the steps are not even: fields on such an axis are
+      learned from, but the axis cannot be refined.
   """
 
   name: str
@@ -91,6 +80,7 @@ class Axis:
   registration: str = "cells"
   is_periodic: bool = False
   attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  is_even: bool = True
 
   @classmethod
   def of(
@@ -102,6 +92,7 @@ class Axis:
     registration: str | None = None,
     is_periodic: bool | None = None,
     attributes: Mapping[str, Any] | None = None,
+    may_be_uneven: bool = False,
     where: object = "the grid",
   ) -> "Axis":
     """Returns the axis of the positions that a file gives.
@@ -117,6 +108,7 @@ class Axis:
         nodes there, all others have cells.
       is_periodic: None finds out: longitude once around closes on itself.
       attributes: of the coordinate in its file.
+      may_be_uneven: take positions that are unsorted or uneven as they are.
       where: the file, for messages.
 
     Raises:
@@ -125,7 +117,9 @@ class Axis:
     """
     given = np.asarray(values)
     axis = cls(name, given.astype(np.float64), units)
-    axis = dataclasses.replace(axis, values=_checked(axis, given.dtype, where))
+    axis = _checked(axis, given.dtype, where)
+    if not may_be_uneven:
+      axis.require_even(where)
     periodic = is_cyclic(axis) if is_periodic is None else is_periodic
     if registration is None:
       registration = "nodes" if _holds_poles(axis) else "cells"
@@ -153,8 +147,45 @@ class Axis:
       self, registration=registration, is_periodic=bool(is_periodic)
     )
 
+  def require_even(self, where: object) -> None:
+    """Refuses positions in uneven steps, which cannot be refined.
+
+    Raises:
+      ValueError: they are; says where.
+    """
+    fault = None if self.is_even else _fault(np.diff(self.values), 0.0)
+    if fault is None:
+      return
+    i, what = fault
+    cure = "sort the file" if what == "unsorted" else "regrid to even steps"
+    raise ValueError(
+      f"{where}: {self.name} is {what}, {self.values[i]:.8g} at index {i} and "
+      f"{self.values[i + 1]:.8g} at {i + 1} where steps are "
+      f"{np.median(np.diff(self.values)):.6g}: {cure} first"
+    )
+
+  def differs_at(self, other: "Axis") -> int | None:
+    """Returns the first index of axes as long where they differ, or None.
+
+    Positions may differ by 1 % of a step, which float32 in one file does.
+    """
+    step = np.abs(np.diff(self.values)).min(initial=np.inf)
+    tolerance = 0.01 * step if len(self) > 1 else 1e-6 * np.abs(self.values)
+    is_alike = np.abs(self.values - other.values) <= tolerance
+    return None if np.all(is_alike) else int(np.argmin(is_alike))
+
   def __len__(self) -> int:
     return len(self.values)
+
+  @property
+  def is_latitude(self) -> bool:
+    """Whether it is latitude, by its units or its name."""
+    return is_latitude(self.name, self.units)
+
+  @property
+  def is_longitude(self) -> bool:
+    """Whether it is longitude, by its units or its name."""
+    return is_longitude(self.name, self.units)
 
   @property
   def step(self) -> float:
@@ -207,7 +238,7 @@ class Axis:
     last = self.values[-1] if n > 1 else self.values[0] + self.step
     values = (1.0 - part) * self.values[0] + part * last
     beyond = np.abs(values) > _POLE + _ROUNDING * abs(self.step)
-    if is_latitude(self) and beyond.any():
+    if self.is_latitude and beyond.any():
       raise ValueError(
         f"{self.name} {values[np.argmax(beyond)]:g} would lie beyond the pole: "
         "the outer cells reach across it, so register the axis at nodes"
@@ -267,7 +298,7 @@ class Axis:
     """After how many cells the same place comes again; 0 for never."""
     if self.is_periodic:
       return float(len(self))
-    return _TURN / abs(self.step) if is_longitude(self) else 0.0
+    return _TURN / abs(self.step) if self.is_longitude else 0.0
 
   def _require_within(self, line: grids.Line, other: "Axis") -> None:
     low, high = (np.asarray(self.extent) - self.values[0]) / self.step
@@ -290,7 +321,7 @@ class Axis:
     middles = 0.5 * (self.values[:-1] + self.values[1:])
     first, last = self.extent
     edges = np.concatenate([[first], middles, [last]])
-    if is_latitude(self):
+    if self.is_latitude:
       edges = _with_poles(edges, _ROUNDING * abs(self.step))
     return np.stack([edges[:-1], edges[1:]], axis=-1)
 
@@ -300,8 +331,14 @@ def counted(name: str, count: int) -> Axis:
   return Axis(name, np.arange(count, dtype=np.float64))
 
 
-def _checked(axis: Axis, dtype: np.dtype, where: object) -> np.ndarray:
-  """Returns the positions of an axis, unrolled and with its poles in place."""
+def _checked(axis: Axis, dtype: np.dtype, where: object) -> Axis:
+  """Returns an axis unrolled, with its poles in place, and whether it is even.
+
+  Args:
+    axis: with the positions of a file.
+    dtype: of them in the file.
+    where: the file, for messages.
+  """
   values = axis.values
   if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
     raise ValueError(
@@ -312,29 +349,22 @@ def _checked(axis: Axis, dtype: np.dtype, where: object) -> np.ndarray:
   is_float = dtype.kind == "f" and dtype.itemsize < 8
   grain = np.spacing(np.abs(values).max().astype(dtype)) if is_float else 0.0
   steps = np.diff(values)
-  if is_longitude(axis) and _fault(steps, float(grain)):
+  fault = _fault(steps, float(grain))
+  if fault and axis.is_longitude:
     turned = _turned(steps)
-    if not _fault(turned, float(grain)):
+    if not (fault := _fault(turned, float(grain))):
       turns = np.cumsum(np.rint((turned - steps) / _TURN))
       values = values + _TURN * np.concatenate([[0.0], turns])
       steps = turned
-  if fault := _fault(steps, float(grain)):
-    i, what = fault
-    cure = "sort the file" if what == "unsorted" else "regrid to even steps"
-    raise ValueError(
-      f"{where}: {axis.name} is {what}, {values[i]:.8g} at index {i} and "
-      f"{values[i + 1]:.8g} at {i + 1} where steps are {np.median(steps):.6g}: "
-      f"{cure} first"
-    )
   near = _ROUNDING * float(np.abs(steps).mean()) if len(steps) else _ROUNDING
-  if not is_latitude(axis):
-    return values
-  if (beyond := np.abs(values) > _POLE + near).any():
-    i = int(np.argmax(beyond))
-    raise ValueError(
-      f"{where}: {axis.name} {values[i]:g} at index {i} lies beyond the pole"
-    )
-  return _with_poles(values, near)
+  if axis.is_latitude:
+    if (beyond := np.abs(values) > _POLE + near).any():
+      i = int(np.argmax(beyond))
+      raise ValueError(
+        f"{where}: {axis.name} {values[i]:g} at index {i} lies beyond the pole"
+      )
+    values = _with_poles(values, near)
+  return dataclasses.replace(axis, values=values, is_even=not fault)
 
 
 def _fault(steps: np.ndarray, grain: float) -> tuple[int, str] | None:
@@ -359,14 +389,14 @@ def _with_poles(values: np.ndarray, near: float) -> np.ndarray:
 def _holds_poles(axis: Axis) -> bool:
   """Says whether an axis is latitude from pole to pole."""
   ends = axis.values[[0, -1]]
-  return is_latitude(axis) and bool(np.all(np.sort(ends) == (-_POLE, _POLE)))
+  return axis.is_latitude and bool(np.all(np.sort(ends) == (-_POLE, _POLE)))
 
 
 def _same_units(a: Axis, b: Axis) -> bool:
   """Says whether positions can be compared; no units agree with all."""
   if a.units == b.units or "" in (a.units, b.units):
     return True
-  both = ((is_latitude(a), is_latitude(b)), (is_longitude(a), is_longitude(b)))
+  both = ((a.is_latitude, b.is_latitude), (a.is_longitude, b.is_longitude))
   return (True, True) in both
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from jaxtyping import Num
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 
 BLOCK_BYTES = 64 << 20
 

@@ -14,8 +14,8 @@ import zipfile
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import cf, inputs
 
 KIND = "arrays"
@@ -66,7 +66,7 @@ def _open_npy(path, variables):
     ),
     y=axes.counted("y", height),
     x=axes.counted("x", width),
-    leads=(fields.Lead("t", count),) if "t" in arrangement else (),
+    leads=(fields.Dimension("t", count),) if "t" in arrangement else (),
     kind=KIND,
     extra={"arrangement": arrangement},
   )
@@ -127,7 +127,7 @@ def _open_npz(path, variables):
     ),
     y=_axis(path, "y", shape[-2], passed),
     x=_axis(path, "x", shape[-1], passed),
-    leads=tuple(map(fields.Lead, leads, shape[:-2])),
+    leads=tuple(map(fields.Dimension, leads, shape[:-2])),
     kind=KIND,
     extra={"passed": passed, "is_compressed": is_compressed},
   )
@@ -171,10 +171,10 @@ def _axis(path, role, count, passed) -> axes.Axis:
       break
   else:
     return axes.counted(role, count)
-  place = axes.Axis(name, np.empty(0), "")
-  units = "degrees_north" if axes.is_latitude(place) else ""
-  units = "degrees_east" if axes.is_longitude(place) else units
-  return axes.Axis.of(name, passed.pop(name), units, where=path)
+  units = "degrees_north" if axes.is_latitude(name) else ""
+  units = "degrees_east" if axes.is_longitude(name) else units
+  positions = passed.pop(name)
+  return axes.Axis.of(name, positions, units, may_be_uneven=True, where=path)
 
 
 def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 from hinote_jax.fields import packing
 
 _KEYS = ("_FillValue", "missing_value", "scale_factor", "add_offset")

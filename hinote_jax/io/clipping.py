@@ -8,7 +8,7 @@ others a value that does not fit is refused by `packing.pack`.
 from jaxtyping import Float
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 
 
 def clip(

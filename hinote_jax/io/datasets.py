@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import inputs
 
 # Field, rows, channel -> dataset, and which part of it they are.
@@ -90,16 +90,21 @@ def axis_of(path: pathlib.Path, dataset: Any, d: int) -> axes.Axis:
     text(attrs.get("units", "")),
     registration=attrs.pop(_REGISTRATION, None),
     attributes=attrs,
+    may_be_uneven=True,
     where=path,
   )
 
 
-def lead_of(dataset: Any, d: int) -> fields.Lead:
+def lead_of(dataset: Any, d: int) -> fields.Dimension:
   """Returns a dimension that is passed through."""
   scale = _scale(dataset, d)
   if scale is None:
-    return fields.Lead(dataset.dims[d].label or f"dim{d}", dataset.shape[d])
-  return fields.Lead(_name(scale), dataset.shape[d], {_name(scale): scale[()]})
+    return fields.Dimension(
+      dataset.dims[d].label or f"dim{d}", dataset.shape[d]
+    )
+  return fields.Dimension(
+    _name(scale), dataset.shape[d], {_name(scale): scale[()]}
+  )
 
 
 def _scale(dataset: Any, d: int) -> Any:

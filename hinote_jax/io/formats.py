@@ -10,8 +10,8 @@ import importlib
 import pathlib
 import types
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.fields import field as fields
 
 MODULES = {
   ".npy": "arrays",

@@ -20,8 +20,8 @@ import warnings
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import clipping, inputs
 
 KIND = "geotiff"
@@ -230,7 +230,7 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
 def _foreign(header: fields.Header) -> dict[str, Any]:
   """Returns the georeference of a header that is of another format."""
   crs = inputs.require("rasterio.crs", "io").CRS
-  is_globe = axes.is_latitude(header.y) and axes.is_longitude(header.x)
+  is_globe = header.y.is_latitude and header.x.is_longitude
   return {
     "crs": crs.from_epsg(4326) if is_globe else None,
     "points": [],

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import clipping, inputs, jpeg, picture, png, tiff
 
 KIND = "images"
@@ -54,7 +54,7 @@ def open(
     variables=tuple(_variable(name, stored.dtype) for name in names),
     y=axes.counted("y", what.shape[0]),
     x=axes.counted("x", what.shape[1]),
-    leads=(fields.Lead("page", what.count),) if what.count > 1 else (),
+    leads=(fields.Dimension("page", what.count),) if what.count > 1 else (),
     kind=KIND,
     extra={"picture": what},
   )

@@ -22,9 +22,9 @@ import zlib
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import clipping, inputs
 
 KIND = "nifti"
@@ -79,7 +79,7 @@ def open(
     ),
     y=axes.counted(_DIMENSIONS[y], shape[y]),
     x=axes.counted(_DIMENSIONS[x], shape[x]),
-    leads=tuple(fields.Lead(_DIMENSIONS[d], shape[d]) for d in others),
+    leads=tuple(fields.Dimension(_DIMENSIONS[d], shape[d]) for d in others),
     kind=KIND,
     extra={"header": head, "plane": (x, y)},
   )

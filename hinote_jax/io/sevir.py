@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import datasets, inputs
 
 _EXTENT_KM = 384.0
@@ -64,8 +64,8 @@ def describe(
     y=_axis("y", height),
     x=_axis("x", width),
     leads=(
-      fields.Lead("event", events, _names(file, events)),
-      fields.Lead("frame", frames),
+      fields.Dimension("event", events, _names(file, events)),
+      fields.Dimension("frame", frames),
     ),
     extra={"said": {n: datasets.attributes(known[n].attrs) for n in names}},
   )

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import datasets, inputs
 
 _FIELDS = "fields"
@@ -68,7 +68,7 @@ def describe(
     ),
     y=y,
     x=x,
-    leads=(fields.Lead("time", dataset.shape[0]),),
+    leads=(fields.Dimension("time", dataset.shape[0]),),
     extra={"said": said},
   )
   return header, lambda i: [dataset[i, c] for c in numbers]

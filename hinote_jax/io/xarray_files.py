@@ -15,9 +15,9 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
-from hinote_jax.fields import coordinates, packing
-from hinote_jax.fields import field as fields
-from hinote_jax.io import cf, cf_packing, files, inputs, stores
+from hinote_jax import fields
+from hinote_jax.fields import packing
+from hinote_jax.io import cf, cf_packing, coordinates, files, inputs, stores
 
 # Numbers are packed as the header says, and what does not fit is refused.
 REFUSES_OVERFLOW = True
@@ -42,7 +42,18 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
     ValueError: the file cannot be read, the variables lie on different grids,
       or a coordinate is unsorted or uneven.
   """
-  dataset = inputs.load_xarray(path, decode_cf=False, cache=False)
+  return reader(load(path), variables, path)
+
+
+def load(path: pathlib.Path) -> Any:
+  """Returns a file as an xarray.Dataset of what it holds, not decoded."""
+  return inputs.load_xarray(path, decode_cf=False, cache=False)
+
+
+def reader(
+  dataset: Any, variables: Sequence[str] | None, path: pathlib.Path
+) -> fields.Reader:
+  """Returns the reader of a file that has been loaded; see `open`."""
   # A folder has no order of its own.
   is_file = path.is_file()
   header = cf.header_of(dataset, variables, path, is_ordered=is_file)
@@ -56,12 +67,14 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
 def _read(dataset, header, path, i: int) -> np.ndarray:
   """Returns field i, [h w c] float32, NaN where missing."""
   layout = cf.layout_of(header)
-  at = _at(header, i)
+  at, plane_dims = _at(header, i), (header.y.name, header.x.name)
   found = []
   for variable in header.variables:
     raw = dataset.variables[variable.name]
+    # Further dimensions have the length 1.
+    rest = {dim: 0 for dim in raw.dims if dim not in (*at, *plane_dims)}
     try:
-      plane = raw.isel(at).transpose(header.y.name, header.x.name).values
+      plane = raw.isel(at | rest).transpose(*plane_dims).values
     except (OSError, RuntimeError) as error:
       raise OSError(
         f"{path}: field {i} of {variable.name!r} cannot be read "

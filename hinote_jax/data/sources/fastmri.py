@@ -21,7 +21,6 @@ from xml.etree import ElementTree
 import numpy as np
 
 from hinote_jax.core import naming
-from hinote_jax.data import formats
 from hinote_jax.data.sources import volumes
 from hinote_jax.io import inputs
 
@@ -49,7 +48,7 @@ def volume(
     ValueError: the file cannot be read, lacks the variable, or has k-space of
       which columns were not measured.
   """
-  h5py = formats.require("h5py", "io")
+  h5py = inputs.require("h5py", "io")
   try:
     with h5py.File(path, "r") as file:
       held = [name for name in (*IMAGES, KSPACE) if name in file]

@@ -29,8 +29,9 @@ import re
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.data import fields, formats, paths
+from hinote_jax.data import paths, series
 from hinote_jax.data.sources import fastmri, volumes
 from hinote_jax.io import inputs, nifti
 
@@ -61,7 +62,7 @@ def mri(
   scaling: str = "none",
   subject: str | None = None,
   citation: str | None = None,
-) -> fields.Source:
+) -> series.Source:
   """Returns slices of scans, each subject a group.
 
   Args:
@@ -125,7 +126,7 @@ def _scans(found, variables, plane) -> list[volumes.Volume]:
   return [_nifti(opened, p, plane) for p in found]
 
 
-def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
+def _source(scans, subjects, slices, every, shape, scaling) -> series.Source:
   """Returns slices of scans as a series."""
   common = volumes.common_shape(scans, shape)
   where = [
@@ -133,7 +134,9 @@ def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
     for k, scan in enumerate(scans)
     for i in volumes.slices(scan, tuple(slices), every)
   ]
-  y, x = volumes.axes(scans, common)
+  variable = fields.Variable(
+    scans[0].name, attributes={"long_name": "magnetic resonance image"}
+  )
   scales = functools.cache(lambda k: scans[k].maximum())
 
   def read(i: int) -> np.ndarray:
@@ -144,14 +147,10 @@ def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
 
   options = [scans[0].name, scaling, *map(str, common), repr(where), *subjects]
   options += [str(scan.spacing) for scan in scans]
-  return fields.Source(
+  return series.Source(
     name="mri",
-    variables=(fields.Variable(scans[0].name, "", "magnetic resonance image"),),
+    header=fields.Header((variable,), *volumes.axes(scans, common)),
     times=tuple(f"{subjects[k]} slice {i}" for k, i in where),
-    y=y,
-    x=x,
-    periodic=(False, False),
-    citation="",
     fingerprint=paths.fingerprint([scan.path for scan in scans], options),
     reader=read,
     groups=tuple(subjects[k] for k, _ in where),
@@ -176,7 +175,7 @@ def _subjects(found, pattern) -> list[str]:
 
 def _nifti(opened, path, plane) -> volumes.Volume:
   """Opens a NIfTI volume, its slices upright in an anatomical plane."""
-  nibabel = formats.require("nibabel", "io")
+  nibabel = inputs.require("nibabel", "io")
   head = opened(path, None).header.extra["header"]
   affine = head.get_best_affine()
   to_space = nibabel.orientations.io_orientation(affine)

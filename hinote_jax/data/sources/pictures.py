@@ -23,8 +23,10 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, paths
+from hinote_jax import fields
+from hinote_jax.data import paths, series
 from hinote_jax.evaluate.images import sources as image_sources
+from hinote_jax.fields import axes
 from hinote_jax.io import images as readers
 from hinote_jax.io import inputs, picture
 
@@ -44,7 +46,7 @@ def images(
   tiles: int = 1,
   bits: int | None = None,
   citation: str = "",
-) -> fields.Source:
+) -> series.Source:
   """Returns pictures, or windows of them, each file a group.
 
   Args:
@@ -113,7 +115,7 @@ def div2k(
   shape: tuple[int, int] = (256, 256),
   tiles: int = 2,
   config: str = "bicubic_x2",
-) -> fields.Source:
+) -> series.Source:
   """Returns windows of the 900 pictures of DIV2K, each picture a group.
 
   They must have been prepared by tensorflow-datasets, which needs TensorFlow
@@ -190,13 +192,15 @@ def padded(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
   return np.pad(values, [*margins, (0, 0)], mode="symmetric")
 
 
-def _source(name, names, shape, **said) -> fields.Source:
-  return fields.Source(
+def _source(name, names, shape, **said) -> series.Source:
+  return series.Source(
     name=name,
-    variables=tuple(fields.Variable(n, "1", f"{n} of [0, 1]") for n in names),
-    y=fields.Coordinate("y", "cell", np.arange(shape[0])),
-    x=fields.Coordinate("x", "cell", np.arange(shape[1])),
-    periodic=(False, False),
+    header=fields.Header(
+      tuple(
+        fields.Variable(n, "1", {"long_name": f"{n} of [0, 1]"}) for n in names
+      ),
+      *(axes.counted(name, n) for name, n in zip("yx", shape, strict=True)),
+    ),
     domain="image",
     **said,
   )

@@ -29,8 +29,9 @@ import pathlib
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.data import fields, paths
+from hinote_jax.data import paths, series
 from hinote_jax.data.sources import sevir_catalog
 from hinote_jax.io import hdf5, inputs
 
@@ -61,7 +62,7 @@ def sevir(
   missing: str = "event",
   partial: bool = False,
   decode_vil: bool = False,
-) -> fields.Source:
+) -> series.Source:
   """Returns frames of SEVIR's events, each event a group.
 
   Args:
@@ -108,12 +109,8 @@ def sevir(
   return _source(events, files, where, decode_vil)
 
 
-def _source(events, files, where, decode_vil) -> fields.Source:
+def _source(events, files, where, decode_vil) -> series.Source:
   header = files.header
-  y, x = (
-    fields.Coordinate(axis.name, axis.units, axis.values)
-    for axis in (header.y, header.x)
-  )
   frames = header.lead_shape[1]
   times = tuple(events[e].label(f, frames) for e, f in where)
   groups = tuple(events[e].id for e, _ in where)
@@ -123,13 +120,11 @@ def _source(events, files, where, decode_vil) -> fields.Source:
     str(decode_vil),
     *map("@".join, zip(groups, times, strict=True)),
   ]
-  return fields.Source(
+  variables = tuple(_variable(kind, decode_vil) for kind in files.types)
+  return series.Source(
     name="sevir",
-    variables=tuple(_variable(kind, decode_vil) for kind in files.types),
+    header=fields.Header(variables, header.y, header.x),
     times=times,
-    y=y,
-    x=x,
-    periodic=(False, False),
     citation=_CITATION,
     fingerprint=paths.fingerprint(used, names),
     reader=lambda i: files.read(events[where[i][0]], where[i][1], decode_vil),
@@ -156,8 +151,8 @@ def decoded_vil(stored: np.ndarray) -> np.ndarray:
 def _variable(kind, decode_vil) -> fields.Variable:
   units, long_name = TYPES[kind]
   if kind == "vil" and decode_vil:
-    return fields.Variable(kind, "kg m-2", "vertically integrated liquid")
-  return fields.Variable(kind, units, long_name)
+    units, long_name = "kg m-2", "vertically integrated liquid"
+  return fields.Variable(kind, units, {"long_name": long_name})
 
 
 def _catalog(path, catalog) -> pathlib.Path | None:

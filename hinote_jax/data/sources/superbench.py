@@ -25,10 +25,11 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, formats, paths
-from hinote_jax.data.sources import files as sources
-from hinote_jax.data.sources import pairs
-from hinote_jax.io import hdf5
+from hinote_jax import fields
+from hinote_jax.data import paths, series
+from hinote_jax.data.sources import files, pairs
+from hinote_jax.fields import axes
+from hinote_jax.io import hdf5, inputs
 
 SUFFIXES = (".h5", ".hdf5")
 _LOWRES = "LR_fields"
@@ -46,7 +47,7 @@ def superbench(
   path: paths.Paths,
   paired: bool = False,
   periodic: tuple[bool, bool] | None = None,
-) -> fields.Source:
+) -> series.Source:
   """Returns the fields of SuperBench's files.
 
   Args:
@@ -66,24 +67,25 @@ def superbench(
   readers = _Readers()
   source = _joined(found, variables, functools.partial(_series, readers))
   if periodic is not None:
-    source = dataclasses.replace(source, periodic=tuple(periodic))
+    source = dataclasses.replace(
+      source, header=source.header.wrapped(tuple(periodic))
+    )
   if not paired:
     return source
-  names = [v.name for v in source.variables]
-  coarse = _joined(found, names, functools.partial(_lowres, readers))
+  coarse = _joined(found, source.names, functools.partial(_lowres, readers))
   text = coarse.fingerprint + _LOWRES  # of the same files as the fields
   coarse = dataclasses.replace(
     coarse,
-    periodic=source.periodic,
+    header=coarse.header.wrapped(source.periodic),
     fingerprint=hashlib.sha256(text.encode()).hexdigest(),
   )
   return pairs.pair(source, coarse)
 
 
-def _joined(found, variables, open_series) -> fields.Source:
-  source = sources.join(found, variables, open_series, grouped=True)
+def _joined(found, variables, open_series) -> series.Source:
+  source = files.join(found, variables, open_series, grouped=True)
   is_weather = source.y.name == "latitude"
-  is_turbulence = {"u", "v", "vorticity"} & {v.name for v in source.variables}
+  is_turbulence = {"u", "v", "vorticity"} & set(source.names)
   is_published = len({p.parent for p in found}) > 1
   is_grouped = len(found) > 1 and (is_published or not is_weather)
   counts = {group: 0 for group in source.groups}
@@ -121,45 +123,40 @@ def _opened(path: pathlib.Path, names):
   return reader
 
 
-def _series(readers, path, variables) -> formats.Series:
-  header = readers(path, variables).header
-  names = header.names
-  y, x = (
-    fields.Coordinate(axis.name, axis.units, axis.values)
-    for axis in (header.y, header.x)
-  )
-  return formats.Series(
-    variables=tuple(fields.Variable(v.name, v.units) for v in header.variables),
-    count=header.count,
-    times=None,
-    y=y,
-    x=x,
-    read=lambda i: readers(path, names).read(i),
+def _series(readers, path, variables) -> fields.Reader:
+  """Returns a reader that opens its file again when it is one of few."""
+  reader = readers(path, variables)
+  names = reader.header.names
+  return dataclasses.replace(
+    reader, read=lambda i: readers(path, names).read(i)
   )
 
 
-def _lowres(readers, path, variables) -> formats.Series:
+def _lowres(readers, path, variables) -> fields.Reader:
   """Returns the low resolution in a file as a series of its own."""
   fine = _series(readers, path, variables)
-  every = [v.name for v in _series(readers, path, None).variables]
+  every = readers(path, None).header.names
   channels = [every.index(name) for name in variables]
   shape, read = _dataset(path, _LOWRES)
-  if len(shape) != 4 or shape[:2] != (fine.count, len(every)):
+  if len(shape) != 4 or shape[:2] != (len(fine), len(every)):
     raise ValueError(
-      f"{path}: {_LOWRES} has shape {shape} and [{fine.count}, {len(every)}, "
+      f"{path}: {_LOWRES} has shape {shape} and [{len(fine)}, {len(every)}, "
       "h, w] is needed beside its fields"
     )
+  y, x = (
+    axes.counted(axis.name, n)
+    for axis, n in zip((fine.header.y, fine.header.x), shape[2:], strict=True)
+  )
   return dataclasses.replace(
     fine,
-    y=fields.Coordinate(fine.y.name, "cell", np.arange(shape[2])),
-    x=fields.Coordinate(fine.x.name, "cell", np.arange(shape[3])),
+    header=fine.header.on(y, x),
     read=lambda i: np.stack([read(i, c) for c in channels], axis=-1),
   )
 
 
 def _dataset(path, name) -> tuple[tuple[int, ...], Callable]:
   """Returns the shape of a dataset and what reads a part of it."""
-  h5py = formats.require("h5py", "io")
+  h5py = inputs.require("h5py", "io")
   with h5py.File(path, "r") as file:
     if name not in file:
       raise ValueError(

@@ -6,7 +6,8 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields
+from hinote_jax import fields
+from hinote_jax.fields import axes as positions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +97,7 @@ def common_shape(
 
 def axes(
   found: Sequence[Volume], shape: tuple[int, int]
-) -> tuple[fields.Coordinate, fields.Coordinate]:
+) -> tuple[fields.Axis, fields.Axis]:
   """Returns y and x in mm from the middle, or cells where these differ."""
   known = [volume.spacing for volume in found if volume.spacing is not None]
   first = np.asarray(known[0]) if known else None
@@ -104,15 +105,14 @@ def axes(
     np.all(np.abs(np.asarray(spacing) - first) <= 0.01 * first)
     for spacing in known
   )
-  if not is_one:
-    return tuple(
-      fields.Coordinate(name, "cell", np.arange(n))
-      for name, n in zip("yx", shape, strict=True)
-    )
-  return tuple(
-    fields.Coordinate(name, "mm", step * (np.arange(n) - 0.5 * (n - 1)))
-    for name, n, step in zip("yx", shape, first, strict=True)
+  y, x = map(positions.counted, "yx", shape)
+  if first is None or not is_one:
+    return y, x
+  y, x = (
+    fields.Axis(axis.name, step * (axis.values - axis.values.mean()), "mm")
+    for axis, step in zip((y, x), first, strict=True)
   )
+  return y, x
 
 
 def fitted(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -13,8 +13,8 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import cf, cf_packing, inputs
 
 
@@ -152,11 +152,10 @@ def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
     n: cf_packing.plain(n, raw.transpose(*dims)) for n, raw in wide.items()
   }
   said = {n: cf_packing.variable_of(n, raw) for n, raw in wide.items()}
-  latitude = next((n for n in said if axes.is_latitude(_named(said[n]))), None)
-  longitude = next(
-    (n for n in said if axes.is_longitude(_named(said[n]))), None
+  latitude, longitude = both = tuple(
+    next((n for n in said if is_such(n, said[n].units)), None)
+    for is_such in (axes.is_latitude, axes.is_longitude)
   )
-  both = (latitude, longitude)
   points = _points(*(plain[n] for n in both)) if None not in both else None
   for name, raw in wide.items():
     if points is not None and name == latitude:
@@ -166,10 +165,6 @@ def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
     else:
       rows = functools.partial(_linear, plain[name], y, x)
     yield Plane(said[name], cf_packing.packing_of(raw), raw.dims, rows)
-
-
-def _named(said: fields.Variable) -> axes.Axis:
-  return axes.Axis(said.name, np.empty(0), said.units)
 
 
 def _linear(
