@@ -2,6 +2,19 @@
 
 A file is told by its suffix: NetCDF, Zarr, GeoTIFF, NIfTI, HDF5, npy, npz,
 PNG, TIFF. What is written appears whole or not at all.
+
+There is one reader, for training as for upscaling. Its fields are [h w c]:
+
+    npy           [h w], [h w c], [t h w] or [t h w c]; of three dimensions the
+                  last is channels where it is at most 4, else columns
+    npz           an array a variable, [.. h w]; positions of y and x beside
+    NetCDF, Zarr  y and x by units, standard_name, axis or name, else the last
+                  two dimensions but time; all others come before them
+    others        as their format says; pages, slices and times are counted
+
+    field = io.read("coarse.nc", variables=["t2m"])   # in memory
+    reader = io.open("coarse.nc")                      # a field at a time
+    io.write("copy.zarr", field)
 """
 
 from collections.abc import Sequence

@@ -28,9 +28,9 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
   """Opens an array or an archive of arrays.
 
   An npy file is [h w], [h w c], [t h w] or [t h w c]. Of three dimensions it is
-  [h w c] where the last one is at most 4, else [t h w]; training takes [t h w]
-  in any case (`data.formats`). An npz file has an array a variable, [.. h w],
-  all of one shape; arrays of fewer dimensions are passed through.
+  [h w c] where the last one is at most 4, else [t h w]. An npz file has an
+  array a variable, [.. h w], all of one shape; arrays of fewer dimensions are
+  passed through.
 
   Args:
     path: of the file.

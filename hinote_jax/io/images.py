@@ -88,6 +88,8 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     ValueError: the format cannot hold the fields.
   """
   form = naming.look_up("format of pictures", path.suffix.lower(), _WRITERS)
+  variables = tuple(map(_without_packing, header.variables))
+  header = dataclasses.replace(header, variables=variables)
   what = _picture(header)
   multiple = tiff.TILE
   if form is png:
@@ -96,6 +98,21 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
   to_straight = what.is_premultiplied and form is png
   blocks = _blocks(header, values, multiple, to_straight)
   form.write(path, what, blocks)
+
+
+def _without_packing(variable: fields.Variable) -> fields.Variable:
+  """Returns a variable as a picture holds it, which says of no packing.
+
+  Integers that stand for [0, 1] or for themselves stay; others become float32.
+  """
+  dtype = np.dtype(variable.dtype)
+  known = (1.0,) if dtype.kind == "f" else (1.0, 1.0 / np.iinfo(dtype).max)
+  if variable.offset == 0 and np.isclose(variable.scale, known).any():
+    return variable
+  kind = variable.dtype if dtype.kind == "f" else "float32"
+  return fields.Variable(
+    variable.name, variable.units, variable.attributes, kind
+  )
 
 
 def _picture(header: fields.Header) -> picture.Picture:
