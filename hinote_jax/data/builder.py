@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+from typing import Any
 
 import filelock
 import numpy as np
@@ -47,10 +48,11 @@ def cached(
     with _writing(folder), _locked(folder):
       if not _is_complete(folder, source):
         _write(folder, source)
+  lowres = source.lowres
   return series.Dataset.of(
     source,
     np.load(folder / "values.npy", mmap_mode="r"),
-    source.lowres and cached(source.lowres, cache_dir),
+    None if lowres is None else cached(lowres, cache_dir),
   )
 
 
@@ -123,7 +125,7 @@ def _write_values(path, records, shape) -> None:
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     for i in range(len(records)):
-      file.write(np.ascontiguousarray(records[i]["values"], "<f4"))
+      file.write(np.ascontiguousarray(records[i]["values"], "<f4").data)
     file.flush()
     os.fsync(file.fileno())  # some file systems notice only now
 
@@ -148,7 +150,7 @@ def _records(folder, source):
 
 
 @functools.cache
-def _builder_class():
+def _builder_class() -> Any:
   """Defines the builder at its first use: tfds is optional and registers it."""
   import tensorflow_datasets as tfds
 

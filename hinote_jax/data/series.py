@@ -4,7 +4,7 @@ A `Source` reads one field at a time from wherever it lies; a `Dataset` is the
 same series in a memory map. Axis order is time, y, x, channel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 
 import numpy as np
@@ -89,6 +89,12 @@ class Source(Series):
 
   reader: Callable[[int], np.ndarray]
   lowres: "Source | None" = None
+
+  def wrapped(self, periodic: Sequence[bool]) -> "Source":
+    """Returns the same fields, whose axes (y, x) close or not."""
+    y, x = periodic
+    header = self.header.wrapped((bool(y), bool(x)))
+    return dataclasses.replace(self, header=header)
 
   @property
   def field_shape(self) -> tuple[int, int, int]:

@@ -249,16 +249,18 @@ def stored_or_new(
   Raises:
     ValueError: the stored split belongs to other data or another request.
   """
-  sizes = dict(validation=validation, test=test, times=dataset.times)
+  sizes, times = dict(validation=validation, test=test), dataset.times
   if dataset.groups:
-    wanted = by_group(dataset.groups, train=train, seed=seed, **sizes)
+    wanted = by_group(
+      dataset.groups, train=train, seed=seed, times=times, **sizes
+    )
   elif seed is not None or train is not None:
     raise ValueError(
       f"split.seed and split.train are of groups and {dataset.name} has none: "
       "its times are divided in their order, so leave them out"
     )
   else:
-    wanted = by_time(len(dataset), gap=gap, **sizes)
+    wanted = by_time(len(dataset), gap=gap, times=times, **sizes)
   wanted.check_disjoint(dataset.groups, dataset.times)
   if not pathlib.Path(path).exists():
     return wanted
@@ -295,7 +297,7 @@ def _choose(name, size, left, count, extent) -> tuple[list[str], list[str]]:
   patterns = [p.strip() for text in texts for p in text.split(",")]
   if len(patterns) == 1 and spans.is_date(patterns[0]):
     (date,) = patterns
-    if None in extent[left[0]]:
+    if not all(extent[left[0]]):
       raise ValueError(
         f"split.{name} is the date {date} and the groups have none: give a "
         "number, a fraction or names"

@@ -56,13 +56,12 @@ def layout_of(header: fields.Header) -> Layout:
   """Returns the arrangement a header was read with, or a plain one."""
   if header.kind == KIND:
     return header.extra["layout"]
-  both = (header.y, header.x)
+  # Cells that are only counted need no coordinate.
+  y, x = (
+    None if axis.units == "cell" else axis.name for axis in (header.y, header.x)
+  )
   return Layout(
-    dims={},
-    packing={},
-    coarse=both,
-    # Cells that are only counted need no coordinate.
-    coordinates=tuple(None if a.units == "cell" else a.name for a in both),
+    dims={}, packing={}, coarse=(header.y, header.x), coordinates=(y, x)
   )
 
 
@@ -104,8 +103,7 @@ def header_of(
   # One level of some of the variables is no dimension of all.
   shared = set.intersection(*(set(dataset.variables[n].dims) for n in names))
   along = [d for d in first.dims if d in shared - {y, x}]
-  both = tuple(_axis(dataset, dim, where) for dim in (y, x))
-  coordinates = tuple(coordinate_of(dataset, dim) for dim in (y, x))
+  both = _axis(dataset, y, where), _axis(dataset, x, where)
   leads = tuple(_lead(dataset, dim) for dim in along)
   said = {name for lead in leads for name in lead.coordinates}
   said |= set(names)
@@ -116,7 +114,7 @@ def header_of(
       name: cf_packing.packing_of(dataset.variables[name]) for name in names
     },
     coarse=both,
-    coordinates=coordinates,
+    coordinates=(coordinate_of(dataset, y), coordinate_of(dataset, x)),
     grid=dict(_on_grid(dataset, rest, names, {y, x})),
     passed={
       str(name): raw.to_base_variable().drop_encoding()

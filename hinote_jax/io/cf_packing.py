@@ -86,9 +86,8 @@ def packing_for(
   if variable.fill is None:
     return found
   names = [key for key in ("_FillValue", "missing_value") if key in told]
-  if names and np.array_equal(
-    _fill(told, dtype), variable.fill, equal_nan=True
-  ):
+  before = np.asarray(_fill(told, dtype), np.float64)
+  if names and np.array_equal(before, variable.fill, equal_nan=True):
     return found | {key: _as(told[key], dtype) for key in names}
   fill = np.asarray(variable.fill, variable.dtype).view(dtype)
   return found | {"_FillValue": fill[()]}

@@ -117,8 +117,7 @@ def _positions(axis, name, layout) -> dict[str, Any]:
   attributes, dtype = dict(axis.attributes), np.dtype(np.float64)
   if axis.units and raw is None:
     attributes.setdefault("units", axis.units)
-  is_packed = raw is None or {"scale_factor", "add_offset"} & set(raw.attrs)
-  if not is_packed:
+  if raw is not None and not {"scale_factor", "add_offset"} & set(raw.attrs):
     is_kept = raw.dtype.kind == "f" or _are_whole(axis.values)
     dtype = raw.dtype if is_kept else dtype
   found = {
@@ -152,11 +151,13 @@ def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
     n: cf_packing.plain(n, raw.transpose(*dims)) for n, raw in wide.items()
   }
   said = {n: cf_packing.variable_of(n, raw) for n, raw in wide.items()}
-  latitude, longitude = both = tuple(
-    next((n for n in said if is_such(n, said[n].units)), None)
+  latitude, longitude = (
+    next((n for n in said if is_such(n, said[n].units)), "")
     for is_such in (axes.is_latitude, axes.is_longitude)
   )
-  points = _points(*(plain[n] for n in both)) if None not in both else None
+  points = None
+  if latitude and longitude:
+    points = _points(plain[latitude], plain[longitude])
   for name, raw in wide.items():
     if points is not None and name == latitude:
       rows = functools.partial(_latitude, points, y, x)

@@ -358,9 +358,9 @@ def _fill(file, stored, extra: Mapping[str, Any], values: Any) -> None:
     window = windows.Window(0, rows.start, width, rows.stop - rows.start)
     block = np.asarray(values[0, rows])
     if extra["has_mask"]:
-      missing = np.isnan(block).any(axis=-1)
-      file.write_mask(~missing, window=window)
-      block = np.where(missing[..., None], 0.0, block)
+      missing = np.any(np.isnan(block), axis=-1, keepdims=True)
+      file.write_mask(~missing[..., 0], window=window)
+      block = np.where(missing, 0.0, block)
     planes = []
     for c, variable in enumerate(stored):
       plane = block[..., c]

@@ -105,11 +105,10 @@ def _variable(name: str, dataset: Any) -> fields.Variable:
   """Returns what a dataset says of a variable."""
   attrs = dataset.attrs
   scale, offset, fill = (
-    np.ravel(attrs[key])[0].item() if key in attrs else default
-    for key, default in zip(_PACKING, (1.0, 0.0, None), strict=True)
+    np.ravel(attrs.get(key, default))[0].item()
+    for key, default in zip(_PACKING, (1.0, 0.0, np.nan), strict=True)
   )
-  if fill is not None and np.isnan(fill):
-    fill = None
+  fill = None if np.isnan(fill) else fill
   more = datasets.attributes(attrs, (*_PACKING, "units"))
   dtype = dataset.dtype.newbyteorder("=").name
   units = datasets.text(attrs.get("units", ""))

@@ -195,7 +195,7 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
 
 
 @contextlib.contextmanager
-def _file(path: pathlib.Path) -> Iterator[BinaryIO]:
+def _file(path: pathlib.Path) -> Iterator[BinaryIO | gzip.GzipFile]:
   """Yields a file to write to, compressed where its name says so."""
   with path.open("wb") as file:
     if path.suffix.lower() != ".gz":
@@ -255,7 +255,7 @@ def _foreign(header: fields.Header) -> tuple[Any, fields.Variable]:
     is_held = False
   plain = {"dtype": "float32", "scale": 1.0, "offset": 0.0, "fill": None}
   # The slope of a file is a float32.
-  slope, inter = np.float32([variable.scale, variable.offset]).tolist()
+  slope, inter = map(float, map(np.float32, (variable.scale, variable.offset)))
   changes = {"scale": slope, "offset": inter} if is_held else plain
   variable = dataclasses.replace(variable, **changes)
   head.set_data_dtype(variable.dtype)

@@ -174,7 +174,7 @@ class Regions:
       raise ValueError(
         f"values of shape {values.shape} do not fit a region of shape {shape}"
       )
-    self.put(i, *(slice(*span) for span in spans), values)
+    self.put(i, slice(*spans[0]), slice(*spans[1]), values)
 
   def put(
     self, i: int, rows: slice, columns: slice, values: np.ndarray

@@ -50,19 +50,17 @@ def files(
       files are not alike, or two fields have the same time.
   """
   naming.look_up("domain", domain, dict.fromkeys(series.DOMAINS))
-  source, coarse = (
-    join(paths.expand(p), variables, grouped=grouped) if p is not None else None
-    for p in (path, lowres)
-  )
-  closed = source.periodic if periodic is None else tuple(periodic)
-  source, coarse = (
-    one
-    and dataclasses.replace(
-      one, header=one.header.wrapped(closed), citation=citation, domain=domain
-    )
-    for one in (source, coarse)
-  )
-  return source if coarse is None else pairs.pair(source, coarse)
+
+  def joined(path: paths.Paths) -> series.Source:
+    source = join(paths.expand(path), variables, grouped=grouped)
+    return dataclasses.replace(source, citation=citation, domain=domain)
+
+  source = joined(path)
+  if periodic is not None:
+    source = source.wrapped(periodic)
+  if lowres is None:
+    return source
+  return pairs.pair(source, joined(lowres).wrapped(source.periodic))
 
 
 def join(

@@ -163,6 +163,7 @@ def _subjects(found, pattern) -> list[str]:
   matches = [re.search(pattern or _BIDS, p.as_posix()) for p in found]
   if pattern is None and not any(matches):
     return paths.labels(found)
+  subjects = []
   for p, match in zip(found, matches, strict=True):
     if match is None or not match.groups():
       raise ValueError(
@@ -170,7 +171,8 @@ def _subjects(found, pattern) -> list[str]:
         "config.data.subject, a regular expression with one group, or slices "
         "of one head could be trained and tested on"
       )
-  return [match.group(1) for match in matches]
+    subjects.append(match.group(1))
+  return subjects
 
 
 def _nifti(opened, path, plane) -> volumes.Volume:

@@ -199,7 +199,8 @@ def _source(name, names, shape, **said) -> series.Source:
       tuple(
         fields.Variable(n, "1", {"long_name": f"{n} of [0, 1]"}) for n in names
       ),
-      *(axes.counted(name, n) for name, n in zip("yx", shape, strict=True)),
+      axes.counted("y", shape[0]),
+      axes.counted("x", shape[1]),
     ),
     domain="image",
     **said,
@@ -225,7 +226,8 @@ def _windows(size, shape, tiles) -> list[tuple[int, int]]:
   """Returns where the windows of a picture begin, each once."""
   if tiles < 1:
     raise ValueError(f"tiles must be at least 1, got {tiles}")
-  return list(dict.fromkeys(itertools.product(*_starts(size, shape, tiles))))
+  rows, columns = _starts(size, shape, tiles)
+  return list(dict.fromkeys(itertools.product(rows, columns)))
 
 
 def _cut(values, start, shape) -> np.ndarray:

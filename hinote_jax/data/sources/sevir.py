@@ -226,7 +226,13 @@ class _Files:
   def __init__(self, found, types):
     self._found, self.types = found, types
     self._opened = functools.lru_cache(maxsize=_OPEN)(_opened)
-    self.header = None
+    self._header = None
+
+  @property
+  def header(self) -> fields.Header:
+    """Of the first file; known once events have been checked."""
+    assert self._header is not None
+    return self._header
 
   def paths_of(self, event):
     """Returns the files that an event lies in."""
@@ -243,7 +249,7 @@ class _Files:
       for kind, (name, index) in event.places.items():
         if (name, kind) not in ids:
           header = self._opened(self._found[name], kind).header
-          self.header = self.header or header
+          self._header = self._header or header
           first = first or (kind, name)
           self._check_grid(first, (kind, name), header)
           ids[name, kind] = header.leads[0].coordinates.get("id"), header

@@ -67,16 +67,13 @@ def superbench(
   readers = _Readers()
   source = _joined(found, variables, functools.partial(_series, readers))
   if periodic is not None:
-    source = dataclasses.replace(
-      source, header=source.header.wrapped(tuple(periodic))
-    )
+    source = source.wrapped(periodic)
   if not paired:
     return source
   coarse = _joined(found, source.names, functools.partial(_lowres, readers))
   text = coarse.fingerprint + _LOWRES  # of the same files as the fields
   coarse = dataclasses.replace(
-    coarse,
-    header=coarse.header.wrapped(source.periodic),
+    coarse.wrapped(source.periodic),
     fingerprint=hashlib.sha256(text.encode()).hexdigest(),
   )
   return pairs.pair(source, coarse)

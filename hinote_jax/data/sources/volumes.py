@@ -100,13 +100,13 @@ def axes(
 ) -> tuple[fields.Axis, fields.Axis]:
   """Returns y and x in mm from the middle, or cells where these differ."""
   known = [volume.spacing for volume in found if volume.spacing is not None]
-  first = np.asarray(known[0]) if known else None
+  first = np.asarray(known[0] if known else (np.nan, np.nan))
   is_one = len(known) == len(found) and all(
     np.all(np.abs(np.asarray(spacing) - first) <= 0.01 * first)
     for spacing in known
   )
   y, x = map(positions.counted, "yx", shape)
-  if first is None or not is_one:
+  if not is_one:
     return y, x
   y, x = (
     fields.Axis(axis.name, step * (axis.values - axis.values.mean()), "mm")
