@@ -147,7 +147,7 @@ def _heads(path) -> tuple[dict[str, tuple[tuple[int, ...], np.dtype]], bool]:
 
   Reads no numbers.
   """
-  found = {}
+  heads = {}
   try:
     with zipfile.ZipFile(path) as archive:
       for entry in archive.infolist():
@@ -157,11 +157,11 @@ def _heads(path) -> tuple[dict[str, tuple[tuple[int, ...], np.dtype]], bool]:
           if version != (1, 0):
             read = np.lib.format.read_array_header_2_0
           shape, _, dtype = read(stream)
-        found[entry.filename.removesuffix(".npy")] = shape, dtype
+        heads[entry.filename.removesuffix(".npy")] = shape, dtype
       is_compressed = any(e.compress_type for e in archive.infolist())
   except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  return found, is_compressed
+  return heads, is_compressed
 
 
 def _axis(path, role, count, passed) -> axes.Axis:

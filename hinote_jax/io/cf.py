@@ -74,8 +74,8 @@ def dims_of(
   """
   leads = (lead.name for lead in header.leads)
   plain = (*leads, header.y.name, header.x.name)
-  found = layout.dims.get(name, plain)
-  return found if set(found) == set(plain) else plain
+  dims = layout.dims.get(name, plain)
+  return dims if set(dims) == set(plain) else plain
 
 
 def header_of(
@@ -105,9 +105,9 @@ def header_of(
   along = [d for d in first.dims if d in shared - {y, x}]
   both = _axis(dataset, y, where), _axis(dataset, x, where)
   leads = tuple(_lead(dataset, dim) for dim in along)
-  said = {name for lead in leads for name in lead.coordinates}
-  said |= set(names)
-  rest = {k: v for k, v in dataset.variables.items() if k not in said}
+  taken = {name for lead in leads for name in lead.coordinates}
+  taken |= set(names)
+  rest = {k: v for k, v in dataset.variables.items() if k not in taken}
   layout = Layout(
     dims={name: dataset.variables[name].dims for name in names},
     packing={
@@ -212,7 +212,7 @@ def _is_field(dataset, name) -> bool:
 
 def _referenced(dataset) -> set[str]:
   """Returns the variables that others name: bounds, coordinates, areas."""
-  found = set(str(dataset.attrs.get("coordinates", "")).split())
+  names = set(str(dataset.attrs.get("coordinates", "")).split())
   for raw in dataset.variables.values():
     for key in (
       "bounds",
@@ -223,8 +223,8 @@ def _referenced(dataset) -> set[str]:
       "formula_terms",
       "grid_mapping",
     ):
-      found |= set(str(raw.attrs.get(key, "")).split())
-  return found
+      names |= set(str(raw.attrs.get(key, "")).split())
+  return names
 
 
 def names(dataset: Any) -> tuple[str, ...]:
@@ -286,27 +286,27 @@ def _axis(dataset, dim, where) -> axes.Axis:
   name = coordinate_of(dataset, dim)
   if name is None:
     return axes.counted(str(dim), dataset.sizes[dim])
-  said = cf_packing.variable_of(name, dataset.variables[name])
+  variable = cf_packing.variable_of(name, dataset.variables[name])
   return axes.Axis.of(
     str(dim),
     cf_packing.plain(name, dataset.variables[name]),
-    _units(name, said),
-    attributes=said.attributes,
+    _units(name, variable),
+    attributes=variable.attributes,
     may_be_uneven=True,
     where=where,
   )
 
 
-def _units(name: str, said: fields.Variable) -> str:
+def _units(name: str, variable: fields.Variable) -> str:
   """Returns the units of a coordinate; of degrees, also which they are."""
-  standard = said.attributes.get("standard_name", "")
-  if said.units not in ("", "degrees", "degree"):
-    return said.units
+  standard = variable.attributes.get("standard_name", "")
+  if variable.units not in ("", "degrees", "degree"):
+    return variable.units
   if standard == "latitude" or axes.is_latitude(name):
     return "degrees_north"
   if standard == "longitude" or axes.is_longitude(name):
     return "degrees_east"
-  return said.units
+  return variable.units
 
 
 def _lead(dataset, dim) -> fields.Dimension:
@@ -324,14 +324,14 @@ def _on_grid(dataset, rest, names, plane) -> Iterator[tuple[str, Any]]:
   Their coordinates and bounds, and further coordinates that the fields or the
   file name or that are latitude or longitude.
   """
-  said = " ".join(
+  named = " ".join(
     str(attrs.get("coordinates", ""))
     for attrs in (dataset.attrs, *(dataset.variables[n].attrs for n in names))
   ).split()
   own = {name for dim in plane if (name := coordinate_of(dataset, dim))}
   own |= {dataset.variables[name].attrs.get("bounds") for name in own}
   for name, raw in rest.items():
-    is_coordinate = name in said or bool(_said_role(dataset, name))
+    is_coordinate = name in named or bool(_said_role(dataset, name))
     is_within = raw.ndim and set(raw.dims) <= plane and raw.dtype.kind == "f"
     if name in own or (is_coordinate and is_within):
       yield str(name), raw.to_base_variable().drop_encoding()

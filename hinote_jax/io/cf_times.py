@@ -82,14 +82,14 @@ def _dates(dim: fields.Dimension) -> Any:
 
 def _single_time(header: fields.Header) -> Any:
   """Returns the time that a whole file has, or None."""
-  found = [
+  times = [
     (name, raw)
     for name, raw in _scalars(header)
     if name.lower() in cf.TIME_NAMES or cf.has_dates(raw)
   ]
   # A forecast has when it began, its step, and the date it is for, valid_time.
-  found.sort(key=lambda one: (not cf.has_dates(one[1]), one[0] != "valid_time"))
-  return next((raw for _, raw in found), None)
+  times.sort(key=lambda one: (not cf.has_dates(one[1]), one[0] != "valid_time"))
+  return next((raw for _, raw in times), None)
 
 
 def _scalars(header: fields.Header) -> Iterator[tuple[str, Any]]:

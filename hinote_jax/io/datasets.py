@@ -33,13 +33,13 @@ def of_numbers(file: Any) -> dict[str, Any]:
   In the order in which they were made, if the file has kept it, or by name.
   """
   h5py = inputs.require("h5py", "io")
-  found = {}
+  numbers = {}
   for name, item in file.items():
     if isinstance(item, h5py.Group):
-      found |= {f"{name}/{key}": d for key, d in of_numbers(item).items()}
+      numbers |= {f"{name}/{key}": d for key, d in of_numbers(item).items()}
     elif item.dtype.kind in "iuf" and item.ndim > 1 and not item.is_scale:
-      found[name] = item
-  return {name: d for name, d in found.items() if 0 not in d.shape}
+      numbers[name] = item
+  return {name: d for name, d in numbers.items() if 0 not in d.shape}
 
 
 def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def text(value: Any) -> str:
   return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def require_one_grid(path: pathlib.Path, found: Sequence[Any]) -> None:
+def require_one_grid(path: pathlib.Path, chosen: Sequence[Any]) -> None:
   """Refuses datasets of different shapes.
 
   Raises:
     ValueError: they differ.
   """
-  if len({dataset.shape for dataset in found}) > 1:
-    listed = ", ".join(f"{d.name[1:]} {d.shape}" for d in found)
+  if len({dataset.shape for dataset in chosen}) > 1:
+    listed = ", ".join(f"{d.name[1:]} {d.shape}" for d in chosen)
     raise ValueError(
       f"{path} holds variables of different grids, {listed}: name those of one"
     )

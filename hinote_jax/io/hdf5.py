@@ -50,11 +50,11 @@ def open(
     raise
   except OSError as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  found = datasets.of_numbers(file)
-  fitting = [name for name, m in _LAYOUTS.items() if m.is_like(found)]
+  held = datasets.of_numbers(file)
+  fitting = [name for name, m in _LAYOUTS.items() if m.is_like(held)]
   layout = fitting[0] if fitting else "plain"
   describe = _LAYOUTS[layout].describe if fitting else _describe
-  header, get = describe(path, file, found, variables)
+  header, get = describe(path, file, held, variables)
   header = dataclasses.replace(
     header,
     attributes=datasets.attributes(file.attrs),
@@ -75,20 +75,20 @@ def open(
 def _describe(
   path: pathlib.Path,
   file: Any,
-  found: Mapping[str, Any],
+  held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
   """Returns the header of a plain file, and what gives planes of a field."""
-  if not found:
+  if not held:
     raise ValueError(f"{path} holds no dataset of numbers over y and x")
-  if variables is None and len({d.shape for d in found.values()}) > 1:
-    listed = ", ".join(f"{name} {d.shape}" for name, d in found.items())
+  if variables is None and len({d.shape for d in held.values()}) > 1:
+    listed = ", ".join(f"{name} {d.shape}" for name, d in held.items())
     raise ValueError(f"{path} holds {listed}: name the variables to take")
-  names = inputs.choose(variables, found, path)
-  datasets.require_one_grid(path, [found[name] for name in names])
-  first = found[names[0]]
+  names = inputs.choose(variables, held, path)
+  datasets.require_one_grid(path, [held[name] for name in names])
+  first = held[names[0]]
   header = fields.Header(
-    variables=tuple(_variable(name, found[name]) for name in names),
+    variables=tuple(_variable(name, held[name]) for name in names),
     y=datasets.axis_of(path, first, first.ndim - 2),
     x=datasets.axis_of(path, first, first.ndim - 1),
     leads=tuple(datasets.lead_of(first, d) for d in range(first.ndim - 2)),
@@ -96,7 +96,7 @@ def _describe(
 
   def get(i: int) -> list[np.ndarray]:
     index = np.unravel_index(i, first.shape[:-2]) if header.leads else ()
-    return [found[name][tuple(map(int, index))] for name in names]
+    return [held[name][tuple(map(int, index))] for name in names]
 
   return header, get
 
@@ -200,8 +200,10 @@ def _create(file: Any, header: fields.Header) -> datasets.Place:
     datasets.put(dataset.attrs, variable.attributes)
     if variable.units:
       dataset.attrs["units"] = variable.units
-    said = (variable.scale, variable.offset, variable.fill)
-    for key, number, plain in zip(_PACKING, said, (1, 0, None), strict=True):
+    packed_as = (variable.scale, variable.offset, variable.fill)
+    for key, number, plain in zip(
+      _PACKING, packed_as, (1, 0, None), strict=True
+    ):
       if number != plain:
         dataset.attrs[key] = number
     made.append(dataset)

@@ -30,15 +30,15 @@ _TYPES = {
 _ID = "id"
 
 
-def is_like(found: Mapping[str, Any]) -> bool:
+def is_like(held: Mapping[str, Any]) -> bool:
   """Says whether a file holds an image type."""
-  return any(n in _TYPES and d.ndim == 4 for n, d in found.items())
+  return any(n in _TYPES and d.ndim == 4 for n, d in held.items())
 
 
 def describe(
   path: pathlib.Path,
   file: Any,
-  found: Mapping[str, Any],
+  held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
   """Returns the header, and what gives the planes of a field.
@@ -46,13 +46,13 @@ def describe(
   Args:
     path: of the file, for messages.
     file: open.
-    found: its datasets.
+    held: its datasets.
     variables: image types; None takes all on the grid of the first.
 
   Raises:
     ValueError: a variable is missing, or they have different grids.
   """
-  known = {n: d for n, d in found.items() if n in _TYPES and d.ndim == 4}
+  known = {n: d for n, d in held.items() if n in _TYPES and d.ndim == 4}
   if variables is None:
     grid = next(iter(known.values())).shape
     variables = [name for name, d in known.items() if d.shape == grid]
@@ -67,7 +67,9 @@ def describe(
       fields.Dimension("event", events, _names(file, events)),
       fields.Dimension("frame", frames),
     ),
-    extra={"said": {n: datasets.attributes(known[n].attrs) for n in names}},
+    extra={
+      "attributes": {n: datasets.attributes(known[n].attrs) for n in names}
+    },
   )
 
   def get(i: int) -> list[np.ndarray]:
@@ -107,7 +109,7 @@ def create(file: Any, header: fields.Header) -> datasets.Place:
   for variable in header.variables:
     shape = (events, height, width, frames)
     made.append(datasets.create(file, variable, shape, chunk))
-    datasets.put(made[-1].attrs, header.extra["said"][variable.name])
+    datasets.put(made[-1].attrs, header.extra["attributes"][variable.name])
   names = header.leads[0].coordinates.get(_ID)
   if names is not None:
     file.create_dataset(_ID, data=names)

@@ -68,7 +68,7 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
   """Returns field i, [h w c] float32, NaN where missing."""
   layout = cf.layout_of(header)
   at, plane_dims = _at(header, i), (header.y.name, header.x.name)
-  found = []
+  planes = []
   for variable in header.variables:
     raw = dataset.variables[variable.name]
     # Further dimensions have the length 1.
@@ -80,14 +80,14 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
         f"{path}: field {i} of {variable.name!r} cannot be read "
         f"({inputs.line(error)})"
       ) from error
-    told = layout.packing[variable.name]
-    is_unsigned = cf_packing.is_unsigned(told)
+    packed_as = layout.packing[variable.name]
+    is_unsigned = cf_packing.is_unsigned(packed_as)
     stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
     values = packing.unpack(stored, variable)
-    for missing in cf_packing.missing_values(told):
+    for missing in cf_packing.missing_values(packed_as):
       values[plane == missing] = np.nan
-    found.append(values)
-  return np.stack(found, axis=-1)
+    planes.append(values)
+  return np.stack(planes, axis=-1)
 
 
 def _at(header, i) -> dict[str, int]:
@@ -101,7 +101,7 @@ class _Slot:
   """An array of a file, to be filled in regions of the grid."""
 
   variable: fields.Variable
-  told: Mapping[str, Any]
+  packed_as: Mapping[str, Any]
   dims: tuple[str, ...]
   array: Any
 
@@ -113,7 +113,7 @@ class _Slot:
       values: in the units of the variable, NaN where missing.
     """
     packed = packing.pack(values, self.variable)
-    packed = packed.view(cf_packing.stored_type(self.variable, self.told))
+    packed = packed.view(cf_packing.stored_type(self.variable, self.packed_as))
     order = [d for d in at if isinstance(at[d], slice)]
     is_turned = self.dims.index(order[0]) > self.dims.index(order[1])
     self.array[tuple(at[d] for d in self.dims)] = (
@@ -284,7 +284,7 @@ def _created(path, header, chunks):
   make = functools.partial(_slot, store, header, chunks, known)
   with contextlib.closing(store):
     for plane in planes:
-      _fill(make(plane.variable, plane.told, plane.dims), plane, header)
+      _fill(make(plane.variable, plane.packed_as, plane.dims), plane, header)
     slots = tuple(
       make(
         v, layout.packing.get(v.name, {}), cf.dims_of(header, layout, v.name)
@@ -294,7 +294,7 @@ def _created(path, header, chunks):
     yield Regions(header, chunks, slots)
 
 
-def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
+def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
   """Makes an empty array for a variable.
 
   Args:
@@ -303,7 +303,7 @@ def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
     chunks: (rows, columns).
     known: the coordinates that the file has.
     variable: what is to be stored.
-    told: attributes of its packing as they were read.
+    packed_as: attributes of its packing as they were read.
     dims: its dimensions, in order.
   """
   both = (header.y, header.x)
@@ -319,11 +319,11 @@ def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
   array = store.create(
     variable.name,
     {dim: sizes[dim] for dim in dims},
-    cf_packing.stored_type(variable, told),
-    attributes | cf_packing.packing_for(variable, told),
+    cf_packing.stored_type(variable, packed_as),
+    attributes | cf_packing.packing_for(variable, packed_as),
     tuple(min(spans.get(dim, 1), sizes[dim]) for dim in dims),
   )
-  return _Slot(variable, told, dims, array)
+  return _Slot(variable, packed_as, dims, array)
 
 
 def _fill(slot, plane, header) -> None:

@@ -119,30 +119,30 @@ def era5(
     source = sample(variables)
   else:
     source = _of_files(paths.expand(path, _SUFFIXES), variables)
-  said = {} if citation is None else {"citation": citation}
-  source = dataclasses.replace(source, domain="weather", **said)
+  changes = {} if citation is None else {"citation": citation}
+  source = dataclasses.replace(source, domain="weather", **changes)
   if (start, end, every) == (None, None, 1):
     return source
   return files.select(source, _asked(source, start, end)[::every])
 
 
-def _of_files(found, variables) -> series.Source:
+def _of_files(file_paths, variables) -> series.Source:
   """Returns the fields of files in the layout that they have."""
-  if any(p.name.endswith(superbench.SUFFIXES) for p in found):
-    return superbench.superbench(variables, path=found)
-  stores = {p: xarray_files.load(p) for p in found}
+  if any(p.name.endswith(superbench.SUFFIXES) for p in file_paths):
+    return superbench.superbench(variables, path=file_paths)
+  stores = {p: xarray_files.load(p) for p in file_paths}
   held = {p: cf.names(store) for p, store in stores.items()}
   known = dict.fromkeys(name for names in held.values() for name in names)
   texts = list(known if variables is None else variables)
   holders = {}  # those that hold it -> variables
+  have = " and the others have" if len(file_paths) > 1 else " has"
   for text in texts:
     name, _ = _parted(text)
     if name not in known:
       raise ValueError(
-        f"{found[0]}{' and the others have' if len(found) > 1 else ' has'} no "
-        f"{name!r}; {naming.hint(name, known)}"
+        f"{file_paths[0]}{have} no {name!r}; {naming.hint(name, known)}"
       )
-    of_it = tuple(p for p in found if name in held[p])
+    of_it = tuple(p for p in file_paths if name in held[p])
     holders.setdefault(of_it, []).append(text)
   parts = [
     files.join(those, names, lambda p, n: _series(p, stores[p], n))

@@ -64,7 +64,7 @@ def files(
 
 
 def join(
-  found: Sequence[pathlib.Path],
+  file_paths: Sequence[pathlib.Path],
   variables: Sequence[str] | None,
   open_series: _Open = io.series,
   *,
@@ -73,7 +73,7 @@ def join(
   """Returns the fields of files that are alike, joined along time.
 
   Args:
-    found: the files.
+    file_paths: the files.
     variables: which to take, in this order; None takes all.
     open_series: opens one of them.
     grouped: each file is a group.
@@ -81,18 +81,18 @@ def join(
   Raises:
     ValueError: the files are not alike, or two fields have the same time.
   """
-  readers = [open_series(p, variables) for p in found]
+  readers = [open_series(p, variables) for p in file_paths]
   first = readers[0].header
-  for p, reader in zip(found, readers, strict=True):
-    _check_alike(p, reader.header, found[0], first)
-  times, where = _in_order(found, readers)
-  owners = paths.labels(found) if grouped else ()
+  for p, reader in zip(file_paths, readers, strict=True):
+    _check_alike(p, reader.header, file_paths[0], first)
+  times, where = _in_order(file_paths, readers)
+  owners = paths.labels(file_paths) if grouped else ()
   return series.Source(
-    name=paths.title(found),
+    name=paths.title(file_paths),
     header=fields.Header(first.variables, first.y, first.x),
     times=times,
     # The times are read from the files, but which and in what order is ours.
-    fingerprint=paths.fingerprint(found, [*first.names, *times]),
+    fingerprint=paths.fingerprint(file_paths, [*first.names, *times]),
     reader=lambda i: readers[where[i][0]].read(where[i][1]),
     groups=tuple(owners[k] for k, _ in where) if grouped else (),
   )
@@ -184,16 +184,18 @@ def _differences(header, first):
       yield f"{a.name} {a.values[i]} at index {i}", f"{b.name} {b.values[i]}"
 
 
-def _in_order(found, readers) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
+def _in_order(
+  file_paths, readers
+) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
   """Returns the times, and the file and place of the field at each of them."""
   where = [(k, i) for k, r in enumerate(readers) for i in range(len(r))]
   dated = [
-    p for p, r in zip(found, readers, strict=True) if r.times is not None
+    p for p, r in zip(file_paths, readers, strict=True) if r.times is not None
   ]
   if not dated:
     return tuple(str(i) for i in range(len(where))), where
-  if len(dated) < len(found):
-    bare = next(p for p in found if p not in dated)
+  if len(dated) < len(file_paths):
+    bare = next(p for p in file_paths if p not in dated)
     raise ValueError(
       f"{bare} has no times and {dated[0]} has: give all or none"
     )
@@ -202,15 +204,15 @@ def _in_order(found, readers) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
     order = np.argsort(times, kind="stable")
   except TypeError as error:
     raise ValueError(
-      f"the times of {found[0]} to {found[-1]} are of several kinds and have "
-      "no order: give files of one calendar"
+      f"the times of {file_paths[0]} to {file_paths[-1]} are of several kinds "
+      "and have no order: give files of one calendar"
     ) from error
   for i, j in itertools.pairwise(order):
     if times[i] == times[j]:
       raise ValueError(
-        f"{found[where[i][0]]} and {found[where[j][0]]} both have a field at "
-        f"{_label(times[i])}: fields of training would be tested on, so give "
-        "each time once"
+        f"{file_paths[where[i][0]]} and {file_paths[where[j][0]]} both have a "
+        f"field at {_label(times[i])}: fields of training would be tested on, "
+        "so give each time once"
       )
   return tuple(_label(times[i]) for i in order), [where[i] for i in order]
 

@@ -89,14 +89,14 @@ def mri(
       volumes are not alike.
   """
   naming.look_up("scaling", scaling, dict.fromkeys(_SCALINGS))
-  found = paths.expand(
+  files = paths.expand(
     _installed() if path is None else path, (*_NIFTI, *fastmri.SUFFIXES)
   )
-  is_fastmri = found[0].name.endswith(fastmri.SUFFIXES)
-  scans = _scans(found, variables, plane)
+  is_fastmri = files[0].name.endswith(fastmri.SUFFIXES)
+  scans = _scans(files, variables, plane)
   subjects = [scan.subject for scan in scans]
   if subject is not None or not is_fastmri:
-    subjects = _subjects(found, subject)
+    subjects = _subjects(files, subject)
   if citation is None:
     kind = "installed" if path is None else "fastmri" if is_fastmri else ""
     citation = _CITATIONS.get(kind, "")
@@ -109,21 +109,21 @@ def mri(
   )
 
 
-def _scans(found, variables, plane) -> list[volumes.Volume]:
+def _scans(files, variables, plane) -> list[volumes.Volume]:
   """Opens files of one kind."""
-  is_fastmri = [p.name.endswith(fastmri.SUFFIXES) for p in found]
+  is_fastmri = [p.name.endswith(fastmri.SUFFIXES) for p in files]
   if any(is_fastmri) and not all(is_fastmri):
     raise ValueError(
-      f"{found[0]} to {found[-1]} are of NIfTI and HDF5: give files of one kind"
+      f"{files[0]} to {files[-1]} are of NIfTI and HDF5: give files of one kind"
     )
   if all(is_fastmri):
     if plane is not None:
       raise ValueError("fastMRI's files have one plane: leave out plane")
-    return [fastmri.volume(p, variables) for p in found]
-  inputs.choose(variables, ("intensity",), found[0])
+    return [fastmri.volume(p, variables) for p in files]
+  inputs.choose(variables, ("intensity",), files[0])
   # A reader keeps the volume that it has read: few are kept.
   opened = functools.lru_cache(maxsize=2)(_opened)
-  return [_nifti(opened, p, plane) for p in found]
+  return [_nifti(opened, p, plane) for p in files]
 
 
 def _source(scans, subjects, slices, every, shape, scaling) -> series.Source:
@@ -158,13 +158,13 @@ def _source(scans, subjects, slices, every, shape, scaling) -> series.Source:
   )
 
 
-def _subjects(found, pattern) -> list[str]:
+def _subjects(files, pattern) -> list[str]:
   """Returns whose scan each file is."""
-  matches = [re.search(pattern or _BIDS, p.as_posix()) for p in found]
+  matches = [re.search(pattern or _BIDS, p.as_posix()) for p in files]
   if pattern is None and not any(matches):
-    return paths.labels(found)
+    return paths.labels(files)
   subjects = []
-  for p, match in zip(found, matches, strict=True):
+  for p, match in zip(files, matches, strict=True):
     if match is None or not match.groups():
       raise ValueError(
         f"{p} does not say its subject as {pattern or _BIDS!r} does: give "

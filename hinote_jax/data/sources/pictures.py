@@ -65,12 +65,12 @@ def images(
     ModuleNotFoundError: a package that reads a format is missing.
     ValueError: a picture is damaged, or differs in channels, depth or size.
   """
-  found = paths.expand(path, SUFFIXES)
-  opened = [readers.open(p) for p in found]
-  names = _channels(found, opened, variables)
-  _check_depth(found, opened, bits)
+  files = paths.expand(path, SUFFIXES)
+  opened = [readers.open(p) for p in files]
+  names = _channels(files, opened, variables)
+  _check_depth(files, opened, bits)
   if shape is None:
-    shape = _one_size(found, opened)
+    shape = _one_size(files, opened)
   where = [
     (k, page, start)
     for k, reader in enumerate(opened)
@@ -78,7 +78,7 @@ def images(
     for start in _windows(reader.header.shape, shape, tiles)
   ]
 
-  labels = paths.labels(found)
+  labels = paths.labels(files)
   options = [*names, *map(str, (*shape, tiles))]
   return _source(
     "images",
@@ -87,7 +87,7 @@ def images(
     times=tuple(_label(labels[k], page, start) for k, page, start in where),
     groups=tuple(labels[k] for k, *_ in where),
     citation=citation,
-    fingerprint=paths.fingerprint(found, options),
+    fingerprint=paths.fingerprint(files, options),
     reader=_reader(opened, names, where, shape),
   )
 
@@ -141,14 +141,14 @@ def div2k(
   }
   where = [
     (part, k, t)
-    for part, found in parts.items()
-    for k in range(len(found.names))
+    for part, pictures in parts.items()
+    for k in range(len(pictures.names))
     for t in range(tiles * tiles)
   ]
   labels = [f"{part}/{k}" for part, k, _ in where]
   digest = hashlib.sha256(repr((names, shape, tiles, len(where))).encode())
-  for found in parts.values():  # the first picture stands for all
-    digest.update(found.read(0).tobytes())
+  for pictures in parts.values():  # the first picture stands for all
+    digest.update(pictures.read(0).tobytes())
   times = (f"{a} window {t}" for a, (*_, t) in zip(labels, where, strict=True))
   return _source(
     "div2k",
@@ -192,7 +192,7 @@ def padded(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
   return np.pad(values, [*margins, (0, 0)], mode="symmetric")
 
 
-def _source(name, names, shape, **said) -> series.Source:
+def _source(name, names, shape, **known) -> series.Source:
   return series.Source(
     name=name,
     header=fields.Header(
@@ -203,7 +203,7 @@ def _source(name, names, shape, **said) -> series.Source:
       axes.counted("x", shape[1]),
     ),
     domain="image",
-    **said,
+    **known,
   )
 
 
@@ -235,11 +235,11 @@ def _cut(values, start, shape) -> np.ndarray:
   return values[y : y + h, x : x + w]
 
 
-def _channels(found, opened, variables) -> tuple[str, ...]:
+def _channels(files, opened, variables) -> tuple[str, ...]:
   """Returns the channels to take; refuses pictures without them."""
   first = opened[0].header.names
   names = tuple(variables or first)
-  for p, reader in zip(found, opened, strict=True):
+  for p, reader in zip(files, opened, strict=True):
     held = reader.header.names
     what = "+".join(held)
     if variables is None and picture.ALPHA in held:
@@ -250,7 +250,7 @@ def _channels(found, opened, variables) -> tuple[str, ...]:
       )
     if variables is None and held != first:
       raise ValueError(
-        f"{p} has the channels {what} and {found[0]} has {'+'.join(first)}: "
+        f"{p} has the channels {what} and {files[0]} has {'+'.join(first)}: "
         "give pictures that are all grey or all in colour"
       )
     if not set(names) <= set(held):
@@ -258,19 +258,19 @@ def _channels(found, opened, variables) -> tuple[str, ...]:
         f"{p} has the channels {what} and {'+'.join(names)} is wanted: convert "
         "it, or name what it has"
       )
-  return _known(names, names, found[0])
+  return _known(names, names, files[0])
 
 
 def _known(names, known, where) -> tuple[str, ...]:
   return inputs.choose(names, known, where)
 
 
-def _check_depth(found, opened, bits) -> None:
+def _check_depth(files, opened, bits) -> None:
   """Refuses pictures of other depths than asked for, or than the first."""
   held = [_BITS.get(r.header.variables[0].dtype, 0) for r in opened]
   if bits is not None and bits not in (8, 16, 32):
     raise ValueError(f"bits must be 8, 16 or 32, got {bits}")
-  for p, depth in zip(found, held, strict=True):
+  for p, depth in zip(files, held, strict=True):
     if bits is not None and depth != bits:
       raise ValueError(
         f"{p} has samples of {depth} bits and {bits} are asked for: its values "
@@ -278,17 +278,17 @@ def _check_depth(found, opened, bits) -> None:
       )
     if depth != held[0]:
       raise ValueError(
-        f"{p} has samples of {depth} bits and {found[0]} of {held[0]}: give "
+        f"{p} has samples of {depth} bits and {files[0]} of {held[0]}: give "
         "pictures of one depth"
       )
 
 
-def _one_size(found: Sequence[pathlib.Path], opened) -> tuple[int, int]:
+def _one_size(files: Sequence[pathlib.Path], opened) -> tuple[int, int]:
   first = opened[0].header.shape
-  for p, reader in zip(found, opened, strict=True):
+  for p, reader in zip(files, opened, strict=True):
     if reader.header.shape != first:
       raise ValueError(
-        f"{p} is {reader.header.shape} and {found[0]} {first} pixels: give "
+        f"{p} is {reader.header.shape} and {files[0]} {first} pixels: give "
         "config.data.shape, the windows to cut of them"
       )
   return first

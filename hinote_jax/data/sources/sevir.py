@@ -88,12 +88,14 @@ def sevir(
   for name, number in (("every", every), ("limit", limit)):
     if number is not None and number < 1:
       raise ValueError(f"{name} must be at least 1, got {number}")
-  found = {p.name: p for p in paths.expand(path, _SUFFIXES)}
+  by_name = {p.name: p for p in paths.expand(path, _SUFFIXES)}
   listed = _catalog(path, catalog)
   if listed is None:
-    events = _events(found, types)
+    events = _events(by_name, types)
   else:
-    events = _present(sevir_catalog.read(listed, types), found, listed, partial)
+    events = _present(
+      sevir_catalog.read(listed, types), by_name, listed, partial
+    )
   if missing == "event":
     events = [event for event in events if event.is_complete is not False]
   if limit is not None and limit < len(events):
@@ -101,7 +103,7 @@ def sevir(
     events = [events[i] for i in chosen]
   if not events:
     raise ValueError(f"no event of SEVIR with {', '.join(types)} at {path}")
-  files = _Files(found, types)
+  files = _Files(by_name, types)
   frames = files.check(events)
   where = [(e, f) for e in range(len(events)) for f in range(0, frames, every)]
   if missing == "frame":
@@ -168,10 +170,10 @@ def _catalog(path, catalog) -> pathlib.Path | None:
   return listed if listed.is_file() else None
 
 
-def _events(found, types) -> list[sevir_catalog.Event]:
+def _events(by_name, types) -> list[sevir_catalog.Event]:
   """Returns the events of files that no catalogue lists."""
   places, held = {}, {}
-  for name, path in found.items():
+  for name, path in by_name.items():
     header = _opened(path, None).header
     ids = header.leads[0].coordinates.get("id")
     if ids is None:
@@ -192,12 +194,12 @@ def _events(found, types) -> list[sevir_catalog.Event]:
   ]
 
 
-def _present(events, found, listed, partial) -> list[sevir_catalog.Event]:
+def _present(events, by_name, listed, partial) -> list[sevir_catalog.Event]:
   """Returns the events whose files are here; refuses absent ones."""
   absent = {}
   for event in events:
     for name, _ in event.places.values():
-      if name not in found:
+      if name not in by_name:
         absent.setdefault(name, set()).add(event.id)
   if absent and not partial:
     name, lost = next(iter(absent.items()))
@@ -223,8 +225,8 @@ def _opened(path, kind):
 class _Files:
   """The files of some image types."""
 
-  def __init__(self, found, types):
-    self._found, self.types = found, types
+  def __init__(self, by_name, types):
+    self._by_name, self.types = by_name, types
     self._opened = functools.lru_cache(maxsize=_OPEN)(_opened)
     self._header = None
 
@@ -236,7 +238,7 @@ class _Files:
 
   def paths_of(self, event):
     """Returns the files that an event lies in."""
-    return [self._found[name] for name, _ in event.places.values()]
+    return [self._by_name[name] for name, _ in event.places.values()]
 
   def check(self, events) -> int:
     """Checks grids and names of the events; returns how many frames each has.
@@ -248,7 +250,7 @@ class _Files:
     for event in events:
       for kind, (name, index) in event.places.items():
         if (name, kind) not in ids:
-          header = self._opened(self._found[name], kind).header
+          header = self._opened(self._by_name[name], kind).header
           self._header = self._header or header
           first = first or (kind, name)
           self._check_grid(first, (kind, name), header)
@@ -272,7 +274,7 @@ class _Files:
       there = ids[index].decode()
     if there != event.id:
       raise ValueError(
-        f"{self._found[name]} holds {there} at index {index} where the "
+        f"{self._by_name[name]} holds {there} at index {index} where the "
         f"catalogue has {event.id}: they are of different versions"
       )
 
@@ -293,7 +295,7 @@ class _Files:
     planes = []
     for kind in self.types:
       name, index = event.places[kind]
-      reader = self._opened(self._found[name], kind)
+      reader = self._opened(self._by_name[name], kind)
       plane = reader.read(index * reader.header.lead_shape[1] + frame)[..., 0]
       is_stored = kind == "vil" and decode_vil
       planes.append(decoded_vil(plane) if is_stored else plane)

@@ -63,14 +63,16 @@ def superbench(
     ValueError: a file is cut short, is not of this layout, lacks a channel or
       the low resolution, or the files are not alike.
   """
-  found = paths.expand(path, SUFFIXES)
+  file_paths = paths.expand(path, SUFFIXES)
   readers = _Readers()
-  source = _joined(found, variables, functools.partial(_series, readers))
+  source = _joined(file_paths, variables, functools.partial(_series, readers))
   if periodic is not None:
     source = source.wrapped(periodic)
   if not paired:
     return source
-  coarse = _joined(found, source.names, functools.partial(_lowres, readers))
+  coarse = _joined(
+    file_paths, source.names, functools.partial(_lowres, readers)
+  )
   text = coarse.fingerprint + _LOWRES  # of the same files as the fields
   coarse = dataclasses.replace(
     coarse.wrapped(source.periodic),
@@ -79,12 +81,12 @@ def superbench(
   return pairs.pair(source, coarse)
 
 
-def _joined(found, variables, open_series) -> series.Source:
-  source = files.join(found, variables, open_series, grouped=True)
+def _joined(file_paths, variables, open_series) -> series.Source:
+  source = files.join(file_paths, variables, open_series, grouped=True)
   is_weather = source.y.name == "latitude"
   is_turbulence = {"u", "v", "vorticity"} & set(source.names)
-  is_published = len({p.parent for p in found}) > 1
-  is_grouped = len(found) > 1 and (is_published or not is_weather)
+  is_published = len({p.parent for p in file_paths}) > 1
+  is_grouped = len(file_paths) > 1 and (is_published or not is_weather)
   counts = {group: 0 for group in source.groups}
   times = []
   for group in source.groups:

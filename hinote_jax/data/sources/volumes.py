@@ -75,7 +75,7 @@ def slices(
 
 
 def common_shape(
-  found: Sequence[Volume], shape: tuple[int, int] | None
+  scans: Sequence[Volume], shape: tuple[int, int] | None
 ) -> tuple[int, int]:
   """Returns the shape that slices are brought to.
 
@@ -84,8 +84,8 @@ def common_shape(
   """
   if shape is not None:
     return (int(shape[0]), int(shape[1]))
-  first = found[0]
-  for other in found:
+  first = scans[0]
+  for other in scans:
     if other.shape != first.shape:
       raise ValueError(
         f"{other.path} has slices of {other.shape} and {first.path} of "
@@ -96,12 +96,12 @@ def common_shape(
 
 
 def axes(
-  found: Sequence[Volume], shape: tuple[int, int]
+  scans: Sequence[Volume], shape: tuple[int, int]
 ) -> tuple[fields.Axis, fields.Axis]:
   """Returns y and x in mm from the middle, or cells where these differ."""
-  known = [volume.spacing for volume in found if volume.spacing is not None]
+  known = [volume.spacing for volume in scans if volume.spacing is not None]
   first = np.asarray(known[0] if known else (np.nan, np.nan))
-  is_one = len(known) == len(found) and all(
+  is_one = len(known) == len(scans) and all(
     np.all(np.abs(np.asarray(spacing) - first) <= 0.01 * first)
     for spacing in known
   )
