@@ -5,7 +5,7 @@ positions of y and x, arrays of one dimension under names that are known.
 """
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import functools
 import math
 import pathlib
@@ -202,7 +202,7 @@ def _save_npy(path, header, values):
   dtype = kinds.pop() if len(kinds) == 1 else np.result_type(*kinds)
   with builtins.open(path, "wb") as stream:
     _write_head(stream, _shape(header), dtype)
-    for block in _blocks(header, values):
+    for *_, block in packing.field_blocks(header, values):
       packed = [packing.pack(block[..., c], v) for c, v in enumerate(variables)]
       block = np.stack(packed, axis=-1).astype(dtype)
       stream.write(np.ascontiguousarray(block).data)
@@ -225,7 +225,7 @@ def _save_npz(path, header, values):
       ) as stream:
         shape = (*header.lead_shape, *header.shape)
         _write_head(stream, shape, np.dtype(variable.dtype))
-        for block in _blocks(header, values):
+        for *_, block in packing.field_blocks(header, values):
           packed = packing.pack(block[..., c], variable)
           stream.write(np.ascontiguousarray(packed).data)
     for name, array in others.items():
@@ -264,11 +264,3 @@ def _write_head(stream, shape, dtype) -> None:
     "shape": shape,
   }
   np.lib.format.write_array_header_2_0(stream, head)
-
-
-def _blocks(header, values) -> Iterator[np.ndarray]:
-  """Yields the values in the order of a file, in blocks of rows."""
-  row_bytes = 4 * len(header.x) * len(header.variables)
-  for i in range(header.count):
-    for rows in packing.blocks(len(header.y), row_bytes):
-      yield np.asarray(values[i, rows])

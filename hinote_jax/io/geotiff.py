@@ -22,7 +22,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import clipping, inputs
+from hinote_jax.io import inputs
 
 KIND = "geotiff"
 
@@ -365,6 +365,6 @@ def _fill(file, stored, extra: Mapping[str, Any], values: Any) -> None:
     for c, variable in enumerate(stored):
       plane = block[..., c]
       if file.colorinterp[c].name in _COLOURS:
-        plane = clipping.clip(plane, variable)
+        plane = packing.clip(plane, variable)
       planes.append(packing.pack(plane, variable))
     file.write(np.stack(planes), window=window)

@@ -5,7 +5,7 @@ there are any, say where its cells lie, and scale_factor, add_offset and
 _FillValue how it is packed. `sevir` and `superbench` describe the others.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import io
 import pathlib
@@ -15,7 +15,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import clipping, datasets, inputs, sevir, superbench
+from hinote_jax.io import datasets, inputs, sevir, superbench
 
 KIND = "hdf5"
 
@@ -27,7 +27,10 @@ _CACHE_BYTES = 128 << 20
 
 
 def open(
-  path: pathlib.Path, variables: Sequence[str] | None = None
+  path: pathlib.Path,
+  variables: Sequence[str] | None = None,
+  *,
+  layout: str = "",
 ) -> fields.Reader:
   """Opens an HDF5 file.
 
@@ -36,12 +39,13 @@ def open(
     variables: image types of SEVIR, channels of SuperBench, or paths of other
       datasets. None takes all that have the grid of the first; where other
       datasets differ in shape, names are needed.
+    layout: "sevir" or "superbench", which it must have.
 
   Raises:
     ModuleNotFoundError: h5py is missing.
     OSError: the file cannot be opened.
-    ValueError: it cannot be read or lacks a variable, or the variables have
-      different grids.
+    ValueError: it cannot be read, lacks a variable or the layout, or the
+      variables have different grids.
   """
   h5py = inputs.require("h5py", "io")
   try:
@@ -52,6 +56,11 @@ def open(
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
   held = datasets.of_numbers(file)
   fitting = [name for name, m in _LAYOUTS.items() if m.is_like(held)]
+  if layout and layout not in fitting[:1]:
+    raise ValueError(
+      f"{path} is not as {_LAYOUTS[layout].NAME} has it: it holds no "
+      f"{_LAYOUTS[layout].HOLDS}"
+    )
   layout = fitting[0] if fitting else "plain"
   describe = _LAYOUTS[layout].describe if fitting else _describe
   header, get = describe(path, file, held, variables)
@@ -136,11 +145,12 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     with h5py.File(output, "w", track_order=True) as file:
       datasets.put(file.attrs, header.attributes)
       place = create(file, header)
-      for i, rows, block in _blocks(header, values):
+      step = datasets.chunk_rows(header)
+      for i, rows, block in packing.field_blocks(header, values, step):
         for c, variable in enumerate(header.variables):
           plane = block[..., c]
           if layout == "sevir":
-            plane = clipping.clip(plane, variable)
+            plane = packing.clip(plane, variable)
           dataset, index = place(i, rows, c)
           dataset[index] = packing.pack(plane, variable)
         output.require_written()
@@ -177,17 +187,6 @@ class _Output(io.FileIO):
     """Raises the OSError of what could not be written, if any."""
     if self._error is not None:
       raise self._error
-
-
-def _blocks(
-  header: fields.Header, values: Any
-) -> Iterator[tuple[int, slice, np.ndarray]]:
-  """Yields field, rows and values, in whole chunks."""
-  (height, width), channels = header.shape, len(header.variables)
-  step = datasets.chunk_rows(header)
-  for i in range(header.count):
-    for rows in packing.blocks(height, 4 * width * channels, step):
-      yield i, rows, np.asarray(values[i, rows])
 
 
 def _create(file: Any, header: fields.Header) -> datasets.Place:

@@ -21,7 +21,7 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import clipping, inputs, jpeg, picture, png, tiff
+from hinote_jax.io import inputs, jpeg, picture, png, tiff
 
 KIND = "images"
 
@@ -177,22 +177,15 @@ def _blocks(
   to_straight: bool,
 ) -> Iterator[np.ndarray]:
   """Yields blocks of rows as they are stored, [r w c], field by field."""
-  (height, width), channels = header.shape, len(header.variables)
-  for i in range(header.count):
-    for rows in packing.blocks(height, 4 * width * channels, multiple):
-      block = np.asarray(values[i, rows])
-      if to_straight:
-        alpha = block[..., -1:]
-        colours = block[..., :-1] / np.where(alpha > 0, alpha, 1.0)
-        block = np.concatenate([colours, alpha], axis=-1)
-      planes = [
-        packing.pack(_kept(block[..., c], variable), variable)
-        for c, variable in enumerate(header.variables)
-      ]
-      yield np.stack(planes, axis=-1)
-
-
-def _kept(values: np.ndarray, variable: fields.Variable) -> np.ndarray:
-  """Returns values without the overshoot that a picture has no use for."""
-  is_clipped = variable.dtype in _DEPTHS
-  return clipping.clip(values, variable) if is_clipped else values
+  for *_, block in packing.field_blocks(header, values, multiple):
+    if to_straight:
+      alpha = block[..., -1:]
+      colours = block[..., :-1] / np.where(alpha > 0, alpha, 1.0)
+      block = np.concatenate([colours, alpha], axis=-1)
+    planes = []
+    for c, variable in enumerate(header.variables):
+      plane = block[..., c]
+      if variable.dtype in _DEPTHS:
+        plane = packing.clip(plane, variable)
+      planes.append(packing.pack(plane, variable))
+    yield np.stack(planes, axis=-1)

@@ -25,7 +25,7 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import clipping, inputs
+from hinote_jax.io import inputs
 
 KIND = "nifti"
 
@@ -190,7 +190,7 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     head.write_to(file)
     file.write(bytes(int(head["vox_offset"]) - file.tell()))
     for block in _blocks(header, values, plane):
-      kept = clipping.clip(block, variable)
+      kept = packing.clip(block, variable)
       file.write(packing.pack(kept, variable).astype(dtype).tobytes())
 
 
@@ -278,9 +278,8 @@ def _blocks(
   """Yields the values in the order of the file, in blocks of rows."""
   height, width = header.shape
   if plane == _PLANES["ij"]:
-    for i in range(header.count):
-      for rows in packing.blocks(height, 4 * width):
-        yield np.asarray(values[i, rows])[..., 0]
+    for *_, block in packing.field_blocks(header, values):
+      yield block[..., 0]
     return
   # The slices vary faster than the rows: a block has some rows of all.
   slices = header.leads[-1].size

@@ -19,6 +19,7 @@ from hinote_jax import fields
 from hinote_jax.fields import axes
 from hinote_jax.io import datasets, inputs
 
+NAME, HOLDS = "SEVIR", "image type of [event y x frame]"
 _EXTENT_KM = 384.0
 # Units, step, type and number for missing, as published.
 _TYPES = {

@@ -20,6 +20,7 @@ from hinote_jax import fields
 from hinote_jax.fields import axes
 from hinote_jax.io import datasets, inputs
 
+NAME, HOLDS = "SuperBench", "dataset 'fields' of [time channel y x]"
 _FIELDS = "fields"
 _NAMES, _UNITS = "variables", "units"
 _GLOBES = ((720, 1440), (721, 1440))

@@ -199,10 +199,9 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     ValueError: a value does not fit the type of its variable.
   """
   with _created(path, header, None) as regions:
-    row_bytes = 4 * len(header.x) * len(header.variables)
-    for i in range(header.count):
-      for rows in packing.blocks(len(header.y), row_bytes, regions.chunks[0]):
-        regions.put(i, rows, _ALL, np.asarray(values[i, rows]))
+    step = regions.chunks[0]
+    for i, rows, block in packing.field_blocks(header, values, step):
+      regions.put(i, rows, _ALL, block)
 
 
 def create(

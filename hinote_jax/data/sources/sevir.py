@@ -213,13 +213,7 @@ def _present(events, by_name, listed, partial) -> list[sevir_catalog.Event]:
 
 
 def _opened(path, kind):
-  reader = hdf5.open(path, kind and [kind])
-  if reader.header.extra.get("layout") != "sevir":
-    raise ValueError(
-      f"{path} is not as SEVIR has it: it holds no {kind or 'image type'} of "
-      "[event y x frame]"
-    )
-  return reader
+  return hdf5.open(path, kind and [kind], layout="sevir")
 
 
 class _Files:

@@ -64,7 +64,7 @@ def superbench(
       the low resolution, or the files are not alike.
   """
   file_paths = paths.expand(path, SUFFIXES)
-  readers = _Readers()
+  readers = functools.lru_cache(maxsize=_OPEN)(_opened)
   source = _joined(file_paths, variables, functools.partial(_series, readers))
   if periodic is not None:
     source = source.wrapped(periodic)
@@ -102,29 +102,13 @@ def _joined(file_paths, variables, open_series) -> series.Source:
   )
 
 
-class _Readers:
-  """Readers of files, of which a few are open at a time."""
-
-  def __init__(self):
-    self._open = functools.lru_cache(maxsize=_OPEN)(_opened)
-
-  def __call__(self, path: pathlib.Path, names: Sequence[str] | None):
-    return self._open(path, None if names is None else tuple(names))
-
-
-def _opened(path: pathlib.Path, names):
-  reader = hdf5.open(path, names)
-  if reader.header.extra.get("layout") != "superbench":
-    raise ValueError(
-      f"{path} is not as SuperBench has it: it holds no dataset 'fields' of "
-      "[time channel y x]"
-    )
-  return reader
+def _opened(path: pathlib.Path, names: tuple[str, ...] | None):
+  return hdf5.open(path, names, layout="superbench")
 
 
 def _series(readers, path, variables) -> fields.Reader:
   """Returns a reader that opens its file again when it is one of few."""
-  reader = readers(path, variables)
+  reader = readers(path, variables and tuple(variables))
   names = reader.header.names
   return dataclasses.replace(
     reader, read=lambda i: readers(path, names).read(i)
