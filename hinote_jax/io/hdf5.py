@@ -39,7 +39,8 @@ def open(
     variables: image types of SEVIR, channels of SuperBench, or paths of other
       datasets. None takes all that have the grid of the first; where other
       datasets differ in shape, names are needed.
-    layout: "sevir" or "superbench", which it must have.
+    layout: "sevir" or "superbench", which it must have, or "plain", by which
+      it is read whatever it has; "" finds out.
 
   Raises:
     ModuleNotFoundError: h5py is missing.
@@ -56,7 +57,9 @@ def open(
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
   held = datasets.of_numbers(file)
   fitting = [name for name, m in _LAYOUTS.items() if m.is_like(held)]
-  if layout and layout not in fitting[:1]:
+  if layout == "plain":
+    fitting = []
+  elif layout and layout not in fitting[:1]:
     raise ValueError(
       f"{path} is not as {_LAYOUTS[layout].NAME} has it: it holds no "
       f"{_LAYOUTS[layout].HOLDS}"

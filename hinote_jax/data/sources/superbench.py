@@ -17,7 +17,7 @@ folders: train="train/*", validation="valid_1/*", test="test_1/*". Years of
 weather that lie in one folder are one series, divided by time with a gap.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 import hashlib
@@ -29,7 +29,7 @@ from hinote_jax import fields
 from hinote_jax.data import paths, series
 from hinote_jax.data.sources import files, pairs
 from hinote_jax.fields import axes
-from hinote_jax.io import hdf5, inputs
+from hinote_jax.io import hdf5
 
 SUFFIXES = (".h5", ".hdf5")
 _LOWRES = "LR_fields"
@@ -102,8 +102,8 @@ def _joined(file_paths, variables, open_series) -> series.Source:
   )
 
 
-def _opened(path: pathlib.Path, names: tuple[str, ...] | None):
-  return hdf5.open(path, names, layout="superbench")
+def _opened(path: pathlib.Path, names, layout="superbench") -> fields.Reader:
+  return hdf5.open(path, names, layout=layout)
 
 
 def _series(readers, path, variables) -> fields.Reader:
@@ -119,37 +119,30 @@ def _lowres(readers, path, variables) -> fields.Reader:
   """Returns the low resolution in a file as a series of its own."""
   fine = _series(readers, path, variables)
   every = readers(path, None).header.names
-  channels = [every.index(name) for name in variables]
-  shape, read = _dataset(path, _LOWRES)
-  if len(shape) != 4 or shape[:2] != (len(fine), len(every)):
+  try:
+    header = readers(path, (_LOWRES,), "plain").header
+  except ValueError as error:
     raise ValueError(
-      f"{path}: {_LOWRES} has shape {shape} and [{len(fine)}, {len(every)}, "
-      "h, w] is needed beside its fields"
+      f"{path} holds no {_LOWRES!r}, the low resolution of a simulation: leave "
+      "out paired, or take the files of pairs (nskt_16k_sim and the like)"
+    ) from error
+  if header.lead_shape != (len(fine), len(every)):
+    raise ValueError(
+      f"{path}: {_LOWRES} has shape {header.lead_shape + header.shape} and "
+      f"[{len(fine)}, {len(every)}, h, w] is needed beside its fields"
     )
-  y, x = (
-    axes.counted(axis.name, n)
-    for axis, n in zip((fine.header.y, fine.header.x), shape[2:], strict=True)
-  )
+  y, x = fine.header.y, fine.header.x
+  channels = [every.index(name) for name in variables]
+
+  def read(i: int) -> np.ndarray:
+    coarse = readers(path, (_LOWRES,), "plain")
+    planes = [coarse.read(i * len(every) + c) for c in channels]
+    return np.concatenate(planes, axis=-1)
+
   return dataclasses.replace(
     fine,
-    header=fine.header.on(y, x),
-    read=lambda i: np.stack([read(i, c) for c in channels], axis=-1),
+    header=fine.header.on(
+      axes.counted(y.name, len(header.y)), axes.counted(x.name, len(header.x))
+    ),
+    read=read,
   )
-
-
-def _dataset(path, name) -> tuple[tuple[int, ...], Callable]:
-  """Returns the shape of a dataset and what reads a part of it."""
-  h5py = inputs.require("h5py", "io")
-  with h5py.File(path, "r") as file:
-    if name not in file:
-      raise ValueError(
-        f"{path} holds no {name!r}, the low resolution of a simulation: leave "
-        "out paired, or take the files of pairs (nskt_16k_sim and the like)"
-      )
-    shape = file[name].shape
-
-  def read(*index):
-    with h5py.File(path, "r") as file:
-      return file[name][index]
-
-  return shape, read
