@@ -15,6 +15,7 @@ from jaxtyping import Float
 import numpy as np
 
 from hinote_jax.core import grids, naming
+from hinote_jax.fields import positions
 
 REGISTRATIONS = ("cells", "nodes")
 
@@ -22,11 +23,6 @@ _LATITUDES = {"latitude", "lat", "nav_lat"}
 _LATITUDES |= {"degrees_north", "degree_north", "degrees_n", "degree_n"}
 _LONGITUDES = {"longitude", "lon", "long", "nav_lon"}
 _LONGITUDES |= {"degrees_east", "degree_east", "degrees_e", "degree_e"}
-
-_POLE = 90.0
-_TURN = 360.0
-# Positions may be off by this much of a step: what float32 does to degrees.
-_ROUNDING = 1e-3
 
 
 def is_latitude(name: str, units: str = "") -> bool:
@@ -47,16 +43,11 @@ def is_cyclic(axis: "Axis") -> bool:
   """
   if not axis.is_longitude or len(axis.values) < 2:
     return False
-  steps = _turned(np.diff(np.asarray(axis.values, np.float64)))
+  steps = positions.turned(np.diff(np.asarray(axis.values, np.float64)))
   step = abs(steps.mean())
   is_even = np.all(np.abs(np.abs(steps) - step) <= 0.01 * step)
-  around = abs(len(axis.values) * step - _TURN) < 0.5 * step
+  around = abs(len(axis.values) * step - positions.TURN) < 0.5 * step
   return bool(is_even and around)
-
-
-def _turned(steps: np.ndarray) -> np.ndarray:
-  """Returns steps of longitude the short way around."""
-  return (steps + _TURN / 2) % _TURN - _TURN / 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,7 +108,14 @@ class Axis:
     """
     given = np.asarray(values)
     axis = cls(name, given.astype(np.float64), units)
-    axis = _checked(axis, given.dtype, where)
+    checked, is_even = positions.checked(
+      axis.values,
+      given.dtype,
+      is_latitude=axis.is_latitude,
+      is_longitude=axis.is_longitude,
+      where=f"{where}: {name}",
+    )
+    axis = dataclasses.replace(axis, values=checked, is_even=is_even)
     if not may_be_uneven:
       axis.require_even(where)
     periodic = is_cyclic(axis) if is_periodic is None else is_periodic
@@ -153,7 +151,7 @@ class Axis:
     Raises:
       ValueError: they are; says where.
     """
-    fault = None if self.is_even else _fault(np.diff(self.values), 0.0)
+    fault = None if self.is_even else positions.fault(np.diff(self.values))
     if fault is None:
       return
     i, what = fault
@@ -237,7 +235,9 @@ class Axis:
     part = index / max(n - 1, 1)
     last = self.values[-1] if n > 1 else self.values[0] + self.step
     values = (1.0 - part) * self.values[0] + part * last
-    beyond = np.abs(values) > _POLE + _ROUNDING * abs(self.step)
+    beyond = np.abs(values) > positions.POLE + positions.ROUNDING * abs(
+      self.step
+    )
     if self.is_latitude and beyond.any():
       raise ValueError(
         f"{self.name} {values[np.argmax(beyond)]:g} would lie beyond the pole: "
@@ -298,12 +298,14 @@ class Axis:
     """After how many cells the same place comes again; 0 for never."""
     if self.is_periodic:
       return float(len(self))
-    return _TURN / abs(self.step) if self.is_longitude else 0.0
+    return positions.TURN / abs(self.step) if self.is_longitude else 0.0
 
   def _require_within(self, line: grids.Line, other: "Axis") -> None:
     low, high = (np.asarray(self.extent) - self.values[0]) / self.step
     last = line.first + line.step * (line.count - 1)
-    is_within = line.first > low - _ROUNDING and last < high + _ROUNDING
+    is_within = (
+      line.first > low - positions.ROUNDING and last < high + positions.ROUNDING
+    )
     if not (is_within or self.is_periodic):
       here, there = self.extent, (other.values[0], other.values[-1])
       raise ValueError(
@@ -322,7 +324,7 @@ class Axis:
     first, last = self.extent
     edges = np.concatenate([[first], middles, [last]])
     if self.is_latitude:
-      edges = _with_poles(edges, _ROUNDING * abs(self.step))
+      edges = positions.with_poles(edges, positions.ROUNDING * abs(self.step))
     return np.stack([edges[:-1], edges[1:]], axis=-1)
 
 
@@ -331,65 +333,12 @@ def counted(name: str, count: int) -> Axis:
   return Axis(name, np.arange(count, dtype=np.float64))
 
 
-def _checked(axis: Axis, dtype: np.dtype, where: object) -> Axis:
-  """Returns an axis unrolled, with its poles in place, and whether it is even.
-
-  Args:
-    axis: with the positions of a file.
-    dtype: of them in the file.
-    where: the file, for messages.
-  """
-  values = axis.values
-  if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-    raise ValueError(
-      f"{where}: {axis.name} of shape {values.shape} must be one row of finite "
-      "positions"
-    )
-  # What the type of the file cannot tell apart is no unevenness.
-  is_float = dtype.kind == "f" and dtype.itemsize < 8
-  grain = np.spacing(np.abs(values).max().astype(dtype)) if is_float else 0.0
-  steps = np.diff(values)
-  fault = _fault(steps, float(grain))
-  if fault and axis.is_longitude:
-    turned = _turned(steps)
-    if not (fault := _fault(turned, float(grain))):
-      turns = np.cumsum(np.rint((turned - steps) / _TURN))
-      values = values + _TURN * np.concatenate([[0.0], turns])
-      steps = turned
-  near = _ROUNDING * float(np.abs(steps).mean()) if len(steps) else _ROUNDING
-  if axis.is_latitude:
-    if (beyond := np.abs(values) > _POLE + near).any():
-      i = int(np.argmax(beyond))
-      raise ValueError(
-        f"{where}: {axis.name} {values[i]:g} at index {i} lies beyond the pole"
-      )
-    values = _with_poles(values, near)
-  return dataclasses.replace(axis, values=values, is_even=not fault)
-
-
-def _fault(steps: np.ndarray, grain: float) -> tuple[int, str] | None:
-  """Returns after which index steps are unsorted or uneven, and which."""
-  if not len(steps):
-    return None
-  typical = np.median(steps)
-  is_against = steps * typical <= 0
-  if is_against.any():
-    return int(np.argmax(is_against)), "unsorted"
-  off = np.abs(steps - typical)
-  is_off = off > 0.01 * abs(typical) + grain
-  return (int(np.argmax(off)), "uneven") if is_off.any() else None
-
-
-def _with_poles(values: np.ndarray, near: float) -> np.ndarray:
-  """Returns latitudes of which those near a pole, or beyond, lie on it."""
-  is_at = np.abs(values) >= _POLE - near
-  return np.where(is_at, np.copysign(_POLE, values), values)
-
-
 def _holds_poles(axis: Axis) -> bool:
   """Says whether an axis is latitude from pole to pole."""
   ends = axis.values[[0, -1]]
-  return axis.is_latitude and bool(np.all(np.sort(ends) == (-_POLE, _POLE)))
+  return axis.is_latitude and bool(
+    np.all(np.sort(ends) == (-positions.POLE, positions.POLE))
+  )
 
 
 def _same_units(a: Axis, b: Axis) -> bool:

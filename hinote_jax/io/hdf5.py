@@ -2,7 +2,10 @@
 
 A plain file holds each variable as a dataset [.. y x]; dimension scales, where
 there are any, say where its cells lie, and scale_factor, add_offset and
-_FillValue how it is packed. `sevir` and `superbench` describe the others.
+_FillValue how it is packed. `sevir` and `superbench` describe the others; in
+each, describe(path, file, datasets, variables) gives the header of an open file
+and what gives the planes of a field, and refuses variables that are missing or
+on different grids, and create(file, header) makes the datasets of a file.
 """
 
 from collections.abc import Callable, Mapping, Sequence

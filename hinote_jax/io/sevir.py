@@ -42,17 +42,7 @@ def describe(
   held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
-  """Returns the header, and what gives the planes of a field.
-
-  Args:
-    path: of the file, for messages.
-    file: open.
-    held: its datasets.
-    variables: image types; None takes all on the grid of the first.
-
-  Raises:
-    ValueError: a variable is missing, or they have different grids.
-  """
+  """Returns the header, and what gives the planes of a field; see `hdf5`."""
   known = {n: d for n, d in held.items() if n in _TYPES and d.ndim == 4}
   if variables is None:
     grid = next(iter(known.values())).shape

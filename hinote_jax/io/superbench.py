@@ -43,17 +43,7 @@ def describe(
   held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
-  """Returns the header, and what gives the planes of a field.
-
-  Args:
-    path: of the file, for messages.
-    file: open.
-    held: its datasets.
-    variables: channels; None takes all.
-
-  Raises:
-    ValueError: a variable is missing.
-  """
+  """Returns the header, and what gives the planes of a field; see `hdf5`."""
   dataset = held[_FIELDS]
   known = _channels(dataset)
   names = inputs.choose(variables, known, path)
