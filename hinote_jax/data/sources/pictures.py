@@ -72,11 +72,15 @@ def images(
   if shape is None:
     shape = _one_size(files, opened)
   where = [
-    (k, page, start)
+    (k, page, *window)
     for k, reader in enumerate(opened)
     for page in range(len(reader))
-    for start in _windows(reader.header.shape, shape, tiles)
+    for window in _windows(reader.header.shape, shape, tiles).items()
   ]
+
+  def read(k: int, page: int) -> np.ndarray:
+    chosen = [opened[k].header.names.index(name) for name in names]
+    return opened[k].read(page)[..., chosen]
 
   labels = paths.labels(files)
   options = [*names, *map(str, (*shape, tiles))]
@@ -84,26 +88,34 @@ def images(
     "images",
     names,
     shape,
-    times=tuple(_label(labels[k], page, start) for k, page, start in where),
+    times=tuple(_label(labels[k], page, start) for k, page, start, _ in where),
     groups=tuple(labels[k] for k, *_ in where),
     citation=citation,
     fingerprint=paths.fingerprint(files, options),
-    reader=_reader(opened, names, where, shape),
+    reader=_reader(read, [(k, p, n) for k, p, _, n in where], shape, tiles),
   )
 
 
-def _reader(opened, names, where, shape):
-  """Returns what reads a window; a picture is decoded once for all of its."""
+def _reader(read_picture, where, shape, tiles):
+  """Returns what reads a window; a picture is decoded once for all of its.
+
+  Args:
+    read_picture: gives a picture [h w c] by what names it.
+    where: of each window, what names its picture, and its number.
+    shape: (H, W) of every window.
+    tiles: windows along either axis.
+  """
 
   @functools.lru_cache(maxsize=1)
-  def whole(k: int, page: int) -> np.ndarray:
-    reader = opened[k]
-    chosen = [reader.header.names.index(name) for name in names]
-    return padded(reader.read(page)[..., chosen], shape)
+  def whole(*picture) -> np.ndarray:
+    return padded(read_picture(*picture), shape)
 
   def read(i: int) -> np.ndarray:
-    k, page, start = where[i]
-    return _cut(whole(k, page), start, shape)
+    *picture, number = where[i]
+    values = whole(*picture)
+    starts = itertools.product(*_starts(values.shape, shape, tiles))
+    y, x = list(starts)[number]
+    return values[y : y + shape[0], x : x + shape[1]]
 
   return read
 
@@ -149,6 +161,10 @@ def div2k(
   digest = hashlib.sha256(repr((names, shape, tiles, len(where))).encode())
   for pictures in parts.values():  # the first picture stands for all
     digest.update(pictures.read(0).tobytes())
+
+  def read(part: str, k: int) -> np.ndarray:
+    return parts[part].read(k)[..., chosen] / np.float32(255)
+
   times = (f"{a} window {t}" for a, (*_, t) in zip(labels, where, strict=True))
   return _source(
     "div2k",
@@ -158,24 +174,8 @@ def div2k(
     groups=tuple(labels),
     citation=_DIV2K,
     fingerprint=digest.hexdigest(),
-    reader=_div2k_reader(parts, chosen, where, shape, tiles),
+    reader=_reader(read, where, shape, tiles),
   )
-
-
-def _div2k_reader(parts, chosen, where, shape, tiles):
-  """Returns what reads a window; a picture is decoded once for all of its."""
-
-  @functools.lru_cache(maxsize=1)
-  def whole(part: str, k: int) -> np.ndarray:
-    return padded(parts[part].read(k)[..., chosen] / np.float32(255), shape)
-
-  def read(i: int) -> np.ndarray:
-    part, k, t = where[i]
-    values = whole(part, k)
-    starts = list(itertools.product(*_starts(values.shape, shape, tiles)))
-    return _cut(values, starts[t], shape)
-
-  return read
 
 
 def padded(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -222,17 +222,15 @@ def _starts(size, shape, tiles) -> list[list[int]]:
   return starts
 
 
-def _windows(size, shape, tiles) -> list[tuple[int, int]]:
-  """Returns where the windows of a picture begin, each once."""
+def _windows(size, shape, tiles) -> dict[tuple[int, int], int]:
+  """Returns where the windows of a picture begin, each once, and its number."""
   if tiles < 1:
     raise ValueError(f"tiles must be at least 1, got {tiles}")
   rows, columns = _starts(size, shape, tiles)
-  return list(dict.fromkeys(itertools.product(rows, columns)))
-
-
-def _cut(values, start, shape) -> np.ndarray:
-  (y, x), (h, w) = start, shape
-  return values[y : y + h, x : x + w]
+  numbers = {}
+  for number, start in enumerate(itertools.product(rows, columns)):
+    numbers.setdefault(start, number)
+  return numbers
 
 
 def _channels(files, opened, variables) -> tuple[str, ...]:

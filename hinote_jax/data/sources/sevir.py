@@ -18,7 +18,7 @@ Layout, as its tutorial describes it: data/TYPE/YEAR/SEVIR_*.h5, each with `id`
                       decoded [kg m-2] by the rule of the tutorial
 
 Split: by event, never within one, in order of time; test="2019-06-01" is the
-official date (events from then on are held out). Events may overlap in time:
+published date (events from then on are held out). Events may overlap in time:
 those of training that do with one held out are left out, see `splits.by_group`.
 """
 
@@ -41,7 +41,6 @@ TYPES = {
   "ir069": ("degC", "brightness temperature at 6.9 um"),
   "ir107": ("degC", "brightness temperature at 10.7 um"),
 }
-OFFICIAL_DATE = "2019-06-01"
 _SUFFIXES = (".h5", ".hdf5")
 _MISSING = ("event", "frame")
 _CITATION = (
