@@ -50,6 +50,11 @@ def load(
 ) -> Dataset:
   """Returns a dataset by name, from the cache or through it.
 
+  Example:
+    dataset = data.load("files", path="fields/*.nc", variables=("t2m", "u10"))
+    dataset.values  # [t H W c], a memory map
+    dataset.times, dataset.header.y
+
   Args:
     name: see the list above; one that has sizes may be followed by one, as in
       "turbulence2d:small".
