@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hinote_jax import degradations
-from hinote_jax.data import batches, fields, normalise
+from hinote_jax import degradations, fields
+from hinote_jax.data import batches, normalise, series
+from hinote_jax.fields import axes
 
 _SIDE, _TIMES, _BATCH = 1024, 8, 16
 
@@ -52,21 +53,17 @@ CASES = {
 }
 
 
-def _dataset(path: pathlib.Path) -> fields.Dataset:
+def _dataset(path: pathlib.Path) -> series.Dataset:
   shape = (_TIMES, _SIDE, _SIDE, 1)
   if not path.exists():
     rng = np.random.default_rng(0)
     np.save(path, rng.normal(size=shape).astype(np.float32))
-  axis = fields.Coordinate("", "", np.arange(_SIDE, dtype=np.float64))
-  return fields.Dataset(
+  y, x = (axes.counted(name, _SIDE) for name in "yx")
+  return series.Dataset(
     name="noise",
     values=np.load(path, mmap_mode="r"),
-    variables=(fields.Variable("noise"),),
+    header=fields.Header((fields.Variable("noise"),), y, x),
     times=tuple(map(str, range(_TIMES))),
-    y=axis,
-    x=axis,
-    periodic=(False, False),
-    citation="",
     fingerprint="",
   )
 

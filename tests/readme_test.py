@@ -9,10 +9,9 @@ import pytest
 from configs import baselines, hinote
 from experiments import readme
 from experiments.four_sciences import show
-from hinote_jax import infer, interop, io, models
+from hinote_jax import fields, infer, interop, io, models
 from hinote_jax.core import grids
 from hinote_jax.evaluate import markdown
-from hinote_jax.fields import field as fields
 
 
 def test_every_table_is_what_its_script_prints():

@@ -23,8 +23,8 @@ import inspect
 import os
 
 from hinote_jax.core import naming
-from hinote_jax.data import builder, fields
-from hinote_jax.data.fields import Dataset
+from hinote_jax.data import builder, series
+from hinote_jax.data.series import Dataset
 
 # Name -> module of this package and function in it.
 SOURCES = {
@@ -49,6 +49,11 @@ def load(
   **options: object,
 ) -> Dataset:
   """Returns a dataset by name, from the cache or through it.
+
+  Example:
+    dataset = data.load("files", path="fields/*.nc", variables=("t2m", "u10"))
+    dataset.values  # [t H W c], a memory map
+    dataset.times, dataset.header.y
 
   Args:
     name: see the list above; one that has sizes may be followed by one, as in
@@ -76,7 +81,7 @@ def source(
   variables: Sequence[str] | None = None,
   path: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
   **options: object,
-) -> fields.Source:
+) -> series.Source:
   """Returns a source by name; arguments and errors as of `load`."""
   name, _, size = name.partition(":")
   make = _maker(name)
@@ -118,7 +123,7 @@ def options(name: str) -> dict[str, object]:
   }
 
 
-def _maker(name: str) -> Callable[..., fields.Source]:
+def _maker(name: str) -> Callable[..., series.Source]:
   module, function = naming.look_up("dataset", name, SOURCES)
   return getattr(
     importlib.import_module(f"hinote_jax.data.sources.{module}"), function

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hinote_jax.core import grids
-from hinote_jax.data import crops, fields, normalise
+from hinote_jax.data import crops, normalise, series
 from hinote_jax.data.sources import pairs, repeated
 from hinote_jax.degradations import pipeline
 
@@ -75,7 +75,7 @@ class Windows:
     ValueError: the sizes do not fit the fields or one another.
   """
 
-  dataset: fields.Dataset
+  dataset: series.Dataset
   indices: Sequence[int]
   normaliser: normalise.Normaliser
   degradation: pipeline.Degradation | None
@@ -154,6 +154,7 @@ class Windows:
 
   @functools.cached_property
   def _coarse(self) -> crops.Crops:
+    assert self.dataset.lowres is not None
     return crops.Crops(self.dataset.lowres.values, self.normaliser)
 
   def _check_sizes(self, low, high):
@@ -275,6 +276,7 @@ class Windows:
       if self._repeated.put(self._fine, draw, rng, out):
         return
     (iy, along_y), (ix, along_x) = self._operators(draw.start, draw.scale)
+    assert self.degradation is not None
     if self.degradation.is_local:
       cells = self._fine.normalised(draw.field, iy, ix)
       prepared = self.degradation.prepare(cells)
@@ -285,6 +287,7 @@ class Windows:
     )
 
   def _operators(self, start, scale):
+    assert self.degradation is not None
     return self.degradation.operators(
       self.dataset.shape,
       start=(float(start[0]), float(start[1])),
@@ -296,6 +299,8 @@ class Windows:
   @functools.cached_property
   def _prepared(self) -> Callable[[int], np.ndarray]:
     """Returns field -> what windows of it share, the latest ones kept."""
+    degradation = self.degradation
+    assert degradation is not None
     height, width = self.dataset.shape
     size = 8 * height * width * self.dataset.channels  # complex64
 
@@ -303,20 +308,19 @@ class Windows:
     def prepared(field):
       rows, columns = np.arange(height), np.arange(width)
       cells = self._fine.normalised(field, rows, columns)
-      return self.degradation.prepare(cells)
+      return degradation.prepare(cells)
 
     return prepared
 
   @functools.cached_property
   def _repeated(self) -> repeated.Repeated:
+    assert self.degradation is not None
     scale = float(self.scale_range[0])
+    (height, width), (rows, columns) = self.dataset.shape, self.window
     return repeated.Repeated(
       self.degradation,
       lambda start: self._operators(start, scale),
-      room=tuple(
-        n - cells * scale
-        for n, cells in zip(self.dataset.shape, self.window, strict=True)
-      ),
+      room=(height - rows * scale, width - columns * scale),
       shape=self.dataset.shape,
       periodic=self.dataset.periodic,
     )

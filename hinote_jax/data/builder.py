@@ -13,19 +13,20 @@ import json
 import os
 import pathlib
 import shutil
+from typing import Any
 
 import filelock
 import numpy as np
 
-from hinote_jax.data import fields, formats
-from hinote_jax.io import files
+from hinote_jax.data import series
+from hinote_jax.io import files, inputs
 
 _SPLIT = "series"
 
 
 def cached(
-  source: fields.Source, cache_dir: str | os.PathLike | None = None
-) -> fields.Dataset:
+  source: series.Source, cache_dir: str | os.PathLike | None = None
+) -> series.Dataset:
   """Returns a source as a memory-mapped dataset; reads it once, ever.
 
   A run that is killed while it writes leaves nothing that a later run takes
@@ -47,19 +48,11 @@ def cached(
     with _writing(folder), _locked(folder):
       if not _is_complete(folder, source):
         _write(folder, source)
-  return fields.Dataset(
-    name=source.name,
-    values=np.load(folder / "values.npy", mmap_mode="r"),
-    variables=source.variables,
-    times=source.times,
-    y=source.y,
-    x=source.x,
-    periodic=source.periodic,
-    citation=source.citation,
-    fingerprint=source.fingerprint,
-    groups=source.groups,
-    domain=source.domain,
-    lowres=source.lowres and cached(source.lowres, cache_dir),
+  lowres = source.lowres
+  return series.Dataset.of(
+    source,
+    np.load(folder / "values.npy", mmap_mode="r"),
+    None if lowres is None else cached(lowres, cache_dir),
   )
 
 
@@ -132,15 +125,15 @@ def _write_values(path, records, shape) -> None:
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     for i in range(len(records)):
-      file.write(np.ascontiguousarray(records[i]["values"], "<f4"))
+      file.write(np.ascontiguousarray(records[i]["values"], "<f4").data)
     file.flush()
     os.fsync(file.fileno())  # some file systems notice only now
 
 
 def _records(folder, source):
   """Returns the series of a source as a random-access tfds data source."""
-  tfds = formats.require("tensorflow_datasets", "data")
-  formats.require("array_record", "data")
+  tfds = inputs.require("tensorflow_datasets", "data")
+  inputs.require("array_record", "data")
   bars = tfds.core.utils.tqdm_utils
   was_active = bars._active
   tfds.disable_progress_bar()
@@ -157,7 +150,7 @@ def _records(folder, source):
 
 
 @functools.cache
-def _builder_class():
+def _builder_class() -> Any:
   """Defines the builder at its first use: tfds is optional and registers it."""
   import tensorflow_datasets as tfds
 

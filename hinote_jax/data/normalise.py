@@ -46,8 +46,9 @@ class Normaliser:
     """
     if not len(indices):
       raise ValueError("no times to fit the normaliser on: training is empty")
-    count, mean, squares = 0, 0.0, 0.0
-    minimum, maximum = np.inf, -np.inf
+    channels, count = np.shape(values)[-1], 0
+    mean, squares = np.zeros(channels), np.zeros(channels)
+    minimum, maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
     for i in indices:
       field = np.asarray(values[i], np.float64)
       field = field.reshape(-1, field.shape[-1])
@@ -60,7 +61,7 @@ class Normaliser:
       count = total
       minimum = np.minimum(minimum, field.min(0))
       maximum = np.maximum(maximum, field.max(0))
-    for c in np.flatnonzero(maximum <= minimum):
+    for c in np.flatnonzero(maximum <= minimum).tolist():
       name = repr(names[c]) if len(names) else f"of channel {c}"
       raise ValueError(
         f"variable {name} is constant ({float(minimum[c]):g}) over the "

@@ -29,19 +29,19 @@ def expand(path: Paths, suffixes: Sequence[str] = ()) -> list[pathlib.Path]:
     parts = [p for part in path for p in expand(part, suffixes)]
     return sorted(set(parts))
   if os.path.exists(path):
-    found = list(_below(pathlib.Path(path), suffixes))
-    if not found:
+    files = list(_below(pathlib.Path(path), suffixes))
+    if not files:
       raise FileNotFoundError(
         f"{path} holds no file that ends in {', '.join(suffixes)}: check the "
         "path"
       )
   else:
-    found = [
+    files = [
       pathlib.Path(p) for p in glob.glob(os.fspath(path), recursive=True)
     ]
-  if not found:
+  if not files:
     raise FileNotFoundError(f"no file at {path}: check the path or the pattern")
-  return sorted(set(found))
+  return sorted(set(files))
 
 
 def _below(path, suffixes) -> Iterable[pathlib.Path]:
@@ -85,12 +85,12 @@ def fingerprint(paths: Sequence[pathlib.Path], names: Iterable[str]) -> str:
     names: what else the fields depend on: variables, options.
   """
   digest = hashlib.sha256("\0".join(names).encode())
-  found = []
+  files = []
   for path in paths:
     inside = sorted(p for p in path.rglob("*") if p.is_file()) or [path]
-    found += [(p, p.relative_to(path.parent), p.stat()) for p in inside]
-  is_hashed_whole = sum(stat.st_size for *_, stat in found) <= _HASHED_WHOLE
-  for file, name, stat in found:
+    files += [(p, p.relative_to(path.parent), p.stat()) for p in inside]
+  is_hashed_whole = sum(stat.st_size for *_, stat in files) <= _HASHED_WHOLE
+  for file, name, stat in files:
     digest.update(f"\0{name.as_posix()}\0{stat.st_size}\0".encode())
     with open(file, "rb") as stream:
       if is_hashed_whole or stat.st_size <= 2 * _HASHED_END:

@@ -10,7 +10,8 @@ import re
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-Span = tuple[str, str] | tuple[None, None]
+# The first and the last time; texts without a date are "" and "".
+Span = tuple[str, str]
 
 
 def is_date(label: str) -> bool:
@@ -31,16 +32,13 @@ def of(
   Args:
     indices: of the fields that count.
     groups: what each field belongs to; without any all are of one group, "".
-    times: of each field; without any, spans are (None, None).
+    times: of each field; without any, spans are ("", "").
   """
   spans = {}
   for i in indices:
-    group = groups[i] if groups else ""
-    if not times:
-      spans[group] = (None, None)
-      continue
-    first, last = spans.get(group, (times[i], times[i]))
-    spans[group] = (min(first, times[i]), max(last, times[i]))
+    group, time = groups[i] if groups else "", times[i] if times else ""
+    first, last = spans.get(group, (time, time))
+    spans[group] = (min(first, time), max(last, time))
   return spans
 
 

@@ -17,7 +17,7 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, spans
+from hinote_jax.data import series, spans
 from hinote_jax.io import files
 
 # How many, which fraction, from which date on, or patterns of names.
@@ -83,7 +83,7 @@ class Split:
     )
     return f"by group, {numbers} of them: {', '.join(counts)}"
 
-  def save(self, path: str | os.PathLike, dataset: fields.Dataset) -> None:
+  def save(self, path: str | os.PathLike, dataset: series.Dataset) -> None:
     """Writes the indices, their times and groups, and whose they are."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class Split:
     files.write_text(path, json.dumps(_record(self, dataset), indent=2) + "\n")
 
   @classmethod
-  def load(cls, path: str | os.PathLike, dataset: fields.Dataset) -> "Split":
+  def load(cls, path: str | os.PathLike, dataset: series.Dataset) -> "Split":
     """Reads a split and checks that it was made for this dataset.
 
     Raises:
@@ -224,7 +224,7 @@ def by_group(
 
 def stored_or_new(
   path: str | os.PathLike,
-  dataset: fields.Dataset,
+  dataset: series.Dataset,
   *,
   validation: Size,
   test: Size,
@@ -249,16 +249,18 @@ def stored_or_new(
   Raises:
     ValueError: the stored split belongs to other data or another request.
   """
-  sizes = dict(validation=validation, test=test, times=dataset.times)
+  sizes, times = dict(validation=validation, test=test), dataset.times
   if dataset.groups:
-    wanted = by_group(dataset.groups, train=train, seed=seed, **sizes)
+    wanted = by_group(
+      dataset.groups, train=train, seed=seed, times=times, **sizes
+    )
   elif seed is not None or train is not None:
     raise ValueError(
       f"split.seed and split.train are of groups and {dataset.name} has none: "
       "its times are divided in their order, so leave them out"
     )
   else:
-    wanted = by_time(len(dataset), gap=gap, **sizes)
+    wanted = by_time(len(dataset), gap=gap, times=times, **sizes)
   wanted.check_disjoint(dataset.groups, dataset.times)
   if not pathlib.Path(path).exists():
     return wanted
@@ -295,7 +297,7 @@ def _choose(name, size, left, count, extent) -> tuple[list[str], list[str]]:
   patterns = [p.strip() for text in texts for p in text.split(",")]
   if len(patterns) == 1 and spans.is_date(patterns[0]):
     (date,) = patterns
-    if None in extent[left[0]]:
+    if not all(extent[left[0]]):
       raise ValueError(
         f"split.{name} is the date {date} and the groups have none: give a "
         "number, a fraction or names"
@@ -342,7 +344,7 @@ def _check_groups(parts, groups) -> None:
         )
 
 
-def _record(split: Split | None, dataset: fields.Dataset) -> dict:
+def _record(split: Split | None, dataset: series.Dataset) -> dict:
   record = {
     "dataset": dataset.name,
     "fingerprint": dataset.fingerprint,

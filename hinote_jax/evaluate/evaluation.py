@@ -110,7 +110,7 @@ def evaluate(
   Args:
     predictors: name -> function of (lowres [h w c], shape=(H, W)) that returns
       [H W c]; both in physical units.
-    dataset: a `data.fields.Dataset`, or what looks like one.
+    dataset: a `data.Dataset`, or what looks like one.
     indices: which times, held out from training.
     degradation: has `field(values, shape, periodic=...)` from [H W c] to
       [h w c], as `degradations.Degradation`; its text goes into the header.
@@ -244,7 +244,10 @@ def _lowres(dataset, index, highres, degradation, scale) -> np.ndarray:
 def _grid(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
   """Returns y, x and whether they are degrees; None where only counted."""
   both = dataset.y, dataset.x
-  is_geographic = axes.is_latitude(both[0]) and axes.is_longitude(both[1])
+  is_such = (axes.is_latitude, axes.is_longitude)
+  is_geographic = all(
+    known(a.name, a.units) for known, a in zip(is_such, both, strict=True)
+  )
   is_known = [is_geographic or a.units not in contexts.COUNTED for a in both]
   y, x = (a.values if k else None for a, k in zip(both, is_known, strict=True))
   return y, x, is_geographic

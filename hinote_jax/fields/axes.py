@@ -9,12 +9,13 @@ latitude axis does that holds both poles: nothing lies beyond a pole.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from jaxtyping import Float
 import numpy as np
 
 from hinote_jax.core import grids, naming
+from hinote_jax.fields import positions
 
 REGISTRATIONS = ("cells", "nodes")
 
@@ -23,53 +24,30 @@ _LATITUDES |= {"degrees_north", "degree_north", "degrees_n", "degree_n"}
 _LONGITUDES = {"longitude", "lon", "long", "nav_lon"}
 _LONGITUDES |= {"degrees_east", "degree_east", "degrees_e", "degree_e"}
 
-_POLE = 90.0
-_TURN = 360.0
-# Positions may be off by this much of a step: what float32 does to degrees.
-_ROUNDING = 1e-3
+
+def is_latitude(name: str, units: str = "") -> bool:
+  """Says whether positions are latitude by their units or their name."""
+  return not _LATITUDES.isdisjoint((units.lower(), name.lower()))
 
 
-@runtime_checkable
-class Positions(Protocol):
-  """Named positions along one dimension, even or not."""
-
-  name: str
-  units: str
-  values: np.ndarray
+def is_longitude(name: str, units: str = "") -> bool:
+  """Says whether positions are longitude by their units or their name."""
+  return not _LONGITUDES.isdisjoint((units.lower(), name.lower()))
 
 
-def is_latitude(axis: Positions) -> bool:
-  """Says whether an axis is latitude by its units or its name."""
-  return not _LATITUDES.isdisjoint(_words(axis))
-
-
-def is_longitude(axis: Positions) -> bool:
-  """Says whether an axis is longitude by its units or its name."""
-  return not _LONGITUDES.isdisjoint(_words(axis))
-
-
-def _words(axis: Positions) -> tuple[str, str]:
-  return axis.units.lower(), axis.name.lower()
-
-
-def is_cyclic(axis: Positions) -> bool:
+def is_cyclic(axis: "Axis") -> bool:
   """Says whether an axis is longitude and goes once around the globe.
 
   True where the steps are even (1 %, a jump of 360 degrees counting as none)
   and n steps make 360 degrees to within half a step.
   """
-  if not is_longitude(axis) or len(axis.values) < 2:
+  if not axis.is_longitude or len(axis.values) < 2:
     return False
-  steps = _turned(np.diff(np.asarray(axis.values, np.float64)))
+  steps = positions.turned(np.diff(np.asarray(axis.values, np.float64)))
   step = abs(steps.mean())
   is_even = np.all(np.abs(np.abs(steps) - step) <= 0.01 * step)
-  around = abs(len(axis.values) * step - _TURN) < 0.5 * step
+  around = abs(len(axis.values) * step - positions.TURN) < 0.5 * step
   return bool(is_even and around)
-
-
-def _turned(steps: np.ndarray) -> np.ndarray:
-  """Returns steps of longitude the short way around."""
-  return (steps + _TURN / 2) % _TURN - _TURN / 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,6 +61,8 @@ class Axis:
     registration: "cells" or "nodes".
     is_periodic: whether it closes on itself, with period n steps.
     attributes: of the coordinate in its file.
+    is_even: False where the steps are not even: fields on such an axis are
+      learned from, but the axis cannot be refined.
   """
 
   name: str
@@ -91,6 +71,7 @@ class Axis:
   registration: str = "cells"
   is_periodic: bool = False
   attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  is_even: bool = True
 
   @classmethod
   def of(
@@ -102,6 +83,7 @@ class Axis:
     registration: str | None = None,
     is_periodic: bool | None = None,
     attributes: Mapping[str, Any] | None = None,
+    may_be_uneven: bool = False,
     where: object = "the grid",
   ) -> "Axis":
     """Returns the axis of the positions that a file gives.
@@ -117,6 +99,7 @@ class Axis:
         nodes there, all others have cells.
       is_periodic: None finds out: longitude once around closes on itself.
       attributes: of the coordinate in its file.
+      may_be_uneven: take positions that are unsorted or uneven as they are.
       where: the file, for messages.
 
     Raises:
@@ -125,7 +108,16 @@ class Axis:
     """
     given = np.asarray(values)
     axis = cls(name, given.astype(np.float64), units)
-    axis = dataclasses.replace(axis, values=_checked(axis, given.dtype, where))
+    checked, is_even = positions.checked(
+      axis.values,
+      given.dtype,
+      is_latitude=axis.is_latitude,
+      is_longitude=axis.is_longitude,
+      where=f"{where}: {name}",
+    )
+    axis = dataclasses.replace(axis, values=checked, is_even=is_even)
+    if not may_be_uneven:
+      axis.require_even(where)
     periodic = is_cyclic(axis) if is_periodic is None else is_periodic
     if registration is None:
       registration = "nodes" if _holds_poles(axis) else "cells"
@@ -153,8 +145,45 @@ class Axis:
       self, registration=registration, is_periodic=bool(is_periodic)
     )
 
+  def require_even(self, where: object) -> None:
+    """Refuses positions in uneven steps, which cannot be refined.
+
+    Raises:
+      ValueError: they are; says where.
+    """
+    fault = None if self.is_even else positions.fault(np.diff(self.values))
+    if fault is None:
+      return
+    i, what = fault
+    cure = "sort the file" if what == "unsorted" else "regrid to even steps"
+    raise ValueError(
+      f"{where}: {self.name} is {what}, {self.values[i]:.8g} at index {i} and "
+      f"{self.values[i + 1]:.8g} at {i + 1} where steps are "
+      f"{np.median(np.diff(self.values)):.6g}: {cure} first"
+    )
+
+  def differs_at(self, other: "Axis") -> int | None:
+    """Returns the first index of axes as long where they differ, or None.
+
+    Positions may differ by 1 % of a step, which float32 in one file does.
+    """
+    step = np.abs(np.diff(self.values)).min(initial=np.inf)
+    tolerance = 0.01 * step if len(self) > 1 else 1e-6 * np.abs(self.values)
+    is_alike = np.abs(self.values - other.values) <= tolerance
+    return None if np.all(is_alike) else int(np.argmin(is_alike))
+
   def __len__(self) -> int:
     return len(self.values)
+
+  @property
+  def is_latitude(self) -> bool:
+    """Whether it is latitude, by its units or its name."""
+    return is_latitude(self.name, self.units)
+
+  @property
+  def is_longitude(self) -> bool:
+    """Whether it is longitude, by its units or its name."""
+    return is_longitude(self.name, self.units)
 
   @property
   def step(self) -> float:
@@ -206,8 +235,10 @@ class Axis:
     part = index / max(n - 1, 1)
     last = self.values[-1] if n > 1 else self.values[0] + self.step
     values = (1.0 - part) * self.values[0] + part * last
-    beyond = np.abs(values) > _POLE + _ROUNDING * abs(self.step)
-    if is_latitude(self) and beyond.any():
+    beyond = np.abs(values) > positions.POLE + positions.ROUNDING * abs(
+      self.step
+    )
+    if self.is_latitude and beyond.any():
       raise ValueError(
         f"{self.name} {values[np.argmax(beyond)]:g} would lie beyond the pole: "
         "the outer cells reach across it, so register the axis at nodes"
@@ -267,12 +298,14 @@ class Axis:
     """After how many cells the same place comes again; 0 for never."""
     if self.is_periodic:
       return float(len(self))
-    return _TURN / abs(self.step) if is_longitude(self) else 0.0
+    return positions.TURN / abs(self.step) if self.is_longitude else 0.0
 
   def _require_within(self, line: grids.Line, other: "Axis") -> None:
     low, high = (np.asarray(self.extent) - self.values[0]) / self.step
     last = line.first + line.step * (line.count - 1)
-    is_within = line.first > low - _ROUNDING and last < high + _ROUNDING
+    is_within = (
+      line.first > low - positions.ROUNDING and last < high + positions.ROUNDING
+    )
     if not (is_within or self.is_periodic):
       here, there = self.extent, (other.values[0], other.values[-1])
       raise ValueError(
@@ -290,8 +323,8 @@ class Axis:
     middles = 0.5 * (self.values[:-1] + self.values[1:])
     first, last = self.extent
     edges = np.concatenate([[first], middles, [last]])
-    if is_latitude(self):
-      edges = _with_poles(edges, _ROUNDING * abs(self.step))
+    if self.is_latitude:
+      edges = positions.with_poles(edges, positions.ROUNDING * abs(self.step))
     return np.stack([edges[:-1], edges[1:]], axis=-1)
 
 
@@ -300,73 +333,19 @@ def counted(name: str, count: int) -> Axis:
   return Axis(name, np.arange(count, dtype=np.float64))
 
 
-def _checked(axis: Axis, dtype: np.dtype, where: object) -> np.ndarray:
-  """Returns the positions of an axis, unrolled and with its poles in place."""
-  values = axis.values
-  if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-    raise ValueError(
-      f"{where}: {axis.name} of shape {values.shape} must be one row of finite "
-      "positions"
-    )
-  # What the type of the file cannot tell apart is no unevenness.
-  is_float = dtype.kind == "f" and dtype.itemsize < 8
-  grain = np.spacing(np.abs(values).max().astype(dtype)) if is_float else 0.0
-  steps = np.diff(values)
-  if is_longitude(axis) and _fault(steps, float(grain)):
-    turned = _turned(steps)
-    if not _fault(turned, float(grain)):
-      turns = np.cumsum(np.rint((turned - steps) / _TURN))
-      values = values + _TURN * np.concatenate([[0.0], turns])
-      steps = turned
-  if fault := _fault(steps, float(grain)):
-    i, what = fault
-    cure = "sort the file" if what == "unsorted" else "regrid to even steps"
-    raise ValueError(
-      f"{where}: {axis.name} is {what}, {values[i]:.8g} at index {i} and "
-      f"{values[i + 1]:.8g} at {i + 1} where steps are {np.median(steps):.6g}: "
-      f"{cure} first"
-    )
-  near = _ROUNDING * float(np.abs(steps).mean()) if len(steps) else _ROUNDING
-  if not is_latitude(axis):
-    return values
-  if (beyond := np.abs(values) > _POLE + near).any():
-    i = int(np.argmax(beyond))
-    raise ValueError(
-      f"{where}: {axis.name} {values[i]:g} at index {i} lies beyond the pole"
-    )
-  return _with_poles(values, near)
-
-
-def _fault(steps: np.ndarray, grain: float) -> tuple[int, str] | None:
-  """Returns after which index steps are unsorted or uneven, and which."""
-  if not len(steps):
-    return None
-  typical = np.median(steps)
-  is_against = steps * typical <= 0
-  if is_against.any():
-    return int(np.argmax(is_against)), "unsorted"
-  off = np.abs(steps - typical)
-  is_off = off > 0.01 * abs(typical) + grain
-  return (int(np.argmax(off)), "uneven") if is_off.any() else None
-
-
-def _with_poles(values: np.ndarray, near: float) -> np.ndarray:
-  """Returns latitudes of which those near a pole, or beyond, lie on it."""
-  is_at = np.abs(values) >= _POLE - near
-  return np.where(is_at, np.copysign(_POLE, values), values)
-
-
 def _holds_poles(axis: Axis) -> bool:
   """Says whether an axis is latitude from pole to pole."""
   ends = axis.values[[0, -1]]
-  return is_latitude(axis) and bool(np.all(np.sort(ends) == (-_POLE, _POLE)))
+  return axis.is_latitude and bool(
+    np.all(np.sort(ends) == (-positions.POLE, positions.POLE))
+  )
 
 
 def _same_units(a: Axis, b: Axis) -> bool:
   """Says whether positions can be compared; no units agree with all."""
   if a.units == b.units or "" in (a.units, b.units):
     return True
-  both = ((is_latitude(a), is_latitude(b)), (is_longitude(a), is_longitude(b)))
+  both = ((a.is_latitude, b.is_latitude), (a.is_longitude, b.is_longitude))
   return (True, True) in both
 
 

@@ -39,9 +39,14 @@ class Variable:
   offset: float | int = 0.0
   fill: float | int | None = None
 
+  @property
+  def long_name(self) -> str:
+    """A name for people, "" where the file gives none."""
+    return str(self.attributes.get("long_name", ""))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Lead:
+class Dimension:
   """A dimension that is passed through: time, level, member.
 
   Attributes:
@@ -74,7 +79,7 @@ class Header:
   variables: tuple[Variable, ...]
   y: axes.Axis
   x: axes.Axis
-  leads: tuple[Lead, ...] = ()
+  leads: tuple[Dimension, ...] = ()
   attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   kind: str = ""
   extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -104,6 +109,16 @@ class Header:
     """Which of (y, x) close on themselves."""
     return self.y.is_periodic, self.x.is_periodic
 
+  def wrapped(self, periodic: tuple[bool, bool]) -> "Header":
+    """Returns the same header, its axes (y, x) closed on themselves or not."""
+    y, x = (
+      axis.registered(
+        "cells" if is_periodic else axis.registration, is_periodic
+      )
+      for axis, is_periodic in zip((self.y, self.x), periodic, strict=True)
+    )
+    return self.on(y, x)
+
   def on(self, y: axes.Axis, x: axes.Axis) -> "Header":
     """Returns the header of the same fields on other axes."""
     return dataclasses.replace(self, y=y, x=x)
@@ -118,17 +133,34 @@ class Reader:
     read: field i, row-major over the leads, as [h w c] float32 in the units of
       the variables, unpacked, NaN where a value is missing.
     path: of the file, for messages.
+    times: when each field is, [count] dates or numbers; None where the file
+      does not say, or was not asked (`io.series`).
   """
 
   header: Header
   read: Callable[[int], np.ndarray]
   path: str = ""
+  times: np.ndarray | None = None
 
   def __len__(self) -> int:
     return self.header.count
 
   def __iter__(self) -> Iterator[np.ndarray]:
     return (self.read(i) for i in range(len(self)))
+
+  def at(self, name: str, index: int) -> "Reader":
+    """Returns the fields at one index along a dimension, which goes."""
+    header = self.header
+    d = [dimension.name for dimension in header.leads].index(name)
+    size, after = header.lead_shape[d], math.prod(header.lead_shape[d + 1 :])
+    leads = header.leads[:d] + header.leads[d + 1 :]
+
+    def read(i: int) -> np.ndarray:
+      before, rest = divmod(i, after)
+      return self.read((before * size + index) * after + rest)
+
+    header = dataclasses.replace(header, leads=leads)
+    return dataclasses.replace(self, header=header, read=read)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,6 +181,30 @@ class Field:
     header = reader.header
     values = np.stack([reader.read(i) for i in range(len(reader))])
     return cls(header, values.reshape(*header.lead_shape, *values.shape[1:]))
+
+
+def stack(readers: Sequence[Reader]) -> Reader:
+  """Returns the variables of several readers of the same fields as one.
+
+  Raises:
+    ValueError: they have different grids or numbers of fields.
+  """
+  first = readers[0]
+  shapes = {
+    reader.header.variables[0].name: (len(reader), *reader.header.shape)
+    for reader in readers
+  }
+  if len(set(shapes.values())) > 1:
+    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    raise ValueError(
+      f"{first.path}: variables must have one shape (t, H, W), got {listed}"
+    )
+  variables = tuple(v for reader in readers for v in reader.header.variables)
+  return dataclasses.replace(
+    first,
+    header=dataclasses.replace(first.header, variables=variables),
+    read=lambda i: np.concatenate([r.read(i) for r in readers], axis=-1),
+  )
 
 
 def select(header: Header, names: Sequence[str]) -> Header:

@@ -5,11 +5,12 @@ and `fill` where a value is missing.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from jaxtyping import Num
+from jaxtyping import Float, Num
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 
 BLOCK_BYTES = 64 << 20
 
@@ -26,6 +27,22 @@ def blocks(height: int, row_bytes: int, multiple: int = 1) -> Iterator[slice]:
   rows = max(BLOCK_BYTES // max(row_bytes, 1) // multiple, 1) * multiple
   for start in range(0, height, rows):
     yield slice(start, min(start + rows, height))
+
+
+def field_blocks(
+  header: fields.Header, values: Any, multiple: int = 1
+) -> Iterator[tuple[int, slice, np.ndarray]]:
+  """Yields field, rows and values [r w c] in the order of a file.
+
+  Args:
+    header: of the fields.
+    values: [count h w c], read as values[i, rows].
+    multiple: as of `blocks`.
+  """
+  row_bytes = 4 * len(header.x) * len(header.variables)
+  for i in range(header.count):
+    for rows in blocks(len(header.y), row_bytes, multiple):
+      yield i, rows, np.asarray(values[i, rows])
 
 
 def unpack(
@@ -84,6 +101,34 @@ def pack(
   if variable.fill is not None:
     packed[missing] = variable.fill
   return packed
+
+
+def clip(
+  values: Float[np.ndarray, "..."], variable: fields.Variable
+) -> Float[np.ndarray, "..."]:
+  """Returns values within what the type of a variable holds.
+
+  A network overshoots beside sharp edges, beyond black and white in a picture.
+  Formats in which the ends of the type are the ends of the quantity clip; in
+  the others `pack` refuses a value that does not fit.
+
+  Args:
+    values: in the units of the variable, [..]; NaN stays.
+    variable: says how they are packed; where its fill value is an end of the
+      type, the ends of the quantity lie one within.
+
+  Returns:
+    [..], float64 where the type is an integer, else as they were.
+  """
+  dtype = np.dtype(variable.dtype)
+  if dtype.kind not in "iu":
+    return values
+  low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+  low += variable.fill == low
+  high -= variable.fill == high
+  ends = [n * variable.scale + variable.offset for n in (low, high)]
+  # float32 would round 2^31 - 1 up to what int32 does not hold.
+  return np.clip(values.astype(np.float64), min(ends), max(ends))
 
 
 def _as_integers(values, exact, missing, dtype, variable):

@@ -28,7 +28,7 @@ import uuid
 import filelock
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 from hinote_jax.infer import tile_store
 from hinote_jax.io import files, formats, inputs
 

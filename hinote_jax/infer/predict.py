@@ -9,11 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import models
+from hinote_jax import fields, models
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.infer import plans, upscaling
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 from hinote_jax.io import files, inputs, stores, xarray_files
 
 

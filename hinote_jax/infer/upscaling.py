@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import grids, resize
 from hinote_jax.degradations import pipeline
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.infer import consistency, masks, plans
 from hinote_jax.lazy import stores
 

@@ -13,8 +13,8 @@ import zipfile
 import ml_dtypes
 import numpy as np
 
-from hinote_jax.data import formats
 from hinote_jax.interop import pickles, torch_file
+from hinote_jax.io import inputs
 
 _HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 # What lies beside a network and may hold tensors of its own.
@@ -111,7 +111,7 @@ def _read_torch(file):
 
 
 def _read_safetensors(path):
-  library = formats.require("safetensors", "interop")
+  library = inputs.require("safetensors", "interop")
   with pickles.damage("is no safetensors file that can be read"):
     with library.safe_open(path, "numpy") as file:
       tensors = {name: file.get_tensor(name) for name in file.offset_keys()}

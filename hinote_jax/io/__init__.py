@@ -2,16 +2,29 @@
 
 A file is told by its suffix: NetCDF, Zarr, GeoTIFF, NIfTI, HDF5, npy, npz,
 PNG, TIFF. What is written appears whole or not at all.
+
+There is one reader, for training as for upscaling. Its fields are [h w c]:
+
+    npy           [h w], [h w c], [t h w] or [t h w c]; of three dimensions the
+                  last is channels where it is at most 4, else columns
+    npz           an array a variable, [.. h w]; positions of y and x beside
+    NetCDF, Zarr  y and x by units, standard_name, axis or name, else the last
+                  two dimensions but time; all others come before them
+    others        as their format says; pages, slices and times are counted
+
+    field = io.read("coarse.nc", variables=["t2m"])   # in memory
+    reader = io.open("coarse.nc")                      # a field at a time
+    io.write("copy.zarr", field)
 """
 
 from collections.abc import Sequence
 import dataclasses
+import importlib
 import os
 import pathlib
 from typing import Any
 
-from hinote_jax.fields.axes import Axis
-from hinote_jax.fields.field import Field, Header, Reader
+from hinote_jax.fields import Axis, Field, Header, Reader
 from hinote_jax.io import files, formats, inputs
 
 __all__ = [
@@ -22,6 +35,7 @@ __all__ = [
   "open",
   "read",
   "save",
+  "series",
   "write",
 ]
 
@@ -52,17 +66,45 @@ def open(
     ValueError: the suffix or a variable is unknown, or the file does not hold
       fields on an even grid.
   """
-  path = pathlib.Path(path)
-  if not path.exists():
-    raise FileNotFoundError(f"no file at {path}: check the path")
-  reader = formats.reader_of(path).open(path, variables)
+  reader = _opened(path, variables)
   header = reader.header
+  header.y.require_even(path)
+  header.x.require_even(path)
   closes = (None, None) if periodic is None else periodic
   y, x = (
     _registered(axis, registration, i, closes[i])
     for i, axis in enumerate((header.y, header.x))
   )
   return dataclasses.replace(reader, header=header.on(y, x))
+
+
+def _opened(path: str | os.PathLike, variables: Sequence[str] | None) -> Reader:
+  path = pathlib.Path(path)
+  if not path.exists():
+    raise FileNotFoundError(f"no file at {path}: check the path")
+  return formats.reader_of(path).open(path, variables)
+
+
+def series(
+  path: str | os.PathLike, variables: Sequence[str] | None = None
+) -> Reader:
+  """Opens a file as fields of one series, as training takes it.
+
+  The fields are those of `open`, in the same order. Of NetCDF and Zarr they
+  must be one series in time: dimensions of length 1 go, and `Reader.times` are
+  the dates. Steps of y and x may be uneven, for nothing is refined.
+
+  Args:
+    path: as of `open`.
+    variables: as of `open`.
+
+  Raises:
+    ValueError: as of `open`; or the file has several times or levels.
+  """
+  reader = _opened(path, variables)
+  if reader.header.kind != "xarray_files":
+    return reader
+  return importlib.import_module("hinote_jax.io.cf_times").series(reader)
 
 
 def _registered(

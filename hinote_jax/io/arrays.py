@@ -5,7 +5,7 @@ positions of y and x, arrays of one dimension under names that are known.
 """
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import functools
 import math
 import pathlib
@@ -14,8 +14,8 @@ import zipfile
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import cf, inputs
 
 KIND = "arrays"
@@ -28,9 +28,9 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
   """Opens an array or an archive of arrays.
 
   An npy file is [h w], [h w c], [t h w] or [t h w c]. Of three dimensions it is
-  [h w c] where the last one is at most 4, else [t h w]; training takes [t h w]
-  in any case (`data.formats`). An npz file has an array a variable, [.. h w],
-  all of one shape; arrays of fewer dimensions are passed through.
+  [h w c] where the last one is at most 4, else [t h w]. An npz file has an
+  array a variable, [.. h w], all of one shape; arrays of fewer dimensions are
+  passed through.
 
   Args:
     path: of the file.
@@ -66,7 +66,7 @@ def _open_npy(path, variables):
     ),
     y=axes.counted("y", height),
     x=axes.counted("x", width),
-    leads=(fields.Lead("t", count),) if "t" in arrangement else (),
+    leads=(fields.Dimension("t", count),) if "t" in arrangement else (),
     kind=KIND,
     extra={"arrangement": arrangement},
   )
@@ -127,7 +127,7 @@ def _open_npz(path, variables):
     ),
     y=_axis(path, "y", shape[-2], passed),
     x=_axis(path, "x", shape[-1], passed),
-    leads=tuple(map(fields.Lead, leads, shape[:-2])),
+    leads=tuple(map(fields.Dimension, leads, shape[:-2])),
     kind=KIND,
     extra={"passed": passed, "is_compressed": is_compressed},
   )
@@ -147,7 +147,7 @@ def _heads(path) -> tuple[dict[str, tuple[tuple[int, ...], np.dtype]], bool]:
 
   Reads no numbers.
   """
-  found = {}
+  heads = {}
   try:
     with zipfile.ZipFile(path) as archive:
       for entry in archive.infolist():
@@ -157,11 +157,11 @@ def _heads(path) -> tuple[dict[str, tuple[tuple[int, ...], np.dtype]], bool]:
           if version != (1, 0):
             read = np.lib.format.read_array_header_2_0
           shape, _, dtype = read(stream)
-        found[entry.filename.removesuffix(".npy")] = shape, dtype
+        heads[entry.filename.removesuffix(".npy")] = shape, dtype
       is_compressed = any(e.compress_type for e in archive.infolist())
   except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  return found, is_compressed
+  return heads, is_compressed
 
 
 def _axis(path, role, count, passed) -> axes.Axis:
@@ -171,10 +171,10 @@ def _axis(path, role, count, passed) -> axes.Axis:
       break
   else:
     return axes.counted(role, count)
-  place = axes.Axis(name, np.empty(0), "")
-  units = "degrees_north" if axes.is_latitude(place) else ""
-  units = "degrees_east" if axes.is_longitude(place) else units
-  return axes.Axis.of(name, passed.pop(name), units, where=path)
+  units = "degrees_north" if axes.is_latitude(name) else ""
+  units = "degrees_east" if axes.is_longitude(name) else units
+  positions = passed.pop(name)
+  return axes.Axis.of(name, positions, units, may_be_uneven=True, where=path)
 
 
 def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
@@ -202,7 +202,7 @@ def _save_npy(path, header, values):
   dtype = kinds.pop() if len(kinds) == 1 else np.result_type(*kinds)
   with builtins.open(path, "wb") as stream:
     _write_head(stream, _shape(header), dtype)
-    for block in _blocks(header, values):
+    for *_, block in packing.field_blocks(header, values):
       packed = [packing.pack(block[..., c], v) for c, v in enumerate(variables)]
       block = np.stack(packed, axis=-1).astype(dtype)
       stream.write(np.ascontiguousarray(block).data)
@@ -225,7 +225,7 @@ def _save_npz(path, header, values):
       ) as stream:
         shape = (*header.lead_shape, *header.shape)
         _write_head(stream, shape, np.dtype(variable.dtype))
-        for block in _blocks(header, values):
+        for *_, block in packing.field_blocks(header, values):
           packed = packing.pack(block[..., c], variable)
           stream.write(np.ascontiguousarray(packed).data)
     for name, array in others.items():
@@ -264,11 +264,3 @@ def _write_head(stream, shape, dtype) -> None:
     "shape": shape,
   }
   np.lib.format.write_array_header_2_0(stream, head)
-
-
-def _blocks(header, values) -> Iterator[np.ndarray]:
-  """Yields the values in the order of a file, in blocks of rows."""
-  row_bytes = 4 * len(header.x) * len(header.variables)
-  for i in range(header.count):
-    for rows in packing.blocks(len(header.y), row_bytes):
-      yield np.asarray(values[i, rows])

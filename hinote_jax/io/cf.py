@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 from typing import Any
 
-import numpy as np
-
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import cf_packing, inputs
 
 KIND = "xarray_files"
+TIME_NAMES = ("time", "valid_time", "step", "t", "date")
 
 _STANDARD = (
   ("latitude", "grid_latitude", "projection_y_coordinate"),
@@ -57,13 +56,12 @@ def layout_of(header: fields.Header) -> Layout:
   """Returns the arrangement a header was read with, or a plain one."""
   if header.kind == KIND:
     return header.extra["layout"]
-  both = (header.y, header.x)
+  # Cells that are only counted need no coordinate.
+  y, x = (
+    None if axis.units == "cell" else axis.name for axis in (header.y, header.x)
+  )
   return Layout(
-    dims={},
-    packing={},
-    coarse=both,
-    # Cells that are only counted need no coordinate.
-    coordinates=tuple(None if a.units == "cell" else a.name for a in both),
+    dims={}, packing={}, coarse=(header.y, header.x), coordinates=(y, x)
   )
 
 
@@ -76,8 +74,8 @@ def dims_of(
   """
   leads = (lead.name for lead in header.leads)
   plain = (*leads, header.y.name, header.x.name)
-  found = layout.dims.get(name, plain)
-  return found if set(found) == set(plain) else plain
+  dims = layout.dims.get(name, plain)
+  return dims if set(dims) == set(plain) else plain
 
 
 def header_of(
@@ -102,20 +100,21 @@ def header_of(
   """
   names, y, x = _chosen(dataset, variables, where, is_ordered)
   first = dataset.variables[names[0]]
-  along = [d for d in first.dims if d not in (y, x)]
-  both = tuple(_axis(dataset, dim, where) for dim in (y, x))
-  coordinates = tuple(coordinate_of(dataset, dim) for dim in (y, x))
+  # One level of some of the variables is no dimension of all.
+  shared = set.intersection(*(set(dataset.variables[n].dims) for n in names))
+  along = [d for d in first.dims if d in shared - {y, x}]
+  both = _axis(dataset, y, where), _axis(dataset, x, where)
   leads = tuple(_lead(dataset, dim) for dim in along)
-  said = {name for lead in leads for name in lead.coordinates}
-  said |= set(names)
-  rest = {k: v for k, v in dataset.variables.items() if k not in said}
+  taken = {name for lead in leads for name in lead.coordinates}
+  taken |= set(names)
+  rest = {k: v for k, v in dataset.variables.items() if k not in taken}
   layout = Layout(
     dims={name: dataset.variables[name].dims for name in names},
     packing={
       name: cf_packing.packing_of(dataset.variables[name]) for name in names
     },
     coarse=both,
-    coordinates=coordinates,
+    coordinates=(coordinate_of(dataset, y), coordinate_of(dataset, x)),
     grid=dict(_on_grid(dataset, rest, names, {y, x})),
     passed={
       str(name): raw.to_base_variable().drop_encoding()
@@ -153,11 +152,12 @@ def _said_role(dataset, name) -> str:
   """Returns "y" or "x" by what a variable says of itself, "" if nothing."""
   attrs = dataset.variables[name].attrs
   axis = str(attrs.get("axis", "")).lower()
-  standard = attrs.get("standard_name", "")
-  place = _named(name, attrs)
-  is_y = axis == "y" or standard in _STANDARD[0] or axes.is_latitude(place)
-  is_x = axis == "x" or standard in _STANDARD[1] or axes.is_longitude(place)
-  return "y" if is_y else "x" if is_x else ""
+  standard, units = attrs.get("standard_name", ""), str(attrs.get("units", ""))
+  if axis == "y" or standard in _STANDARD[0] or axes.is_latitude(name, units):
+    return "y"
+  if axis == "x" or standard in _STANDARD[1] or axes.is_longitude(name, units):
+    return "x"
+  return ""
 
 
 def _role(dataset, dim) -> str:
@@ -169,28 +169,38 @@ def _role(dataset, dim) -> str:
 
 def role_of(name: str) -> str:
   """Returns which axis a name stands for: "y", "x", or "" for neither."""
-  word, place = name.lower(), _named(name, {})
-  if word in _NAMES[0] or axes.is_latitude(place):
+  if name.lower() in _NAMES[0] or axes.is_latitude(name):
     return "y"
-  return "x" if word in _NAMES[1] or axes.is_longitude(place) else ""
-
-
-def _named(name, attrs) -> axes.Axis:
-  return axes.Axis(str(name), np.empty(0), str(attrs.get("units", "")))
+  return "x" if name.lower() in _NAMES[1] or axes.is_longitude(name) else ""
 
 
 def _plane(dataset, dims) -> tuple[str, str, bool] | None:
   """Returns y and x of a variable's dimensions, and whether both are known."""
-  found = {_role(dataset, dim): dim for dim in dims}
-  if "y" in found and "x" in found:
-    return found["y"], found["x"], True
+  roles = {_role(dataset, dim): dim for dim in dims}
+  if "y" in roles and "x" in roles:
+    return roles["y"], roles["x"], True
   if len(dims) < 2:
     return None
-  if "y" in found:
-    return found["y"], [d for d in dims if d != found["y"]][-1], False
-  if "x" in found:
-    return [d for d in dims if d != found["x"]][-1], found["x"], False
-  return *dims[-2:], False
+  known = roles.get("y", roles.get("x"))
+  others = [dim for dim in dims if dim != known]
+  # Time is neither, wherever it stands, unless there is nothing else.
+  others.sort(key=lambda dim: not is_time(dataset, dim))
+  if "y" in roles:
+    return roles["y"], others[-1], False
+  if "x" in roles:
+    return others[-1], roles["x"], False
+  return *others[-2:], False
+
+
+def is_time(dataset: Any, dim: Any) -> bool:
+  """Says whether a dimension is time, by its name or dates along it."""
+  is_dated = dim in dataset.variables and has_dates(dataset.variables[dim])
+  return str(dim).lower() in TIME_NAMES or is_dated
+
+
+def has_dates(raw: Any) -> bool:
+  """Says whether the numbers of a variable stand for dates."""
+  return " since " in str(raw.attrs.get("units", ""))
 
 
 def _is_field(dataset, name) -> bool:
@@ -202,7 +212,7 @@ def _is_field(dataset, name) -> bool:
 
 def _referenced(dataset) -> set[str]:
   """Returns the variables that others name: bounds, coordinates, areas."""
-  found = set(str(dataset.attrs.get("coordinates", "")).split())
+  names = set(str(dataset.attrs.get("coordinates", "")).split())
   for raw in dataset.variables.values():
     for key in (
       "bounds",
@@ -213,24 +223,34 @@ def _referenced(dataset) -> set[str]:
       "formula_terms",
       "grid_mapping",
     ):
-      found |= set(str(raw.attrs.get(key, "")).split())
-  return found
+      names |= set(str(raw.attrs.get(key, "")).split())
+  return names
+
+
+def names(dataset: Any) -> tuple[str, ...]:
+  """Returns the variables that are fields of their own, on whatever grids."""
+  return _usual(dataset, _planes(dataset))
+
+
+def _planes(dataset) -> dict[str, tuple[str, str, bool]]:
+  """Returns y and x of all that may be a field, and whether both are known."""
+  return {
+    str(name): plane
+    for name, raw in dataset.variables.items()
+    if raw.dtype.kind in "iuf" and 0 not in raw.shape
+    if raw.ndim > 1 and (plane := _plane(dataset, raw.dims)) is not None
+  }
 
 
 def _chosen(
   dataset, variables, where, is_ordered
 ) -> tuple[tuple[str, ...], str, str]:
   """Returns the names of the fields, and their y and x."""
-  planes = {
-    str(name): plane
-    for name, raw in dataset.variables.items()
-    if raw.dtype.kind in "iuf" and 0 not in raw.shape
-    if raw.ndim > 1 and (plane := _plane(dataset, raw.dims)) is not None
-  }
+  planes = _planes(dataset)
   if variables is None:
-    names = _usual(
-      dataset, planes if is_ordered else dict(sorted(planes.items()))
-    )
+    ordered = planes if is_ordered else dict(sorted(planes.items()))
+    usual = _usual(dataset, ordered)
+    names = tuple(n for n in usual if planes[n][:2] == planes[usual[0]][:2])
   else:
     names = inputs.choose(variables, planes, where)
   if not names:
@@ -238,64 +258,64 @@ def _chosen(
   first = dataset.variables[names[0]]
   for name in names[1:]:
     other = dataset.variables[name]
-    if planes[name][:2] != planes[names[0]][:2] or set(other.dims) != set(
-      first.dims
-    ):
+    unshared = set(first.sizes.items()) ^ set(other.sizes.items())
+    is_one_grid = planes[name][:2] == planes[names[0]][:2]
+    if not is_one_grid or any(size > 1 for _, size in unshared):
       a, b = (
         f"{n!r} ({', '.join(f'{d} {s}' for d, s in v.sizes.items())})"
         for n, v in ((names[0], first), (name, other))
       )
       raise ValueError(
         f"{where}: {a} and {b} are two variables of different grids: name "
-        "variables that share all dimensions"
+        "variables that share all dimensions longer than 1"
       )
   return names, *planes[names[0]][:2]
 
 
 def _usual(dataset, planes) -> tuple[str, ...]:
-  """Returns the fields that are taken where none are named."""
+  """Returns what is not a coordinate, bounds or the like of others."""
   besides = _referenced(dataset) | {
     name for name in planes if _said_role(dataset, name)
   }
   usual = [name for name in planes if name not in besides]
   # Known axes go before the last two dimensions.
-  usual.sort(key=lambda name: not planes[name][2])
-  return tuple(n for n in usual if planes[n][:2] == planes[usual[0]][:2])
+  return tuple(sorted(usual, key=lambda name: not planes[name][2]))
 
 
 def _axis(dataset, dim, where) -> axes.Axis:
   name = coordinate_of(dataset, dim)
   if name is None:
     return axes.counted(str(dim), dataset.sizes[dim])
-  said = cf_packing.variable_of(name, dataset.variables[name])
+  variable = cf_packing.variable_of(name, dataset.variables[name])
   return axes.Axis.of(
     str(dim),
     cf_packing.plain(name, dataset.variables[name]),
-    _units(name, said),
-    attributes=said.attributes,
+    _units(name, variable),
+    attributes=variable.attributes,
+    may_be_uneven=True,
     where=where,
   )
 
 
-def _units(name: str, said: fields.Variable) -> str:
+def _units(name: str, variable: fields.Variable) -> str:
   """Returns the units of a coordinate; of degrees, also which they are."""
-  standard = said.attributes.get("standard_name", "")
-  if said.units not in ("", "degrees", "degree"):
-    return said.units
-  if standard == "latitude" or axes.is_latitude(_named(name, {})):
+  standard = variable.attributes.get("standard_name", "")
+  if variable.units not in ("", "degrees", "degree"):
+    return variable.units
+  if standard == "latitude" or axes.is_latitude(name):
     return "degrees_north"
-  if standard == "longitude" or axes.is_longitude(_named(name, {})):
+  if standard == "longitude" or axes.is_longitude(name):
     return "degrees_east"
-  return said.units
+  return variable.units
 
 
-def _lead(dataset, dim) -> fields.Lead:
+def _lead(dataset, dim) -> fields.Dimension:
   along = {
     str(name): raw.to_base_variable().drop_encoding()
     for name, raw in dataset.variables.items()
     if raw.dims == (dim,)
   }
-  return fields.Lead(str(dim), dataset.sizes[dim], along)
+  return fields.Dimension(str(dim), dataset.sizes[dim], along)
 
 
 def _on_grid(dataset, rest, names, plane) -> Iterator[tuple[str, Any]]:
@@ -304,14 +324,14 @@ def _on_grid(dataset, rest, names, plane) -> Iterator[tuple[str, Any]]:
   Their coordinates and bounds, and further coordinates that the fields or the
   file name or that are latitude or longitude.
   """
-  said = " ".join(
+  named = " ".join(
     str(attrs.get("coordinates", ""))
     for attrs in (dataset.attrs, *(dataset.variables[n].attrs for n in names))
   ).split()
   own = {name for dim in plane if (name := coordinate_of(dataset, dim))}
   own |= {dataset.variables[name].attrs.get("bounds") for name in own}
   for name, raw in rest.items():
-    is_coordinate = name in said or bool(_said_role(dataset, name))
+    is_coordinate = name in named or bool(_said_role(dataset, name))
     is_within = raw.ndim and set(raw.dims) <= plane and raw.dtype.kind == "f"
     if name in own or (is_coordinate and is_within):
       yield str(name), raw.to_base_variable().drop_encoding()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 from hinote_jax.fields import packing
 
 _KEYS = ("_FillValue", "missing_value", "scale_factor", "add_offset")
@@ -14,47 +14,47 @@ _UNSIGNED = "_Unsigned"
 
 def packing_of(raw: Any) -> dict[str, Any]:
   """Returns the attributes that say how a variable was packed."""
-  told = {
+  packed_as = {
     key: raw.attrs[key]
     for key in _KEYS
     if np.asarray(raw.attrs.get(key, "")).dtype.kind in "iuf"
   }
   is_told = _UNSIGNED in raw.attrs and raw.dtype.kind in "iu"
-  return told | ({_UNSIGNED: raw.attrs[_UNSIGNED]} if is_told else {})
+  return packed_as | ({_UNSIGNED: raw.attrs[_UNSIGNED]} if is_told else {})
 
 
-def is_unsigned(told: Mapping[str, Any]) -> bool:
+def is_unsigned(packed_as: Mapping[str, Any]) -> bool:
   """Says whether signed numbers of a file stand for unsigned ones."""
-  return str(told.get("_Unsigned", "")).lower() == "true"
+  return str(packed_as.get("_Unsigned", "")).lower() == "true"
 
 
 def variable_of(name: str, raw: Any) -> fields.Variable:
   """Returns what a dataset says of a variable and of its packing."""
-  told = packing_of(raw)
-  is_turned = is_unsigned(told)
+  packed_as = packing_of(raw)
+  is_turned = is_unsigned(packed_as)
   dtype = f"u{raw.dtype.itemsize}" if is_turned else raw.dtype.newbyteorder("=")
   return fields.Variable(
     name=name,
     units=str(raw.attrs.get("units", "")),
-    attributes={k: v for k, v in raw.attrs.items() if k not in told},
+    attributes={k: v for k, v in raw.attrs.items() if k not in packed_as},
     dtype=str(np.dtype(dtype)),
-    scale=_number(told.get("scale_factor", 1.0)),
-    offset=_number(told.get("add_offset", 0.0)),
-    fill=_fill(told, raw.dtype),
+    scale=_number(packed_as.get("scale_factor", 1.0)),
+    offset=_number(packed_as.get("add_offset", 0.0)),
+    fill=_fill(packed_as, raw.dtype),
   )
 
 
-def _fill(told: Mapping[str, Any], dtype: np.dtype) -> float | int | None:
+def _fill(packed_as: Mapping[str, Any], dtype: np.dtype) -> float | int | None:
   """Returns what stands for a missing value in a file of some type."""
-  fill = told.get("_FillValue", told.get("missing_value"))
-  if fill is None or not is_unsigned(told):
+  fill = packed_as.get("_FillValue", packed_as.get("missing_value"))
+  if fill is None or not is_unsigned(packed_as):
     return None if fill is None else _number(fill)
   return np.asarray(_number(fill), dtype).view(f"u{dtype.itemsize}").item()
 
 
-def missing_values(told: Mapping[str, Any]) -> list[float | int]:
+def missing_values(packed_as: Mapping[str, Any]) -> list[float | int]:
   """Returns the numbers of `missing_value`, of which there may be several."""
-  return np.ravel(told.get("missing_value", ())).tolist()
+  return np.ravel(packed_as.get("missing_value", ())).tolist()
 
 
 def _number(value: Any) -> float | int:
@@ -63,35 +63,34 @@ def _number(value: Any) -> float | int:
 
 
 def packing_for(
-  variable: fields.Variable, told: Mapping[str, Any]
+  variable: fields.Variable, packed_as: Mapping[str, Any]
 ) -> dict[str, Any]:
   """Returns the attributes that say how a variable is to be packed.
 
   Args:
     variable: as it is to be written.
-    told: the attributes that it was read with; numbers that still hold stay
-      as they were.
+    packed_as: the attributes that it was read with; numbers that still hold
+      stay as they were.
   """
-  found, dtype = {}, stored_type(variable, told)
+  attributes, dtype = {}, stored_type(variable, packed_as)
   if dtype != np.dtype(variable.dtype):
-    found["_Unsigned"] = told["_Unsigned"]
+    attributes["_Unsigned"] = packed_as["_Unsigned"]
   for key, value, none in (
     ("scale_factor", variable.scale, 1),
     ("add_offset", variable.offset, 0),
   ):
-    if key in told and _number(told[key]) == value:
-      found[key] = told[key]
+    if key in packed_as and _number(packed_as[key]) == value:
+      attributes[key] = packed_as[key]
     elif value != none:
-      found[key] = float(value)
+      attributes[key] = float(value)
   if variable.fill is None:
-    return found
-  names = [key for key in ("_FillValue", "missing_value") if key in told]
-  if names and np.array_equal(
-    _fill(told, dtype), variable.fill, equal_nan=True
-  ):
-    return found | {key: _as(told[key], dtype) for key in names}
+    return attributes
+  names = [key for key in ("_FillValue", "missing_value") if key in packed_as]
+  before = np.asarray(_fill(packed_as, dtype), np.float64)
+  if names and np.array_equal(before, variable.fill, equal_nan=True):
+    return attributes | {key: _as(packed_as[key], dtype) for key in names}
   fill = np.asarray(variable.fill, variable.dtype).view(dtype)
-  return found | {"_FillValue": fill[()]}
+  return attributes | {"_FillValue": fill[()]}
 
 
 def _as(value: Any, dtype: np.dtype) -> Any:
@@ -101,10 +100,12 @@ def _as(value: Any, dtype: np.dtype) -> Any:
   return cast[()] if np.array_equal(cast, value, equal_nan=True) else value
 
 
-def stored_type(variable: fields.Variable, told: Mapping[str, Any]) -> np.dtype:
+def stored_type(
+  variable: fields.Variable, packed_as: Mapping[str, Any]
+) -> np.dtype:
   """Returns the type in which a file holds a variable."""
   dtype = np.dtype(variable.dtype)
-  is_turned = is_unsigned(told) and dtype.kind == "u"
+  is_turned = is_unsigned(packed_as) and dtype.kind == "u"
   return np.dtype(f"i{dtype.itemsize}") if is_turned else dtype
 
 
@@ -113,7 +114,7 @@ def plain(name: str, raw: Any) -> np.ndarray:
 
   They are of its own type where they are not packed.
   """
-  said = variable_of(name, raw)
-  if said.fill is None and said.scale == 1 and said.offset == 0:
+  variable = variable_of(name, raw)
+  if variable.fill is None and variable.scale == 1 and variable.offset == 0:
     return raw.values
-  return packing.unpack(raw.values, said, np.float64)
+  return packing.unpack(raw.values, variable, np.float64)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import inputs
 
 # Field, rows, channel -> dataset, and which part of it they are.
@@ -33,13 +33,13 @@ def of_numbers(file: Any) -> dict[str, Any]:
   In the order in which they were made, if the file has kept it, or by name.
   """
   h5py = inputs.require("h5py", "io")
-  found = {}
+  numbers = {}
   for name, item in file.items():
     if isinstance(item, h5py.Group):
-      found |= {f"{name}/{key}": d for key, d in of_numbers(item).items()}
+      numbers |= {f"{name}/{key}": d for key, d in of_numbers(item).items()}
     elif item.dtype.kind in "iuf" and item.ndim > 1 and not item.is_scale:
-      found[name] = item
-  return {name: d for name, d in found.items() if 0 not in d.shape}
+      numbers[name] = item
+  return {name: d for name, d in numbers.items() if 0 not in d.shape}
 
 
 def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def text(value: Any) -> str:
   return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def require_one_grid(path: pathlib.Path, found: Sequence[Any]) -> None:
+def require_one_grid(path: pathlib.Path, chosen: Sequence[Any]) -> None:
   """Refuses datasets of different shapes.
 
   Raises:
     ValueError: they differ.
   """
-  if len({dataset.shape for dataset in found}) > 1:
-    listed = ", ".join(f"{d.name[1:]} {d.shape}" for d in found)
+  if len({dataset.shape for dataset in chosen}) > 1:
+    listed = ", ".join(f"{d.name[1:]} {d.shape}" for d in chosen)
     raise ValueError(
       f"{path} holds variables of different grids, {listed}: name those of one"
     )
@@ -90,16 +90,21 @@ def axis_of(path: pathlib.Path, dataset: Any, d: int) -> axes.Axis:
     text(attrs.get("units", "")),
     registration=attrs.pop(_REGISTRATION, None),
     attributes=attrs,
+    may_be_uneven=True,
     where=path,
   )
 
 
-def lead_of(dataset: Any, d: int) -> fields.Lead:
+def lead_of(dataset: Any, d: int) -> fields.Dimension:
   """Returns a dimension that is passed through."""
   scale = _scale(dataset, d)
   if scale is None:
-    return fields.Lead(dataset.dims[d].label or f"dim{d}", dataset.shape[d])
-  return fields.Lead(_name(scale), dataset.shape[d], {_name(scale): scale[()]})
+    return fields.Dimension(
+      dataset.dims[d].label or f"dim{d}", dataset.shape[d]
+    )
+  return fields.Dimension(
+    _name(scale), dataset.shape[d], {_name(scale): scale[()]}
+  )
 
 
 def _scale(dataset: Any, d: int) -> Any:

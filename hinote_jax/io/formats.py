@@ -10,8 +10,8 @@ import importlib
 import pathlib
 import types
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.fields import field as fields
 
 MODULES = {
   ".npy": "arrays",
@@ -41,13 +41,13 @@ def suffix(path: pathlib.Path) -> str:
     ValueError: it is not in the table.
   """
   name = path.name.lower()
-  found = [s for s in MODULES if name.endswith(s)]
-  if not found:
+  fitting = [s for s in MODULES if name.endswith(s)]
+  if not fitting:
     raise ValueError(
       f"cannot tell the format of {path}: "
       f"{naming.hint(path.suffix.lower(), MODULES)}"
     )
-  return max(found, key=len)
+  return max(fitting, key=len)
 
 
 def reader_of(path: pathlib.Path) -> types.ModuleType:
@@ -56,8 +56,8 @@ def reader_of(path: pathlib.Path) -> types.ModuleType:
   Raises:
     ValueError: the suffix is unknown.
   """
-  found = suffix(path)
-  return _load(_tiff(path) if found in _TIFF else MODULES[found])
+  ending = suffix(path)
+  return _load(_tiff(path) if ending in _TIFF else MODULES[ending])
 
 
 def writer_of(path: pathlib.Path, header: fields.Header) -> types.ModuleType:
@@ -66,14 +66,15 @@ def writer_of(path: pathlib.Path, header: fields.Header) -> types.ModuleType:
   Raises:
     ValueError: the suffix is unknown or files of it are only read.
   """
-  found = suffix(path)
-  if found in READ_ONLY:
+  ending = suffix(path)
+  if ending in READ_ONLY:
     known = ", ".join(s for s in MODULES if s not in READ_ONLY)
     raise ValueError(
-      f"{path}: files of {found} are read and not written; write one of {known}"
+      f"{path}: files of {ending} are read and not written; write one of "
+      f"{known}"
     )
-  if found not in _TIFF:
-    return _load(MODULES[found])
+  if ending not in _TIFF:
+    return _load(MODULES[ending])
   is_placed = not (header.y.units == "cell" and header.x.units == "cell")
   return _load("geotiff" if header.kind == "geotiff" or is_placed else "images")
 

@@ -20,9 +20,9 @@ import warnings
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
-from hinote_jax.io import clipping, inputs
+from hinote_jax.io import inputs
 
 KIND = "geotiff"
 
@@ -230,7 +230,7 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
 def _foreign(header: fields.Header) -> dict[str, Any]:
   """Returns the georeference of a header that is of another format."""
   crs = inputs.require("rasterio.crs", "io").CRS
-  is_globe = axes.is_latitude(header.y) and axes.is_longitude(header.x)
+  is_globe = header.y.is_latitude and header.x.is_longitude
   return {
     "crs": crs.from_epsg(4326) if is_globe else None,
     "points": [],
@@ -358,13 +358,13 @@ def _fill(file, stored, extra: Mapping[str, Any], values: Any) -> None:
     window = windows.Window(0, rows.start, width, rows.stop - rows.start)
     block = np.asarray(values[0, rows])
     if extra["has_mask"]:
-      missing = np.isnan(block).any(axis=-1)
-      file.write_mask(~missing, window=window)
-      block = np.where(missing[..., None], 0.0, block)
+      missing = np.any(np.isnan(block), axis=-1, keepdims=True)
+      file.write_mask(~missing[..., 0], window=window)
+      block = np.where(missing, 0.0, block)
     planes = []
     for c, variable in enumerate(stored):
       plane = block[..., c]
       if file.colorinterp[c].name in _COLOURS:
-        plane = clipping.clip(plane, variable)
+        plane = packing.clip(plane, variable)
       planes.append(packing.pack(plane, variable))
     file.write(np.stack(planes), window=window)

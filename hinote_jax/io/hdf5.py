@@ -2,10 +2,13 @@
 
 A plain file holds each variable as a dataset [.. y x]; dimension scales, where
 there are any, say where its cells lie, and scale_factor, add_offset and
-_FillValue how it is packed. `sevir` and `superbench` describe the others.
+_FillValue how it is packed. `sevir` and `superbench` describe the others; in
+each, describe(path, file, datasets, variables) gives the header of an open file
+and what gives the planes of a field, and refuses variables that are missing or
+on different grids, and create(file, header) makes the datasets of a file.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import io
 import pathlib
@@ -13,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import clipping, datasets, inputs, sevir, superbench
+from hinote_jax.io import datasets, inputs, sevir, superbench
 
 KIND = "hdf5"
 
@@ -27,7 +30,10 @@ _CACHE_BYTES = 128 << 20
 
 
 def open(
-  path: pathlib.Path, variables: Sequence[str] | None = None
+  path: pathlib.Path,
+  variables: Sequence[str] | None = None,
+  *,
+  layout: str = "",
 ) -> fields.Reader:
   """Opens an HDF5 file.
 
@@ -36,12 +42,14 @@ def open(
     variables: image types of SEVIR, channels of SuperBench, or paths of other
       datasets. None takes all that have the grid of the first; where other
       datasets differ in shape, names are needed.
+    layout: "sevir" or "superbench", which it must have, or "plain", by which
+      it is read whatever it has; "" finds out.
 
   Raises:
     ModuleNotFoundError: h5py is missing.
     OSError: the file cannot be opened.
-    ValueError: it cannot be read or lacks a variable, or the variables have
-      different grids.
+    ValueError: it cannot be read, lacks a variable or the layout, or the
+      variables have different grids.
   """
   h5py = inputs.require("h5py", "io")
   try:
@@ -50,11 +58,18 @@ def open(
     raise
   except OSError as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  found = datasets.of_numbers(file)
-  fitting = [name for name, m in _LAYOUTS.items() if m.is_like(found)]
+  held = datasets.of_numbers(file)
+  fitting = [name for name, m in _LAYOUTS.items() if m.is_like(held)]
+  if layout == "plain":
+    fitting = []
+  elif layout and layout not in fitting[:1]:
+    raise ValueError(
+      f"{path} is not as {_LAYOUTS[layout].NAME} has it: it holds no "
+      f"{_LAYOUTS[layout].HOLDS}"
+    )
   layout = fitting[0] if fitting else "plain"
   describe = _LAYOUTS[layout].describe if fitting else _describe
-  header, get = describe(path, file, found, variables)
+  header, get = describe(path, file, held, variables)
   header = dataclasses.replace(
     header,
     attributes=datasets.attributes(file.attrs),
@@ -75,20 +90,20 @@ def open(
 def _describe(
   path: pathlib.Path,
   file: Any,
-  found: Mapping[str, Any],
+  held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
   """Returns the header of a plain file, and what gives planes of a field."""
-  if not found:
+  if not held:
     raise ValueError(f"{path} holds no dataset of numbers over y and x")
-  if variables is None and len({d.shape for d in found.values()}) > 1:
-    listed = ", ".join(f"{name} {d.shape}" for name, d in found.items())
+  if variables is None and len({d.shape for d in held.values()}) > 1:
+    listed = ", ".join(f"{name} {d.shape}" for name, d in held.items())
     raise ValueError(f"{path} holds {listed}: name the variables to take")
-  names = inputs.choose(variables, found, path)
-  datasets.require_one_grid(path, [found[name] for name in names])
-  first = found[names[0]]
+  names = inputs.choose(variables, held, path)
+  datasets.require_one_grid(path, [held[name] for name in names])
+  first = held[names[0]]
   header = fields.Header(
-    variables=tuple(_variable(name, found[name]) for name in names),
+    variables=tuple(_variable(name, held[name]) for name in names),
     y=datasets.axis_of(path, first, first.ndim - 2),
     x=datasets.axis_of(path, first, first.ndim - 1),
     leads=tuple(datasets.lead_of(first, d) for d in range(first.ndim - 2)),
@@ -96,7 +111,7 @@ def _describe(
 
   def get(i: int) -> list[np.ndarray]:
     index = np.unravel_index(i, first.shape[:-2]) if header.leads else ()
-    return [found[name][tuple(map(int, index))] for name in names]
+    return [held[name][tuple(map(int, index))] for name in names]
 
   return header, get
 
@@ -105,11 +120,10 @@ def _variable(name: str, dataset: Any) -> fields.Variable:
   """Returns what a dataset says of a variable."""
   attrs = dataset.attrs
   scale, offset, fill = (
-    np.ravel(attrs[key])[0].item() if key in attrs else default
-    for key, default in zip(_PACKING, (1.0, 0.0, None), strict=True)
+    np.ravel(attrs.get(key, default))[0].item()
+    for key, default in zip(_PACKING, (1.0, 0.0, np.nan), strict=True)
   )
-  if fill is not None and np.isnan(fill):
-    fill = None
+  fill = None if np.isnan(fill) else fill
   more = datasets.attributes(attrs, (*_PACKING, "units"))
   dtype = dataset.dtype.newbyteorder("=").name
   units = datasets.text(attrs.get("units", ""))
@@ -137,11 +151,12 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     with h5py.File(output, "w", track_order=True) as file:
       datasets.put(file.attrs, header.attributes)
       place = create(file, header)
-      for i, rows, block in _blocks(header, values):
+      step = datasets.chunk_rows(header)
+      for i, rows, block in packing.field_blocks(header, values, step):
         for c, variable in enumerate(header.variables):
           plane = block[..., c]
           if layout == "sevir":
-            plane = clipping.clip(plane, variable)
+            plane = packing.clip(plane, variable)
           dataset, index = place(i, rows, c)
           dataset[index] = packing.pack(plane, variable)
         output.require_written()
@@ -180,17 +195,6 @@ class _Output(io.FileIO):
       raise self._error
 
 
-def _blocks(
-  header: fields.Header, values: Any
-) -> Iterator[tuple[int, slice, np.ndarray]]:
-  """Yields field, rows and values, in whole chunks."""
-  (height, width), channels = header.shape, len(header.variables)
-  step = datasets.chunk_rows(header)
-  for i in range(header.count):
-    for rows in packing.blocks(height, 4 * width * channels, step):
-      yield i, rows, np.asarray(values[i, rows])
-
-
 def _create(file: Any, header: fields.Header) -> datasets.Place:
   """Makes the datasets of a plain file."""
   shape = (*header.lead_shape, *header.shape)
@@ -201,8 +205,10 @@ def _create(file: Any, header: fields.Header) -> datasets.Place:
     datasets.put(dataset.attrs, variable.attributes)
     if variable.units:
       dataset.attrs["units"] = variable.units
-    said = (variable.scale, variable.offset, variable.fill)
-    for key, number, plain in zip(_PACKING, said, (1, 0, None), strict=True):
+    packed_as = (variable.scale, variable.offset, variable.fill)
+    for key, number, plain in zip(
+      _PACKING, packed_as, (1, 0, None), strict=True
+    ):
       if number != plain:
         dataset.attrs[key] = number
     made.append(dataset)

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
-from hinote_jax.io import clipping, inputs, jpeg, picture, png, tiff
+from hinote_jax.io import inputs, jpeg, picture, png, tiff
 
 KIND = "images"
 
@@ -54,7 +54,7 @@ def open(
     variables=tuple(_variable(name, stored.dtype) for name in names),
     y=axes.counted("y", what.shape[0]),
     x=axes.counted("x", what.shape[1]),
-    leads=(fields.Lead("page", what.count),) if what.count > 1 else (),
+    leads=(fields.Dimension("page", what.count),) if what.count > 1 else (),
     kind=KIND,
     extra={"picture": what},
   )
@@ -88,6 +88,8 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     ValueError: the format cannot hold the fields.
   """
   form = naming.look_up("format of pictures", path.suffix.lower(), _WRITERS)
+  variables = tuple(map(_without_packing, header.variables))
+  header = dataclasses.replace(header, variables=variables)
   what = _picture(header)
   multiple = tiff.TILE
   if form is png:
@@ -96,6 +98,21 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
   to_straight = what.is_premultiplied and form is png
   blocks = _blocks(header, values, multiple, to_straight)
   form.write(path, what, blocks)
+
+
+def _without_packing(variable: fields.Variable) -> fields.Variable:
+  """Returns a variable as a picture holds it, which says of no packing.
+
+  Integers that stand for [0, 1] or for themselves stay; others become float32.
+  """
+  dtype = np.dtype(variable.dtype)
+  known = (1.0,) if dtype.kind == "f" else (1.0, 1.0 / np.iinfo(dtype).max)
+  if variable.offset == 0 and np.isclose(variable.scale, known).any():
+    return variable
+  kind = variable.dtype if dtype.kind == "f" else "float32"
+  return fields.Variable(
+    variable.name, variable.units, variable.attributes, kind
+  )
 
 
 def _picture(header: fields.Header) -> picture.Picture:
@@ -160,22 +177,15 @@ def _blocks(
   to_straight: bool,
 ) -> Iterator[np.ndarray]:
   """Yields blocks of rows as they are stored, [r w c], field by field."""
-  (height, width), channels = header.shape, len(header.variables)
-  for i in range(header.count):
-    for rows in packing.blocks(height, 4 * width * channels, multiple):
-      block = np.asarray(values[i, rows])
-      if to_straight:
-        alpha = block[..., -1:]
-        colours = block[..., :-1] / np.where(alpha > 0, alpha, 1.0)
-        block = np.concatenate([colours, alpha], axis=-1)
-      planes = [
-        packing.pack(_kept(block[..., c], variable), variable)
-        for c, variable in enumerate(header.variables)
-      ]
-      yield np.stack(planes, axis=-1)
-
-
-def _kept(values: np.ndarray, variable: fields.Variable) -> np.ndarray:
-  """Returns values without the overshoot that a picture has no use for."""
-  is_clipped = variable.dtype in _DEPTHS
-  return clipping.clip(values, variable) if is_clipped else values
+  for *_, block in packing.field_blocks(header, values, multiple):
+    if to_straight:
+      alpha = block[..., -1:]
+      colours = block[..., :-1] / np.where(alpha > 0, alpha, 1.0)
+      block = np.concatenate([colours, alpha], axis=-1)
+    planes = []
+    for c, variable in enumerate(header.variables):
+      plane = block[..., c]
+      if variable.dtype in _DEPTHS:
+        plane = packing.clip(plane, variable)
+      planes.append(packing.pack(plane, variable))
+    yield np.stack(planes, axis=-1)

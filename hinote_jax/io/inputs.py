@@ -10,6 +10,7 @@ import pathlib
 import pickle
 import types
 from typing import Any
+import warnings
 import zipfile
 
 import numpy as np
@@ -96,7 +97,10 @@ def load_xarray(path: str | os.PathLike, **options: Any) -> Any:
     # Looking for consolidated metadata warns and gains nothing on a disk.
     options = {"engine": "zarr", "consolidated": False} | options
   try:
-    return xarray.open_dataset(path, **options)
+    with warnings.catch_warnings():
+      # Other files may lie in the folder of a store.
+      warnings.filterwarnings("ignore", ".*not recognized as a component of")
+      return xarray.open_dataset(path, **options)
   except (OSError, ValueError, KeyError) as error:
     if "IO backends" in str(error):
       require("netCDF4", "io")

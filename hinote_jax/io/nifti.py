@@ -22,10 +22,10 @@ import zlib
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
-from hinote_jax.io import clipping, inputs
+from hinote_jax.io import inputs
 
 KIND = "nifti"
 
@@ -79,7 +79,7 @@ def open(
     ),
     y=axes.counted(_DIMENSIONS[y], shape[y]),
     x=axes.counted(_DIMENSIONS[x], shape[x]),
-    leads=tuple(fields.Lead(_DIMENSIONS[d], shape[d]) for d in others),
+    leads=tuple(fields.Dimension(_DIMENSIONS[d], shape[d]) for d in others),
     kind=KIND,
     extra={"header": head, "plane": (x, y)},
   )
@@ -190,12 +190,12 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     head.write_to(file)
     file.write(bytes(int(head["vox_offset"]) - file.tell()))
     for block in _blocks(header, values, plane):
-      kept = clipping.clip(block, variable)
+      kept = packing.clip(block, variable)
       file.write(packing.pack(kept, variable).astype(dtype).tobytes())
 
 
 @contextlib.contextmanager
-def _file(path: pathlib.Path) -> Iterator[BinaryIO]:
+def _file(path: pathlib.Path) -> Iterator[BinaryIO | gzip.GzipFile]:
   """Yields a file to write to, compressed where its name says so."""
   with path.open("wb") as file:
     if path.suffix.lower() != ".gz":
@@ -255,7 +255,7 @@ def _foreign(header: fields.Header) -> tuple[Any, fields.Variable]:
     is_held = False
   plain = {"dtype": "float32", "scale": 1.0, "offset": 0.0, "fill": None}
   # The slope of a file is a float32.
-  slope, inter = np.float32([variable.scale, variable.offset]).tolist()
+  slope, inter = map(float, map(np.float32, (variable.scale, variable.offset)))
   changes = {"scale": slope, "offset": inter} if is_held else plain
   variable = dataclasses.replace(variable, **changes)
   head.set_data_dtype(variable.dtype)
@@ -278,9 +278,8 @@ def _blocks(
   """Yields the values in the order of the file, in blocks of rows."""
   height, width = header.shape
   if plane == _PLANES["ij"]:
-    for i in range(header.count):
-      for rows in packing.blocks(height, 4 * width):
-        yield np.asarray(values[i, rows])[..., 0]
+    for *_, block in packing.field_blocks(header, values):
+      yield block[..., 0]
     return
   # The slices vary faster than the rows: a block has some rows of all.
   slices = header.leads[-1].size

@@ -33,23 +33,23 @@ def info(path: pathlib.Path) -> picture.Picture:
     OSError: the file cannot be opened.
     ValueError: it is no PNG file, is cut short, or holds an animation.
   """
-  found, text = {}, {}
+  chunks, text = {}, {}
   try:
     for kind, data in _chunks(path):
       if kind in (b"tEXt", b"zTXt", b"iTXt"):
         text.update([_text(kind, data)])
       else:
-        found.setdefault(kind, data)
-    width, height, depth, colour = struct.unpack(">2I2B", found[b"IHDR"][:10])
+        chunks.setdefault(kind, data)
+    width, height, depth, colour = struct.unpack(">2I2B", chunks[b"IHDR"][:10])
     count = _CHANNELS[colour]
-    is_transparent = colour in (4, 6) or b"tRNS" in found
+    is_transparent = colour in (4, 6) or b"tRNS" in chunks
     colours = picture.GREY if count < 3 else picture.RGB
     return picture.Picture(
       shape=(height, width),
       channels=colours + (picture.ALPHA,) * is_transparent,
       dtype="uint16" if depth == 16 else "uint8",
       text=text,
-      **_rendering(found),
+      **_rendering(chunks),
     )
   except (struct.error, KeyError, ValueError, zlib.error) as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
@@ -75,21 +75,21 @@ def _chunks(path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
       file.seek(4, 1)
 
 
-def _rendering(found: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _rendering(chunks: Mapping[bytes, bytes]) -> dict[str, Any]:
   """Returns profile, gamma, dots an inch and which side is up."""
   known = {}
-  if b"iCCP" in found:
-    _, packed = found[b"iCCP"].split(b"\0", 1)
+  if b"iCCP" in chunks:
+    _, packed = chunks[b"iCCP"].split(b"\0", 1)
     known["icc"] = zlib.decompress(packed[1:])
-  if b"gAMA" in found:
-    known["gamma"] = struct.unpack(">I", found[b"gAMA"])[0] / 1e5
-  if b"pHYs" in found:
-    x, y, unit = struct.unpack(">2IB", found[b"pHYs"])
+  if b"gAMA" in chunks:
+    known["gamma"] = struct.unpack(">I", chunks[b"gAMA"])[0] / 1e5
+  if b"pHYs" in chunks:
+    x, y, unit = struct.unpack(">2IB", chunks[b"pHYs"])
     if unit == 1:
       known["dpi"] = (x * _METRES_PER_INCH, y * _METRES_PER_INCH)
-  if b"eXIf" in found:
+  if b"eXIf" in chunks:
     exif = inputs.require("PIL.Image", "io").Exif()
-    exif.load(found[b"eXIf"])
+    exif.load(chunks[b"eXIf"])
     known["orientation"] = int(exif.get(_ORIENTATION, 1))
   return known
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import datasets, inputs
 
+NAME, HOLDS = "SEVIR", "image type of [event y x frame]"
 _EXTENT_KM = 384.0
 # Units, step, type and number for missing, as published.
 _TYPES = {
@@ -30,29 +31,19 @@ _TYPES = {
 _ID = "id"
 
 
-def is_like(found: Mapping[str, Any]) -> bool:
+def is_like(held: Mapping[str, Any]) -> bool:
   """Says whether a file holds an image type."""
-  return any(n in _TYPES and d.ndim == 4 for n, d in found.items())
+  return any(n in _TYPES and d.ndim == 4 for n, d in held.items())
 
 
 def describe(
   path: pathlib.Path,
   file: Any,
-  found: Mapping[str, Any],
+  held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
-  """Returns the header, and what gives the planes of a field.
-
-  Args:
-    path: of the file, for messages.
-    file: open.
-    found: its datasets.
-    variables: image types; None takes all on the grid of the first.
-
-  Raises:
-    ValueError: a variable is missing, or they have different grids.
-  """
-  known = {n: d for n, d in found.items() if n in _TYPES and d.ndim == 4}
+  """Returns the header, and what gives the planes of a field; see `hdf5`."""
+  known = {n: d for n, d in held.items() if n in _TYPES and d.ndim == 4}
   if variables is None:
     grid = next(iter(known.values())).shape
     variables = [name for name, d in known.items() if d.shape == grid]
@@ -64,10 +55,12 @@ def describe(
     y=_axis("y", height),
     x=_axis("x", width),
     leads=(
-      fields.Lead("event", events, _names(file, events)),
-      fields.Lead("frame", frames),
+      fields.Dimension("event", events, _names(file, events)),
+      fields.Dimension("frame", frames),
     ),
-    extra={"said": {n: datasets.attributes(known[n].attrs) for n in names}},
+    extra={
+      "attributes": {n: datasets.attributes(known[n].attrs) for n in names}
+    },
   )
 
   def get(i: int) -> list[np.ndarray]:
@@ -107,7 +100,7 @@ def create(file: Any, header: fields.Header) -> datasets.Place:
   for variable in header.variables:
     shape = (events, height, width, frames)
     made.append(datasets.create(file, variable, shape, chunk))
-    datasets.put(made[-1].attrs, header.extra["said"][variable.name])
+    datasets.put(made[-1].attrs, header.extra["attributes"][variable.name])
   names = header.leads[0].coordinates.get(_ID)
   if names is not None:
     file.create_dataset(_ID, data=names)

@@ -174,13 +174,13 @@ def _coded(fill):
 
 def _netcdf_attributes(attributes) -> dict[str, Any]:
   """Returns attributes as NetCDF has them: text and numbers."""
-  found = {}
+  plain = {}
   for key, value in attributes.items():
     if isinstance(value, bool | np.bool_):
       value = np.int8(value)
     is_plain = isinstance(value, str | int | float | np.generic | np.ndarray)
-    found[key] = value if is_plain or isinstance(value, list) else str(value)
-  return found
+    plain[key] = value if is_plain or isinstance(value, list) else str(value)
+  return plain
 
 
 def _json_attributes(attributes) -> dict[str, Any]:

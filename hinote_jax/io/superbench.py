@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import datasets, inputs
 
+NAME, HOLDS = "SuperBench", "dataset 'fields' of [time channel y x]"
 _FIELDS = "fields"
 _NAMES, _UNITS = "variables", "units"
 _GLOBES = ((720, 1440), (721, 1440))
@@ -31,29 +32,19 @@ _CHANNELS = {
 }
 
 
-def is_like(found: Mapping[str, Any]) -> bool:
+def is_like(held: Mapping[str, Any]) -> bool:
   """Says whether a file holds fields as SuperBench has them."""
-  return _FIELDS in found and found[_FIELDS].ndim == 4
+  return _FIELDS in held and held[_FIELDS].ndim == 4
 
 
 def describe(
   path: pathlib.Path,
   file: Any,
-  found: Mapping[str, Any],
+  held: Mapping[str, Any],
   variables: Sequence[str] | None,
 ) -> tuple[fields.Header, Callable[[int], list[np.ndarray]]]:
-  """Returns the header, and what gives the planes of a field.
-
-  Args:
-    path: of the file, for messages.
-    file: open.
-    found: its datasets.
-    variables: channels; None takes all.
-
-  Raises:
-    ValueError: a variable is missing.
-  """
-  dataset = found[_FIELDS]
+  """Returns the header, and what gives the planes of a field; see `hdf5`."""
+  dataset = held[_FIELDS]
   known = _channels(dataset)
   names = inputs.choose(variables, known, path)
   numbers = [list(known).index(name) for name in names]
@@ -61,15 +52,15 @@ def describe(
   y, x = datasets.axis_of(path, dataset, 2), datasets.axis_of(path, dataset, 3)
   if known == _ERA5 and y.is_counted and dataset.shape[2:] in _GLOBES:
     y, x = _globe(dataset.shape[2])
-  said = datasets.attributes(dataset.attrs, (_NAMES, _UNITS))
+  attributes = datasets.attributes(dataset.attrs, (_NAMES, _UNITS))
   header = fields.Header(
     variables=tuple(
       fields.Variable(name, known[name], dtype=dtype) for name in names
     ),
     y=y,
     x=x,
-    leads=(fields.Lead("time", dataset.shape[0]),),
-    extra={"said": said},
+    leads=(fields.Dimension("time", dataset.shape[0]),),
+    extra={"attributes": attributes},
   )
   return header, lambda i: [dataset[i, c] for c in numbers]
 
@@ -106,11 +97,11 @@ def create(file: Any, header: fields.Header) -> datasets.Place:
   shape = (times, len(header.variables), height, width)
   chunk = (1, 1, datasets.chunk_rows(header), width)
   dataset = datasets.create(file, header.variables[0], shape, chunk, _FIELDS)
-  said = {
-    **header.extra["said"],
+  attributes = {
+    **header.extra["attributes"],
     _NAMES: list(header.names),
     _UNITS: [variable.units for variable in header.variables],
   }
-  datasets.put(dataset.attrs, said)
+  datasets.put(dataset.attrs, attributes)
   datasets.put_axes(file, header, [dataset])
   return lambda i, rows, c: (dataset, (i, c, rows))

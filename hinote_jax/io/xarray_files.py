@@ -15,9 +15,9 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
-from hinote_jax.fields import coordinates, packing
-from hinote_jax.fields import field as fields
-from hinote_jax.io import cf, cf_packing, files, inputs, stores
+from hinote_jax import fields
+from hinote_jax.fields import packing
+from hinote_jax.io import cf, cf_packing, coordinates, files, inputs, stores
 
 # Numbers are packed as the header says, and what does not fit is refused.
 REFUSES_OVERFLOW = True
@@ -42,7 +42,18 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
     ValueError: the file cannot be read, the variables lie on different grids,
       or a coordinate is unsorted or uneven.
   """
-  dataset = inputs.load_xarray(path, decode_cf=False, cache=False)
+  return reader(load(path), variables, path)
+
+
+def load(path: pathlib.Path) -> Any:
+  """Returns a file as an xarray.Dataset of what it holds, not decoded."""
+  return inputs.load_xarray(path, decode_cf=False, cache=False)
+
+
+def reader(
+  dataset: Any, variables: Sequence[str] | None, path: pathlib.Path
+) -> fields.Reader:
+  """Returns the reader of a file that has been loaded; see `open`."""
   # A folder has no order of its own.
   is_file = path.is_file()
   header = cf.header_of(dataset, variables, path, is_ordered=is_file)
@@ -56,25 +67,27 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
 def _read(dataset, header, path, i: int) -> np.ndarray:
   """Returns field i, [h w c] float32, NaN where missing."""
   layout = cf.layout_of(header)
-  at = _at(header, i)
-  found = []
+  at, plane_dims = _at(header, i), (header.y.name, header.x.name)
+  planes = []
   for variable in header.variables:
     raw = dataset.variables[variable.name]
+    # Further dimensions have the length 1.
+    rest = {dim: 0 for dim in raw.dims if dim not in (*at, *plane_dims)}
     try:
-      plane = raw.isel(at).transpose(header.y.name, header.x.name).values
+      plane = raw.isel(at | rest).transpose(*plane_dims).values
     except (OSError, RuntimeError) as error:
       raise OSError(
         f"{path}: field {i} of {variable.name!r} cannot be read "
         f"({inputs.line(error)})"
       ) from error
-    told = layout.packing[variable.name]
-    is_unsigned = cf_packing.is_unsigned(told)
+    packed_as = layout.packing[variable.name]
+    is_unsigned = cf_packing.is_unsigned(packed_as)
     stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
     values = packing.unpack(stored, variable)
-    for missing in cf_packing.missing_values(told):
+    for missing in cf_packing.missing_values(packed_as):
       values[plane == missing] = np.nan
-    found.append(values)
-  return np.stack(found, axis=-1)
+    planes.append(values)
+  return np.stack(planes, axis=-1)
 
 
 def _at(header, i) -> dict[str, int]:
@@ -88,7 +101,7 @@ class _Slot:
   """An array of a file, to be filled in regions of the grid."""
 
   variable: fields.Variable
-  told: Mapping[str, Any]
+  packed_as: Mapping[str, Any]
   dims: tuple[str, ...]
   array: Any
 
@@ -100,7 +113,7 @@ class _Slot:
       values: in the units of the variable, NaN where missing.
     """
     packed = packing.pack(values, self.variable)
-    packed = packed.view(cf_packing.stored_type(self.variable, self.told))
+    packed = packed.view(cf_packing.stored_type(self.variable, self.packed_as))
     order = [d for d in at if isinstance(at[d], slice)]
     is_turned = self.dims.index(order[0]) > self.dims.index(order[1])
     self.array[tuple(at[d] for d in self.dims)] = (
@@ -161,7 +174,7 @@ class Regions:
       raise ValueError(
         f"values of shape {values.shape} do not fit a region of shape {shape}"
       )
-    self.put(i, *(slice(*span) for span in spans), values)
+    self.put(i, slice(*spans[0]), slice(*spans[1]), values)
 
   def put(
     self, i: int, rows: slice, columns: slice, values: np.ndarray
@@ -186,10 +199,9 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     ValueError: a value does not fit the type of its variable.
   """
   with _created(path, header, None) as regions:
-    row_bytes = 4 * len(header.x) * len(header.variables)
-    for i in range(header.count):
-      for rows in packing.blocks(len(header.y), row_bytes, regions.chunks[0]):
-        regions.put(i, rows, _ALL, np.asarray(values[i, rows]))
+    step = regions.chunks[0]
+    for i, rows, block in packing.field_blocks(header, values, step):
+      regions.put(i, rows, _ALL, block)
 
 
 def create(
@@ -271,7 +283,7 @@ def _created(path, header, chunks):
   make = functools.partial(_slot, store, header, chunks, known)
   with contextlib.closing(store):
     for plane in planes:
-      _fill(make(plane.variable, plane.told, plane.dims), plane, header)
+      _fill(make(plane.variable, plane.packed_as, plane.dims), plane, header)
     slots = tuple(
       make(
         v, layout.packing.get(v.name, {}), cf.dims_of(header, layout, v.name)
@@ -281,7 +293,7 @@ def _created(path, header, chunks):
     yield Regions(header, chunks, slots)
 
 
-def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
+def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
   """Makes an empty array for a variable.
 
   Args:
@@ -290,7 +302,7 @@ def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
     chunks: (rows, columns).
     known: the coordinates that the file has.
     variable: what is to be stored.
-    told: attributes of its packing as they were read.
+    packed_as: attributes of its packing as they were read.
     dims: its dimensions, in order.
   """
   both = (header.y, header.x)
@@ -306,11 +318,11 @@ def _slot(store, header, chunks, known, variable, told, dims) -> _Slot:
   array = store.create(
     variable.name,
     {dim: sizes[dim] for dim in dims},
-    cf_packing.stored_type(variable, told),
-    attributes | cf_packing.packing_for(variable, told),
+    cf_packing.stored_type(variable, packed_as),
+    attributes | cf_packing.packing_for(variable, packed_as),
     tuple(min(spans.get(dim, 1), sizes[dim]) for dim in dims),
   )
-  return _Slot(variable, told, dims, array)
+  return _Slot(variable, packed_as, dims, array)
 
 
 def _fill(slot, plane, header) -> None:

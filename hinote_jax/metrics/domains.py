@@ -148,7 +148,7 @@ def context(
   the true fields, evenly chosen.
 
   Args:
-    dataset: a `data.fields.Dataset`, or what looks like one.
+    dataset: a `data.Dataset`, or what looks like one.
     indices: the fields that are scored.
     data_range: full scale of each variable, [c].
     climatology: the mean of the training part, [H W c].
@@ -163,8 +163,8 @@ def context(
       f"the climatology has shape {np.shape(climatology)} and the fields "
       f"{shape}: give the mean of fields on this grid"
     )
-  is_latitude = axes.is_latitude(dataset.y)
-  is_longitude = axes.is_longitude(dataset.x)
+  is_latitude = axes.is_latitude(dataset.y.name, dataset.y.units)
+  is_longitude = axes.is_longitude(dataset.x.name, dataset.x.units)
   return contexts.Context(
     names=tuple(v.name for v in dataset.variables),
     units=tuple(v.units for v in dataset.variables),

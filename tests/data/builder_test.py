@@ -12,7 +12,7 @@ import pytest
 
 from hinote_jax import data
 from hinote_jax.data import builder
-from hinote_jax.data.sources import files as sources
+from hinote_jax.data.sources import files
 
 pytest.importorskip("tensorflow_datasets")
 
@@ -22,7 +22,7 @@ def source(tmp_path):
   """Three fields of two variables in a file."""
   values = np.random.default_rng(0).normal(size=(3, 5, 7, 2))
   np.save(tmp_path / "made.npy", values.astype(np.float32))
-  return sources.files(tmp_path / "made.npy", ("u", "v"), citation="nobody")
+  return files.files(tmp_path / "made.npy", ("u", "v"), citation="nobody")
 
 
 def _broken(source):
@@ -100,8 +100,8 @@ def test_killed_build_is_repaired(source, tmp_path, stage):
     import dataclasses, os
     import numpy as np
     from hinote_jax.data import builder
-    from hinote_jax.data.sources import files as sources
-    source = sources.files({str(tmp_path / "made.npy")!r}, ("u", "v"))
+    from hinote_jax.data.sources import files
+    source = files.files({str(tmp_path / "made.npy")!r}, ("u", "v"))
     reader = source.reader
     def die(i):
       return os._exit(9) if i else reader(i)
@@ -121,10 +121,10 @@ def test_killed_build_is_repaired(source, tmp_path, stage):
 
 
 def test_nothing_is_kept_of_bad_fields(tmp_path):
-  values = np.ones((3, 4, 4), np.float32)
+  values = np.ones((3, 4, 5), np.float32)
   values[2, 1, :2] = np.nan
   np.save(tmp_path / "bad.npy", values)
-  source = sources.files(tmp_path / "bad.npy", ("u",))
+  source = files.files(tmp_path / "bad.npy", ("u",))
   for _ in range(2):
     with pytest.raises(ValueError, match="'u' has 2 NaN .* time index 2"):
       builder.cached(source, tmp_path / "cache")
@@ -142,7 +142,7 @@ def test_cache_that_cannot_be_written_says_so(source, tmp_path):
 def test_full_disk_is_an_error_that_a_later_run_mends(tmp_path, stage):
   values = np.random.default_rng(0).normal(size=(4, 64, 64, 2))
   np.save(tmp_path / "made.npy", values.astype(np.float32))
-  source = sources.files(tmp_path / "made.npy")
+  source = files.files(tmp_path / "made.npy")
   if stage == "values":
     builder.cached(source, tmp_path / "cache")
     next((tmp_path / "cache").glob("*/values.npy")).unlink()
@@ -150,9 +150,9 @@ def test_full_disk_is_an_error_that_a_later_run_mends(tmp_path, stage):
   code = f"""
     import resource, signal
     from hinote_jax.data import builder
-    from hinote_jax.data.sources import files as sources
-    source = sources.files({str(tmp_path / "made.npy")!r})
-    builder.formats.require("tensorflow_datasets", "data")
+    from hinote_jax.data.sources import files
+    source = files.files({str(tmp_path / "made.npy")!r})
+    builder.inputs.require("tensorflow_datasets", "data")
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
     try:

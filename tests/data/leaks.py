@@ -6,18 +6,13 @@ import itertools
 import numpy as np
 import pytest
 
-from hinote_jax.data import fields, splits
+from hinote_jax.data import series, splits
 
 
-def dataset_of(source: fields.Source) -> fields.Dataset:
+def dataset_of(source: series.Source) -> series.Dataset:
   """Returns a source in memory, without the cache."""
   values = np.stack([source.read(i) for i in range(len(source.times))])
-  shared = {
-    name: getattr(source, name)
-    for name in fields.Dataset.__dataclass_fields__
-    if name not in ("values", "lowres")
-  }
-  return fields.Dataset(values=values, **shared)
+  return series.Dataset.of(source, values)
 
 
 def parts_of(split: splits.Split) -> dict[str, tuple[int, ...]]:
@@ -26,7 +21,7 @@ def parts_of(split: splits.Split) -> dict[str, tuple[int, ...]]:
 
 
 def check(
-  source: fields.Source,
+  source: series.Source,
   path,
   owner: Callable[[np.ndarray], object],
   **sizes,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 from hinote_jax.fields import packing
 
 _TEMPERATURE = fields.Variable(

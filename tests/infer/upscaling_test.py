@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from hinote_jax import degradations, infer
+from hinote_jax import degradations, fields, infer
 from hinote_jax.core import resize
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.infer import upscaling
 
 
@@ -174,7 +173,7 @@ def test_opacity_is_interpolated_linearly_and_colours_by_the_network():
 
 
 def test_fields_of_a_file_come_back_as_fields():
-  leads = (fields.Lead("time", 2), fields.Lead("level", 3))
+  leads = (fields.Dimension("time", 2), fields.Dimension("level", 3))
   header = _header(("t", "u"), leads, attributes={"title": "x"})
   values = np.stack([_values(header, seed) for seed in range(6)])
   field = fields.Field(header, values.reshape(2, 3, *values.shape[1:]))

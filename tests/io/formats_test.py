@@ -7,10 +7,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from hinote_jax import io
-from hinote_jax.data.sources import files as sources
+from hinote_jax import fields, io
+from hinote_jax.data.sources import files
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import formats
 
 _DAYS = np.asarray([3, 4], np.int64)
@@ -26,7 +25,7 @@ def _field(leads=("time",), dtype="int16"):
     variables,
     y=axes.Axis.of("lat", np.linspace(90, -90, 5), "degrees_north"),
     x=axes.Axis.of("lon", np.arange(0.0, 360.0, 60.0), "degrees_east"),
-    leads=tuple(fields.Lead(name, 2, {name: _DAYS}) for name in leads),
+    leads=tuple(fields.Dimension(name, 2, {name: _DAYS}) for name in leads),
     attributes={"title": "made"},
   )
   shape = (*header.lead_shape, *header.shape)
@@ -203,7 +202,7 @@ def test_training_opens_the_same_files(tmp_path):
   pillow = pytest.importorskip("PIL.Image")
   raw = np.random.default_rng(0).integers(0, 256, (5, 6, 3)).astype(np.uint8)
   pillow.fromarray(raw).save(tmp_path / "a.png")
-  source = sources.files(tmp_path / "a.png")
+  source = files.files(tmp_path / "a.png")
   field = io.read(tmp_path / "a.png")
   assert tuple(v.name for v in source.variables) == field.header.names
   assert source.times == ("0",) and source.periodic == (False, False)

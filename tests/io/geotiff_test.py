@@ -9,8 +9,8 @@ import rasterio
 from rasterio import control, enums, rpc, transform
 import tifffile
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import geotiff
 from tests.io import refined, rows
 
@@ -291,7 +291,7 @@ def test_faults_are_said(tmp_path):
   with pytest.raises(ValueError, match="40000 does not fit int16"):
     geotiff.save(tmp_path / "b.tif", header, much)
   several = fields.Header(
-    header.variables, header.y, header.x, (fields.Lead("time", 2),)
+    header.variables, header.y, header.x, (fields.Dimension("time", 2),)
   )
   with pytest.raises(ValueError, match="one field and there are 2"):
     geotiff.save(tmp_path / "b.tif", several, much)
@@ -315,7 +315,9 @@ def test_faults_are_said(tmp_path):
 _FULL = """
 import os, resource, signal, sys
 import numpy as np
-from hinote_jax.io import axes, fields, geotiff
+from hinote_jax import fields
+from hinote_jax.fields import axes
+from hinote_jax.io import geotiff
 y = axes.Axis.of("lat", 60.0 - 0.01 * np.arange(300), "degrees_north")
 x = axes.Axis.of("lon", 10.0 + 0.01 * np.arange(300), "degrees_east")
 header = fields.Header((fields.Variable("u"),), y, x)

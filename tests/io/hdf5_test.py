@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import hdf5
 from tests.io import refined, rows
 
@@ -187,8 +187,8 @@ def test_other_datasets_are_named(tmp_path):
 def test_fields_of_other_formats_keep_their_place(tmp_path):
   y = axes.Axis.of("lat", 90.0 - 30.0 * np.arange(7), "degrees_north")
   x = axes.Axis.of("lon", 45.0 * np.arange(8), "degrees_east")
-  leads = (fields.Lead("time", 2, {"time": np.array([6.0, 12.0])}),)
-  leads += (fields.Lead("member", 3, {"name": np.array(["a", "b", "ç"])}),)
+  leads = (fields.Dimension("time", 2, {"time": np.array([6.0, 12.0])}),)
+  leads += (fields.Dimension("member", 3, {"name": np.array(["a", "b", "ç"])}),)
   variables = (
     fields.Variable("w", "m s-1", {"long_name": "wind", "levels": [1, 2]}),
     fields.Variable("v", dtype="int16", scale=0.25, offset=2.0, fill=-99),
@@ -264,7 +264,9 @@ def test_damaged_files_are_named(tmp_path):
 _FULL = """
 import os, resource, signal, sys
 import numpy as np
-from hinote_jax.io import axes, fields, hdf5
+from hinote_jax import fields
+from hinote_jax.fields import axes
+from hinote_jax.io import hdf5
 header = fields.Header(
   (fields.Variable("u"),), axes.counted("y", 300), axes.counted("x", 300)
 )

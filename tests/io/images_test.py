@@ -11,8 +11,8 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 import pytest
 import tifffile
 
+from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import images, png
 from tests.io import refined, rows
 
@@ -330,7 +330,7 @@ def _header(count=1, names=("grey",), dtype="uint8"):
     )
     for name in names
   )
-  leads = (fields.Lead("time", count),) if count > 1 else ()
+  leads = (fields.Dimension("time", count),) if count > 1 else ()
   both = (axes.counted("y", 2), axes.counted("x", 2))
   return fields.Header(variables, *both, leads)
 

@@ -9,9 +9,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from hinote_jax import fields
 from hinote_jax.core import grids
 from hinote_jax.fields import axes, packing
-from hinote_jax.fields import field as fields
 from hinote_jax.io import nifti
 from tests.io import refined, rows
 
@@ -221,7 +221,7 @@ def test_fields_of_other_formats_become_images(tmp_path):
   y = axes.Axis.of("y", 10.0 + 2.0 * np.arange(4), "mm")
   x = axes.Axis.of("x", -3.0 + 1.5 * np.arange(5), "mm")
   variable = fields.Variable("t", dtype="int16", scale=0.1, fill=-1)
-  header = fields.Header((variable,), y, x, (fields.Lead("z", 3),))
+  header = fields.Header((variable,), y, x, (fields.Dimension("z", 3),))
   values = np.random.default_rng(0).normal(size=(3, 4, 5, 1)).astype(np.float32)
   values[1, 2, 3] = np.nan
   nifti.save(tmp_path / "a.nii", header, values)
@@ -277,7 +277,7 @@ def test_times_of_slices_stay_where_the_slices_do(tmp_path, plane, code):
 def test_some_of_the_times_are_saved(tmp_path):
   image = _image(tmp_path / "a.nii", (4, 5, 3, 6), np.eye(4))
   reader = nifti.open(tmp_path / "a.nii")
-  leads = (fields.Lead("t", 2), reader.header.leads[1])
+  leads = (fields.Dimension("t", 2), reader.header.leads[1])
   header = dataclasses.replace(reader.header, leads=leads)
   nifti.save(tmp_path / "b.nii", header, refined.values(reader)[3:9])
   got = nibabel.load(tmp_path / "b.nii").get_fdata()

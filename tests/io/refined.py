@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hinote_jax.fields import field as fields
+from hinote_jax import fields
 
 
 def header(coarse: fields.Header, scale: float) -> fields.Header:

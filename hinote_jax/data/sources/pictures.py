@@ -23,8 +23,10 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, paths
+from hinote_jax import fields
+from hinote_jax.data import paths, series
 from hinote_jax.evaluate.images import sources as image_sources
+from hinote_jax.fields import axes
 from hinote_jax.io import images as readers
 from hinote_jax.io import inputs, picture
 
@@ -44,7 +46,7 @@ def images(
   tiles: int = 1,
   bits: int | None = None,
   citation: str = "",
-) -> fields.Source:
+) -> series.Source:
   """Returns pictures, or windows of them, each file a group.
 
   Args:
@@ -63,45 +65,57 @@ def images(
     ModuleNotFoundError: a package that reads a format is missing.
     ValueError: a picture is damaged, or differs in channels, depth or size.
   """
-  found = paths.expand(path, SUFFIXES)
-  opened = [readers.open(p) for p in found]
-  names = _channels(found, opened, variables)
-  _check_depth(found, opened, bits)
+  files = paths.expand(path, SUFFIXES)
+  opened = [readers.open(p) for p in files]
+  names = _channels(files, opened, variables)
+  _check_depth(files, opened, bits)
   if shape is None:
-    shape = _one_size(found, opened)
+    shape = _one_size(files, opened)
   where = [
-    (k, page, start)
+    (k, page, *window)
     for k, reader in enumerate(opened)
     for page in range(len(reader))
-    for start in _windows(reader.header.shape, shape, tiles)
+    for window in _windows(reader.header.shape, shape, tiles).items()
   ]
 
-  labels = paths.labels(found)
+  def read(k: int, page: int) -> np.ndarray:
+    chosen = [opened[k].header.names.index(name) for name in names]
+    return opened[k].read(page)[..., chosen]
+
+  labels = paths.labels(files)
   options = [*names, *map(str, (*shape, tiles))]
   return _source(
     "images",
     names,
     shape,
-    times=tuple(_label(labels[k], page, start) for k, page, start in where),
+    times=tuple(_label(labels[k], page, start) for k, page, start, _ in where),
     groups=tuple(labels[k] for k, *_ in where),
     citation=citation,
-    fingerprint=paths.fingerprint(found, options),
-    reader=_reader(opened, names, where, shape),
+    fingerprint=paths.fingerprint(files, options),
+    reader=_reader(read, [(k, p, n) for k, p, _, n in where], shape, tiles),
   )
 
 
-def _reader(opened, names, where, shape):
-  """Returns what reads a window; a picture is decoded once for all of its."""
+def _reader(read_picture, where, shape, tiles):
+  """Returns what reads a window; a picture is decoded once for all of its.
+
+  Args:
+    read_picture: gives a picture [h w c] by what names it.
+    where: of each window, what names its picture, and its number.
+    shape: (H, W) of every window.
+    tiles: windows along either axis.
+  """
 
   @functools.lru_cache(maxsize=1)
-  def whole(k: int, page: int) -> np.ndarray:
-    reader = opened[k]
-    chosen = [reader.header.names.index(name) for name in names]
-    return padded(reader.read(page)[..., chosen], shape)
+  def whole(*picture) -> np.ndarray:
+    return padded(read_picture(*picture), shape)
 
   def read(i: int) -> np.ndarray:
-    k, page, start = where[i]
-    return _cut(whole(k, page), start, shape)
+    *picture, number = where[i]
+    values = whole(*picture)
+    starts = itertools.product(*_starts(values.shape, shape, tiles))
+    y, x = list(starts)[number]
+    return values[y : y + shape[0], x : x + shape[1]]
 
   return read
 
@@ -113,7 +127,7 @@ def div2k(
   shape: tuple[int, int] = (256, 256),
   tiles: int = 2,
   config: str = "bicubic_x2",
-) -> fields.Source:
+) -> series.Source:
   """Returns windows of the 900 pictures of DIV2K, each picture a group.
 
   They must have been prepared by tensorflow-datasets, which needs TensorFlow
@@ -139,14 +153,18 @@ def div2k(
   }
   where = [
     (part, k, t)
-    for part, found in parts.items()
-    for k in range(len(found.names))
+    for part, pictures in parts.items()
+    for k in range(len(pictures.names))
     for t in range(tiles * tiles)
   ]
   labels = [f"{part}/{k}" for part, k, _ in where]
   digest = hashlib.sha256(repr((names, shape, tiles, len(where))).encode())
-  for found in parts.values():  # the first picture stands for all
-    digest.update(found.read(0).tobytes())
+  for pictures in parts.values():  # the first picture stands for all
+    digest.update(pictures.read(0).tobytes())
+
+  def read(part: str, k: int) -> np.ndarray:
+    return parts[part].read(k)[..., chosen] / np.float32(255)
+
   times = (f"{a} window {t}" for a, (*_, t) in zip(labels, where, strict=True))
   return _source(
     "div2k",
@@ -156,24 +174,8 @@ def div2k(
     groups=tuple(labels),
     citation=_DIV2K,
     fingerprint=digest.hexdigest(),
-    reader=_div2k_reader(parts, chosen, where, shape, tiles),
+    reader=_reader(read, where, shape, tiles),
   )
-
-
-def _div2k_reader(parts, chosen, where, shape, tiles):
-  """Returns what reads a window; a picture is decoded once for all of its."""
-
-  @functools.lru_cache(maxsize=1)
-  def whole(part: str, k: int) -> np.ndarray:
-    return padded(parts[part].read(k)[..., chosen] / np.float32(255), shape)
-
-  def read(i: int) -> np.ndarray:
-    part, k, t = where[i]
-    values = whole(part, k)
-    starts = list(itertools.product(*_starts(values.shape, shape, tiles)))
-    return _cut(values, starts[t], shape)
-
-  return read
 
 
 def padded(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -190,15 +192,18 @@ def padded(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
   return np.pad(values, [*margins, (0, 0)], mode="symmetric")
 
 
-def _source(name, names, shape, **said) -> fields.Source:
-  return fields.Source(
+def _source(name, names, shape, **known) -> series.Source:
+  return series.Source(
     name=name,
-    variables=tuple(fields.Variable(n, "1", f"{n} of [0, 1]") for n in names),
-    y=fields.Coordinate("y", "cell", np.arange(shape[0])),
-    x=fields.Coordinate("x", "cell", np.arange(shape[1])),
-    periodic=(False, False),
+    header=fields.Header(
+      tuple(
+        fields.Variable(n, "1", {"long_name": f"{n} of [0, 1]"}) for n in names
+      ),
+      axes.counted("y", shape[0]),
+      axes.counted("x", shape[1]),
+    ),
     domain="image",
-    **said,
+    **known,
   )
 
 
@@ -217,23 +222,22 @@ def _starts(size, shape, tiles) -> list[list[int]]:
   return starts
 
 
-def _windows(size, shape, tiles) -> list[tuple[int, int]]:
-  """Returns where the windows of a picture begin, each once."""
+def _windows(size, shape, tiles) -> dict[tuple[int, int], int]:
+  """Returns where the windows of a picture begin, each once, and its number."""
   if tiles < 1:
     raise ValueError(f"tiles must be at least 1, got {tiles}")
-  return list(dict.fromkeys(itertools.product(*_starts(size, shape, tiles))))
+  rows, columns = _starts(size, shape, tiles)
+  numbers = {}
+  for number, start in enumerate(itertools.product(rows, columns)):
+    numbers.setdefault(start, number)
+  return numbers
 
 
-def _cut(values, start, shape) -> np.ndarray:
-  (y, x), (h, w) = start, shape
-  return values[y : y + h, x : x + w]
-
-
-def _channels(found, opened, variables) -> tuple[str, ...]:
+def _channels(files, opened, variables) -> tuple[str, ...]:
   """Returns the channels to take; refuses pictures without them."""
   first = opened[0].header.names
   names = tuple(variables or first)
-  for p, reader in zip(found, opened, strict=True):
+  for p, reader in zip(files, opened, strict=True):
     held = reader.header.names
     what = "+".join(held)
     if variables is None and picture.ALPHA in held:
@@ -244,7 +248,7 @@ def _channels(found, opened, variables) -> tuple[str, ...]:
       )
     if variables is None and held != first:
       raise ValueError(
-        f"{p} has the channels {what} and {found[0]} has {'+'.join(first)}: "
+        f"{p} has the channels {what} and {files[0]} has {'+'.join(first)}: "
         "give pictures that are all grey or all in colour"
       )
     if not set(names) <= set(held):
@@ -252,19 +256,19 @@ def _channels(found, opened, variables) -> tuple[str, ...]:
         f"{p} has the channels {what} and {'+'.join(names)} is wanted: convert "
         "it, or name what it has"
       )
-  return _known(names, names, found[0])
+  return _known(names, names, files[0])
 
 
 def _known(names, known, where) -> tuple[str, ...]:
   return inputs.choose(names, known, where)
 
 
-def _check_depth(found, opened, bits) -> None:
+def _check_depth(files, opened, bits) -> None:
   """Refuses pictures of other depths than asked for, or than the first."""
   held = [_BITS.get(r.header.variables[0].dtype, 0) for r in opened]
   if bits is not None and bits not in (8, 16, 32):
     raise ValueError(f"bits must be 8, 16 or 32, got {bits}")
-  for p, depth in zip(found, held, strict=True):
+  for p, depth in zip(files, held, strict=True):
     if bits is not None and depth != bits:
       raise ValueError(
         f"{p} has samples of {depth} bits and {bits} are asked for: its values "
@@ -272,17 +276,17 @@ def _check_depth(found, opened, bits) -> None:
       )
     if depth != held[0]:
       raise ValueError(
-        f"{p} has samples of {depth} bits and {found[0]} of {held[0]}: give "
+        f"{p} has samples of {depth} bits and {files[0]} of {held[0]}: give "
         "pictures of one depth"
       )
 
 
-def _one_size(found: Sequence[pathlib.Path], opened) -> tuple[int, int]:
+def _one_size(files: Sequence[pathlib.Path], opened) -> tuple[int, int]:
   first = opened[0].header.shape
-  for p, reader in zip(found, opened, strict=True):
+  for p, reader in zip(files, opened, strict=True):
     if reader.header.shape != first:
       raise ValueError(
-        f"{p} is {reader.header.shape} and {found[0]} {first} pixels: give "
+        f"{p} is {reader.header.shape} and {files[0]} {first} pixels: give "
         "config.data.shape, the windows to cut of them"
       )
   return first

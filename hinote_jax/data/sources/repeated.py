@@ -38,7 +38,8 @@ class Repeated:
     """
     self._degradation = degradation
     self._shape, self._periodic = shape, periodic
-    self._middle = tuple(int(free / 2) for free in room)
+    middle_y, middle_x = (int(free / 2) for free in room)
+    self._middle = middle_y, middle_x
     self._picks, self._is_alike = None, False
     if any(
       free < 1 and not goes_around
@@ -46,10 +47,11 @@ class Repeated:
     ):
       return  # no neighbour to compare with
     here = operators(self._middle)
-    further = operators(tuple(m + 1 for m in self._middle))
+    further = operators((middle_y + 1, middle_x + 1))
     self._first = [int(index[0]) for index, _ in here]
     self._along = [matrix for _, matrix in here]
-    self._cells = tuple(len(index) for index, _ in here)
+    rows, columns = (len(index) for index, _ in here)
+    self._cells = rows, columns
     self._is_alike = all(
       isinstance(matrix, np.ndarray)
       and np.array_equal(matrix, other)

@@ -18,7 +18,7 @@ Layout, as its tutorial describes it: data/TYPE/YEAR/SEVIR_*.h5, each with `id`
                       decoded [kg m-2] by the rule of the tutorial
 
 Split: by event, never within one, in order of time; test="2019-06-01" is the
-official date (events from then on are held out). Events may overlap in time:
+published date (events from then on are held out). Events may overlap in time:
 those of training that do with one held out are left out, see `splits.by_group`.
 """
 
@@ -29,8 +29,9 @@ import pathlib
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.data import fields, paths
+from hinote_jax.data import paths, series
 from hinote_jax.data.sources import sevir_catalog
 from hinote_jax.io import hdf5, inputs
 
@@ -40,7 +41,6 @@ TYPES = {
   "ir069": ("degC", "brightness temperature at 6.9 um"),
   "ir107": ("degC", "brightness temperature at 10.7 um"),
 }
-OFFICIAL_DATE = "2019-06-01"
 _SUFFIXES = (".h5", ".hdf5")
 _MISSING = ("event", "frame")
 _CITATION = (
@@ -61,7 +61,7 @@ def sevir(
   missing: str = "event",
   partial: bool = False,
   decode_vil: bool = False,
-) -> fields.Source:
+) -> series.Source:
   """Returns frames of SEVIR's events, each event a group.
 
   Args:
@@ -87,12 +87,14 @@ def sevir(
   for name, number in (("every", every), ("limit", limit)):
     if number is not None and number < 1:
       raise ValueError(f"{name} must be at least 1, got {number}")
-  found = {p.name: p for p in paths.expand(path, _SUFFIXES)}
+  by_name = {p.name: p for p in paths.expand(path, _SUFFIXES)}
   listed = _catalog(path, catalog)
   if listed is None:
-    events = _events(found, types)
+    events = _events(by_name, types)
   else:
-    events = _present(sevir_catalog.read(listed, types), found, listed, partial)
+    events = _present(
+      sevir_catalog.read(listed, types), by_name, listed, partial
+    )
   if missing == "event":
     events = [event for event in events if event.is_complete is not False]
   if limit is not None and limit < len(events):
@@ -100,7 +102,7 @@ def sevir(
     events = [events[i] for i in chosen]
   if not events:
     raise ValueError(f"no event of SEVIR with {', '.join(types)} at {path}")
-  files = _Files(found, types)
+  files = _Files(by_name, types)
   frames = files.check(events)
   where = [(e, f) for e in range(len(events)) for f in range(0, frames, every)]
   if missing == "frame":
@@ -108,12 +110,8 @@ def sevir(
   return _source(events, files, where, decode_vil)
 
 
-def _source(events, files, where, decode_vil) -> fields.Source:
+def _source(events, files, where, decode_vil) -> series.Source:
   header = files.header
-  y, x = (
-    fields.Coordinate(axis.name, axis.units, axis.values)
-    for axis in (header.y, header.x)
-  )
   frames = header.lead_shape[1]
   times = tuple(events[e].label(f, frames) for e, f in where)
   groups = tuple(events[e].id for e, _ in where)
@@ -123,13 +121,11 @@ def _source(events, files, where, decode_vil) -> fields.Source:
     str(decode_vil),
     *map("@".join, zip(groups, times, strict=True)),
   ]
-  return fields.Source(
+  variables = tuple(_variable(kind, decode_vil) for kind in files.types)
+  return series.Source(
     name="sevir",
-    variables=tuple(_variable(kind, decode_vil) for kind in files.types),
+    header=fields.Header(variables, header.y, header.x),
     times=times,
-    y=y,
-    x=x,
-    periodic=(False, False),
     citation=_CITATION,
     fingerprint=paths.fingerprint(used, names),
     reader=lambda i: files.read(events[where[i][0]], where[i][1], decode_vil),
@@ -156,8 +152,8 @@ def decoded_vil(stored: np.ndarray) -> np.ndarray:
 def _variable(kind, decode_vil) -> fields.Variable:
   units, long_name = TYPES[kind]
   if kind == "vil" and decode_vil:
-    return fields.Variable(kind, "kg m-2", "vertically integrated liquid")
-  return fields.Variable(kind, units, long_name)
+    units, long_name = "kg m-2", "vertically integrated liquid"
+  return fields.Variable(kind, units, {"long_name": long_name})
 
 
 def _catalog(path, catalog) -> pathlib.Path | None:
@@ -173,10 +169,10 @@ def _catalog(path, catalog) -> pathlib.Path | None:
   return listed if listed.is_file() else None
 
 
-def _events(found, types) -> list[sevir_catalog.Event]:
+def _events(by_name, types) -> list[sevir_catalog.Event]:
   """Returns the events of files that no catalogue lists."""
   places, held = {}, {}
-  for name, path in found.items():
+  for name, path in by_name.items():
     header = _opened(path, None).header
     ids = header.leads[0].coordinates.get("id")
     if ids is None:
@@ -197,12 +193,12 @@ def _events(found, types) -> list[sevir_catalog.Event]:
   ]
 
 
-def _present(events, found, listed, partial) -> list[sevir_catalog.Event]:
+def _present(events, by_name, listed, partial) -> list[sevir_catalog.Event]:
   """Returns the events whose files are here; refuses absent ones."""
   absent = {}
   for event in events:
     for name, _ in event.places.values():
-      if name not in found:
+      if name not in by_name:
         absent.setdefault(name, set()).add(event.id)
   if absent and not partial:
     name, lost = next(iter(absent.items()))
@@ -216,26 +212,26 @@ def _present(events, found, listed, partial) -> list[sevir_catalog.Event]:
 
 
 def _opened(path, kind):
-  reader = hdf5.open(path, kind and [kind])
-  if reader.header.extra.get("layout") != "sevir":
-    raise ValueError(
-      f"{path} is not as SEVIR has it: it holds no {kind or 'image type'} of "
-      "[event y x frame]"
-    )
-  return reader
+  return hdf5.open(path, kind and [kind], layout="sevir")
 
 
 class _Files:
   """The files of some image types."""
 
-  def __init__(self, found, types):
-    self._found, self.types = found, types
+  def __init__(self, by_name, types):
+    self._by_name, self.types = by_name, types
     self._opened = functools.lru_cache(maxsize=_OPEN)(_opened)
-    self.header = None
+    self._header = None
+
+  @property
+  def header(self) -> fields.Header:
+    """Of the first file; known once events have been checked."""
+    assert self._header is not None
+    return self._header
 
   def paths_of(self, event):
     """Returns the files that an event lies in."""
-    return [self._found[name] for name, _ in event.places.values()]
+    return [self._by_name[name] for name, _ in event.places.values()]
 
   def check(self, events) -> int:
     """Checks grids and names of the events; returns how many frames each has.
@@ -247,8 +243,8 @@ class _Files:
     for event in events:
       for kind, (name, index) in event.places.items():
         if (name, kind) not in ids:
-          header = self._opened(self._found[name], kind).header
-          self.header = self.header or header
+          header = self._opened(self._by_name[name], kind).header
+          self._header = self._header or header
           first = first or (kind, name)
           self._check_grid(first, (kind, name), header)
           ids[name, kind] = header.leads[0].coordinates.get("id"), header
@@ -271,7 +267,7 @@ class _Files:
       there = ids[index].decode()
     if there != event.id:
       raise ValueError(
-        f"{self._found[name]} holds {there} at index {index} where the "
+        f"{self._by_name[name]} holds {there} at index {index} where the "
         f"catalogue has {event.id}: they are of different versions"
       )
 
@@ -292,7 +288,7 @@ class _Files:
     planes = []
     for kind in self.types:
       name, index = event.places[kind]
-      reader = self._opened(self._found[name], kind)
+      reader = self._opened(self._by_name[name], kind)
       plane = reader.read(index * reader.header.lead_shape[1] + frame)[..., 0]
       is_stored = kind == "vil" and decode_vil
       planes.append(decoded_vil(plane) if is_stored else plane)

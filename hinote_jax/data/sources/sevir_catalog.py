@@ -77,14 +77,14 @@ def read(path: pathlib.Path, types: Sequence[str]) -> list[Event]:
           of_event.setdefault(row["img_type"], []).append(row)
   except (UnicodeDecodeError, csv.Error) as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  found = [
+  events = [
     _event(path, id_, {kind: of_event[kind][0] for kind in types})
     for id_, of_event in rows.items()
     if [len(of_event.get(kind, ())) for kind in types] == [1] * len(types)
   ]
-  if not found:
+  if not events:
     raise ValueError(f"{path} lists no event with {' and '.join(types)}")
-  return sorted(found, key=lambda event: (event.time, event.id))
+  return sorted(events, key=lambda event: (event.time, event.id))
 
 
 def _event(path, id_, rows) -> Event:

@@ -17,7 +17,7 @@ folders: train="train/*", validation="valid_1/*", test="test_1/*". Years of
 weather that lie in one folder are one series, divided by time with a gap.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
 import functools
 import hashlib
@@ -25,9 +25,10 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields, formats, paths
-from hinote_jax.data.sources import files as sources
-from hinote_jax.data.sources import pairs
+from hinote_jax import fields
+from hinote_jax.data import paths, series
+from hinote_jax.data.sources import files, pairs
+from hinote_jax.fields import axes
 from hinote_jax.io import hdf5
 
 SUFFIXES = (".h5", ".hdf5")
@@ -46,7 +47,7 @@ def superbench(
   path: paths.Paths,
   paired: bool = False,
   periodic: tuple[bool, bool] | None = None,
-) -> fields.Source:
+) -> series.Source:
   """Returns the fields of SuperBench's files.
 
   Args:
@@ -62,30 +63,30 @@ def superbench(
     ValueError: a file is cut short, is not of this layout, lacks a channel or
       the low resolution, or the files are not alike.
   """
-  found = paths.expand(path, SUFFIXES)
-  readers = _Readers()
-  source = _joined(found, variables, functools.partial(_series, readers))
+  file_paths = paths.expand(path, SUFFIXES)
+  readers = functools.lru_cache(maxsize=_OPEN)(_opened)
+  source = _joined(file_paths, variables, functools.partial(_series, readers))
   if periodic is not None:
-    source = dataclasses.replace(source, periodic=tuple(periodic))
+    source = source.wrapped(periodic)
   if not paired:
     return source
-  names = [v.name for v in source.variables]
-  coarse = _joined(found, names, functools.partial(_lowres, readers))
+  coarse = _joined(
+    file_paths, source.names, functools.partial(_lowres, readers)
+  )
   text = coarse.fingerprint + _LOWRES  # of the same files as the fields
   coarse = dataclasses.replace(
-    coarse,
-    periodic=source.periodic,
+    coarse.wrapped(source.periodic),
     fingerprint=hashlib.sha256(text.encode()).hexdigest(),
   )
   return pairs.pair(source, coarse)
 
 
-def _joined(found, variables, open_series) -> fields.Source:
-  source = sources.join(found, variables, open_series, grouped=True)
+def _joined(file_paths, variables, open_series) -> series.Source:
+  source = files.join(file_paths, variables, open_series, grouped=True)
   is_weather = source.y.name == "latitude"
-  is_turbulence = {"u", "v", "vorticity"} & {v.name for v in source.variables}
-  is_published = len({p.parent for p in found}) > 1
-  is_grouped = len(found) > 1 and (is_published or not is_weather)
+  is_turbulence = {"u", "v", "vorticity"} & set(source.names)
+  is_published = len({p.parent for p in file_paths}) > 1
+  is_grouped = len(file_paths) > 1 and (is_published or not is_weather)
   counts = {group: 0 for group in source.groups}
   times = []
   for group in source.groups:
@@ -101,75 +102,47 @@ def _joined(found, variables, open_series) -> fields.Source:
   )
 
 
-class _Readers:
-  """Readers of files, of which a few are open at a time."""
-
-  def __init__(self):
-    self._open = functools.lru_cache(maxsize=_OPEN)(_opened)
-
-  def __call__(self, path: pathlib.Path, names: Sequence[str] | None):
-    return self._open(path, None if names is None else tuple(names))
+def _opened(path: pathlib.Path, names, layout="superbench") -> fields.Reader:
+  return hdf5.open(path, names, layout=layout)
 
 
-def _opened(path: pathlib.Path, names):
-  reader = hdf5.open(path, names)
-  if reader.header.extra.get("layout") != "superbench":
-    raise ValueError(
-      f"{path} is not as SuperBench has it: it holds no dataset 'fields' of "
-      "[time channel y x]"
-    )
-  return reader
-
-
-def _series(readers, path, variables) -> formats.Series:
-  header = readers(path, variables).header
-  names = header.names
-  y, x = (
-    fields.Coordinate(axis.name, axis.units, axis.values)
-    for axis in (header.y, header.x)
-  )
-  return formats.Series(
-    variables=tuple(fields.Variable(v.name, v.units) for v in header.variables),
-    count=header.count,
-    times=None,
-    y=y,
-    x=x,
-    read=lambda i: readers(path, names).read(i),
+def _series(readers, path, variables) -> fields.Reader:
+  """Returns a reader that opens its file again when it is one of few."""
+  reader = readers(path, variables and tuple(variables))
+  names = reader.header.names
+  return dataclasses.replace(
+    reader, read=lambda i: readers(path, names).read(i)
   )
 
 
-def _lowres(readers, path, variables) -> formats.Series:
+def _lowres(readers, path, variables) -> fields.Reader:
   """Returns the low resolution in a file as a series of its own."""
   fine = _series(readers, path, variables)
-  every = [v.name for v in _series(readers, path, None).variables]
-  channels = [every.index(name) for name in variables]
-  shape, read = _dataset(path, _LOWRES)
-  if len(shape) != 4 or shape[:2] != (fine.count, len(every)):
+  every = readers(path, None).header.names
+  try:
+    header = readers(path, (_LOWRES,), "plain").header
+  except ValueError as error:
     raise ValueError(
-      f"{path}: {_LOWRES} has shape {shape} and [{fine.count}, {len(every)}, "
-      "h, w] is needed beside its fields"
+      f"{path} holds no {_LOWRES!r}, the low resolution of a simulation: leave "
+      "out paired, or take the files of pairs (nskt_16k_sim and the like)"
+    ) from error
+  if header.lead_shape != (len(fine), len(every)):
+    raise ValueError(
+      f"{path}: {_LOWRES} has shape {header.lead_shape + header.shape} and "
+      f"[{len(fine)}, {len(every)}, h, w] is needed beside its fields"
     )
+  y, x = fine.header.y, fine.header.x
+  channels = [every.index(name) for name in variables]
+
+  def read(i: int) -> np.ndarray:
+    coarse = readers(path, (_LOWRES,), "plain")
+    planes = [coarse.read(i * len(every) + c) for c in channels]
+    return np.concatenate(planes, axis=-1)
+
   return dataclasses.replace(
     fine,
-    y=fields.Coordinate(fine.y.name, "cell", np.arange(shape[2])),
-    x=fields.Coordinate(fine.x.name, "cell", np.arange(shape[3])),
-    read=lambda i: np.stack([read(i, c) for c in channels], axis=-1),
+    header=fine.header.on(
+      axes.counted(y.name, len(header.y)), axes.counted(x.name, len(header.x))
+    ),
+    read=read,
   )
-
-
-def _dataset(path, name) -> tuple[tuple[int, ...], Callable]:
-  """Returns the shape of a dataset and what reads a part of it."""
-  h5py = formats.require("h5py", "io")
-  with h5py.File(path, "r") as file:
-    if name not in file:
-      raise ValueError(
-        f"{path} holds no {name!r}, the low resolution of a simulation: leave "
-        "out paired, or take the files of pairs (nskt_16k_sim and the like)"
-      )
-    shape = file[name].shape
-
-  def read(*index):
-    with h5py.File(path, "r") as file:
-      return file[name][index]
-
-  return shape, read

@@ -28,15 +28,20 @@ import json
 import numpy as np
 import tqdm
 
+from hinote_jax import fields
 from hinote_jax.core import naming
-from hinote_jax.data import fields, formats
+from hinote_jax.data import series
 from hinote_jax.data.sources import pairs
 from hinote_jax.data.sources import turbulence_solver as solver
+from hinote_jax.io import inputs
 
 VARIABLES = {
-  "omega": fields.Variable("omega", "s-1", "vorticity"),
-  "u": fields.Variable("u", "m s-1", "velocity along x"),
-  "v": fields.Variable("v", "m s-1", "velocity along y"),
+  name: fields.Variable(name, units, {"long_name": long_name})
+  for name, units, long_name in (
+    ("omega", "s-1", "vorticity"),
+    ("u", "m s-1", "velocity along x"),
+    ("v", "m s-1", "velocity along y"),
+  )
 }
 _CITATION = (
   "Generated with exponax (Koehler et al. 2024, APEBench, NeurIPS; MIT "
@@ -84,7 +89,7 @@ def turbulence2d(
   spacing: float | int | None = None,
   coarse: int = 1,
   lead: float | int = 0.5,
-) -> fields.Source:
+) -> series.Source:
   """Returns fields of two-dimensional turbulence, made as they are read.
 
   A trajectory is simulated when one of its fields is read and kept until
@@ -119,7 +124,7 @@ def turbulence2d(
       resolve the Reynolds number.
   """
   names = ("omega",) if variables is None else variables
-  names = formats.choose(names, VARIABLES, "turbulence2d")
+  names = inputs.choose(names, VARIABLES, "turbulence2d")
   plan = _planned(
     naming.look_up("size", size, SIZES),
     kind,
@@ -164,7 +169,7 @@ def _planned(size, kind, seed, *, spinup, spacing, **given) -> _Plan:
   )
 
 
-def _paired(plan, names, coarse, lead) -> fields.Source:
+def _paired(plan, names, coarse, lead) -> series.Source:
   """Returns the resolved fields with those of a coarse grid beside them."""
   if lead > min(plan.spinup, plan.spacing):
     raise ValueError(
@@ -177,7 +182,7 @@ def _paired(plan, names, coarse, lead) -> fields.Source:
   return pairs.pair(_source(plan, names, plan.flow, run.read), lowres)
 
 
-def _source(plan, names, flow, read, lead=0.0) -> fields.Source:
+def _source(plan, names, flow, read, lead=0.0) -> series.Source:
   """Returns the fields whose states `read` gives, of flow's grid."""
 
   def reader(i):
@@ -188,13 +193,11 @@ def _source(plan, names, flow, read, lead=0.0) -> fields.Source:
   groups = [f"trajectory {i}" for i in range(plan.trajectories)]
   times = plan.spinup + plan.spacing * np.arange(plan.snapshots)
   centers = 2.0 * np.pi / flow.grid * (np.arange(flow.grid) + 0.5)
-  return fields.Source(
+  y, x = (fields.Axis(name, centers, "m", is_periodic=True) for name in "yx")
+  return series.Source(
     name="turbulence2d_coarse" if is_coarse else "turbulence2d",
-    variables=tuple(VARIABLES[name] for name in names),
+    header=fields.Header(tuple(VARIABLES[name] for name in names), y, x),
     times=tuple(f"{group}, t={t:.1f}" for group in groups for t in times),
-    y=fields.Coordinate("y", "m", centers),
-    x=fields.Coordinate("x", "m", centers),
-    periodic=(True, True),
     citation=_CITATION.format(**dataclasses.asdict(flow)),
     fingerprint=_fingerprint(plan, names, flow.grid, lead),
     reader=reader,

@@ -27,7 +27,7 @@ import numpy as np
 
 from hinote_jax.core import naming
 from hinote_jax.core.typing import Array
-from hinote_jax.data import formats
+from hinote_jax.io import inputs
 
 KINDS = ("forced", "decaying")
 FORCING = 4  # wavenumber of the force, and where initial energy is largest
@@ -154,7 +154,7 @@ def advance(flow: Flow, state: Array, steps: int) -> jax.Array:
 
 @functools.lru_cache(maxsize=4)
 def _stepper(flow):
-  steppers = formats.require("exponax", "data").stepper
+  steppers = inputs.require("exponax", "data").stepper
   place = (2, 2.0 * np.pi, flow.grid, 1.0 / flow.rate)
   options = dict(diffusivity=1.0 / flow.reynolds, order=4)
   if flow.kind == "decaying":
@@ -167,7 +167,7 @@ def _stepper(flow):
 @functools.cache
 def _compiled():
   """Returns what steps, the stepper's arrays being arguments, not constants."""
-  return formats.require("equinox", "data").filter_jit(_advance)
+  return inputs.require("equinox", "data").filter_jit(_advance)
 
 
 def _advance(stepper, state, steps):

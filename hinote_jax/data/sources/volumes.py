@@ -6,7 +6,8 @@ import pathlib
 
 import numpy as np
 
-from hinote_jax.data import fields
+from hinote_jax import fields
+from hinote_jax.fields import axes as positions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ def slices(
 
 
 def common_shape(
-  found: Sequence[Volume], shape: tuple[int, int] | None
+  scans: Sequence[Volume], shape: tuple[int, int] | None
 ) -> tuple[int, int]:
   """Returns the shape that slices are brought to.
 
@@ -83,8 +84,8 @@ def common_shape(
   """
   if shape is not None:
     return (int(shape[0]), int(shape[1]))
-  first = found[0]
-  for other in found:
+  first = scans[0]
+  for other in scans:
     if other.shape != first.shape:
       raise ValueError(
         f"{other.path} has slices of {other.shape} and {first.path} of "
@@ -95,24 +96,23 @@ def common_shape(
 
 
 def axes(
-  found: Sequence[Volume], shape: tuple[int, int]
-) -> tuple[fields.Coordinate, fields.Coordinate]:
+  scans: Sequence[Volume], shape: tuple[int, int]
+) -> tuple[fields.Axis, fields.Axis]:
   """Returns y and x in mm from the middle, or cells where these differ."""
-  known = [volume.spacing for volume in found if volume.spacing is not None]
-  first = np.asarray(known[0]) if known else None
-  is_one = len(known) == len(found) and all(
+  known = [volume.spacing for volume in scans if volume.spacing is not None]
+  first = np.asarray(known[0] if known else (np.nan, np.nan))
+  is_one = len(known) == len(scans) and all(
     np.all(np.abs(np.asarray(spacing) - first) <= 0.01 * first)
     for spacing in known
   )
+  y, x = map(positions.counted, "yx", shape)
   if not is_one:
-    return tuple(
-      fields.Coordinate(name, "cell", np.arange(n))
-      for name, n in zip("yx", shape, strict=True)
-    )
-  return tuple(
-    fields.Coordinate(name, "mm", step * (np.arange(n) - 0.5 * (n - 1)))
-    for name, n, step in zip("yx", shape, first, strict=True)
+    return y, x
+  y, x = (
+    fields.Axis(axis.name, step * (axis.values - axis.values.mean()), "mm")
+    for axis, step in zip((y, x), first, strict=True)
   )
+  return y, x
 
 
 def fitted(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

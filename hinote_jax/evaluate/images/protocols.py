@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from hinote_jax.core import naming, resize
-from hinote_jax.data import formats
+from hinote_jax.io import inputs
 from hinote_jax.metrics import image as metrics
 
 # BT.601: RGB in [0, 1] to luma in [16, 235] / 255. The offset drops out of the
@@ -40,7 +40,7 @@ def pillow(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
   """
   if image.dtype != np.uint8:
     return _reduced(image, shape, "drop")
-  module = formats.require("PIL.Image", "io")
+  module = inputs.require("PIL.Image", "io")
   size = (shape[1], shape[0])
   small = module.fromarray(image).resize(size, module.Resampling.BICUBIC)
   return np.asarray(small)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hinote_jax.core import naming
-from hinote_jax.data import formats
+from hinote_jax.io import inputs
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _GREY, _DEEP_GREY = ("1", "L"), ("I;16", "I;16B", "I;16L", "I;16N")
@@ -97,9 +97,9 @@ def div2k(
   prepared by tensorflow-datasets; any configuration has the same ones. They
   come in the order of its records, not of their numbers.
   """
-  tfds = formats.require("tensorflow_datasets", "data")
-  formats.require("array_record", "data")
-  formats.require("PIL.Image", "io")
+  tfds = inputs.require("tensorflow_datasets", "data")
+  inputs.require("array_record", "data")
+  inputs.require("PIL.Image", "io")
   builder = tfds.builder(
     f"div2k/{config}", data_dir=None if path is None else os.fspath(path)
   )
@@ -143,7 +143,7 @@ def read(path: str | os.PathLike) -> np.ndarray:
     ValueError: it is partly transparent, has several frames, colours of 16
       bits (which Pillow would cut to 8), or is neither grey nor RGB.
   """
-  pillow = formats.require("PIL.Image", "io")
+  pillow = inputs.require("PIL.Image", "io")
   try:
     with pillow.open(path) as image:
       # What the decoder is told, before loading forgets it.

@@ -86,7 +86,7 @@ def test_split_is_by_event_and_by_the_official_date(tmp_path):
     tmp_path / "split.json",
     lambda values: _frame(values) // 50,
     validation=1,
-    test=sevir.OFFICIAL_DATE,
+    test="2019-06-01",
   )
   assert owners == {"train": {0, 1}, "validation": {2}, "test": {3, 4}}
 

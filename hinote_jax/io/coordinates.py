@@ -13,8 +13,8 @@ from typing import Any
 from jaxtyping import Float
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.fields import field as fields
 from hinote_jax.io import cf, cf_packing, inputs
 
 
@@ -75,13 +75,13 @@ class Plane:
 
   Attributes:
     variable: what it is and how it is packed.
-    told: attributes of its packing as they were read.
+    packed_as: attributes of its packing as they were read.
     dims: its dimensions, in the order of the file.
     rows: gives some rows, [r W] float64.
   """
 
   variable: fields.Variable
-  told: dict[str, Any]
+  packed_as: dict[str, Any]
   dims: tuple[str, ...]
   rows: Callable[[slice], np.ndarray]
 
@@ -93,21 +93,21 @@ def small(header: fields.Header, layout: cf.Layout) -> Any:
     an xarray.Dataset of numbers and attributes as they go into the file.
   """
   xarray = inputs.require("xarray", "io")
-  found = dict(layout.passed)
+  variables = dict(layout.passed)
   for lead in header.leads:
     for name, value in lead.coordinates.items():
       is_ready = isinstance(value, xarray.Variable)
-      found[name] = value if is_ready else xarray.Variable(lead.name, value)
+      variables[name] = value if is_ready else xarray.Variable(lead.name, value)
   for i, axis in enumerate((header.y, header.x)):
     for name, raw in layout.grid.items():
       if raw.dims == (axis.name,) and name != layout.coordinates[i]:
         taps = Taps.of(axis, layout.coarse[i])
         values = taps.across(cf_packing.plain(name, raw))
-        told = cf_packing.variable_of(name, raw).attributes
-        found[name] = xarray.Variable(raw.dims, values, told)
+        attributes = cf_packing.variable_of(name, raw).attributes
+        variables[name] = xarray.Variable(raw.dims, values, attributes)
     if layout.coordinates[i] is not None:
-      found |= _positions(axis, layout.coordinates[i], layout)
-  return xarray.Dataset(found, attrs=dict(header.attributes))
+      variables |= _positions(axis, layout.coordinates[i], layout)
+  return xarray.Dataset(variables, attrs=dict(header.attributes))
 
 
 def _positions(axis, name, layout) -> dict[str, Any]:
@@ -117,21 +117,20 @@ def _positions(axis, name, layout) -> dict[str, Any]:
   attributes, dtype = dict(axis.attributes), np.dtype(np.float64)
   if axis.units and raw is None:
     attributes.setdefault("units", axis.units)
-  is_packed = raw is None or {"scale_factor", "add_offset"} & set(raw.attrs)
-  if not is_packed:
+  if raw is not None and not {"scale_factor", "add_offset"} & set(raw.attrs):
     is_kept = raw.dtype.kind == "f" or _are_whole(axis.values)
     dtype = raw.dtype if is_kept else dtype
-  found = {
+  variables = {
     name: xarray.Variable(axis.name, axis.values.astype(dtype), attributes)
   }
   bounds = layout.grid.get(attributes.get("bounds"))
   if bounds is not None and bounds.ndim == 2 and bounds.dims[0] == axis.name:
     dtype = bounds.dtype if bounds.dtype.kind == "f" else np.float64
-    told = cf_packing.variable_of(attributes["bounds"], bounds).attributes
-    found[attributes["bounds"]] = xarray.Variable(
-      bounds.dims, axis.bounds().astype(dtype), told
+    kept = cf_packing.variable_of(attributes["bounds"], bounds).attributes
+    variables[attributes["bounds"]] = xarray.Variable(
+      bounds.dims, axis.bounds().astype(dtype), kept
     )
-  return found
+  return variables
 
 
 def _are_whole(values: np.ndarray) -> bool:
@@ -151,13 +150,14 @@ def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
   plain = {
     n: cf_packing.plain(n, raw.transpose(*dims)) for n, raw in wide.items()
   }
-  said = {n: cf_packing.variable_of(n, raw) for n, raw in wide.items()}
-  latitude = next((n for n in said if axes.is_latitude(_named(said[n]))), None)
-  longitude = next(
-    (n for n in said if axes.is_longitude(_named(said[n]))), None
+  described = {n: cf_packing.variable_of(n, raw) for n, raw in wide.items()}
+  latitude, longitude = (
+    next((n for n in described if is_such(n, described[n].units)), "")
+    for is_such in (axes.is_latitude, axes.is_longitude)
   )
-  both = (latitude, longitude)
-  points = _points(*(plain[n] for n in both)) if None not in both else None
+  points = None
+  if latitude and longitude:
+    points = _points(plain[latitude], plain[longitude])
   for name, raw in wide.items():
     if points is not None and name == latitude:
       rows = functools.partial(_latitude, points, y, x)
@@ -165,11 +165,7 @@ def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
       rows = functools.partial(_longitude, points, plain[name], y, x)
     else:
       rows = functools.partial(_linear, plain[name], y, x)
-    yield Plane(said[name], cf_packing.packing_of(raw), raw.dims, rows)
-
-
-def _named(said: fields.Variable) -> axes.Axis:
-  return axes.Axis(said.name, np.empty(0), said.units)
+    yield Plane(described[name], cf_packing.packing_of(raw), raw.dims, rows)
 
 
 def _linear(

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hinote_jax.data import fields
+from hinote_jax import fields
+from hinote_jax.data import series
+from hinote_jax.fields import axes
 
 
 @pytest.mark.parametrize(
@@ -29,21 +31,21 @@ from hinote_jax.data import fields
 def test_longitude_is_cyclic_where_it_goes_once_around(
   name, units, values, expected
 ):
-  coordinate = fields.Coordinate(name, units, np.asarray(values, np.float64))
-  assert fields.is_cyclic(coordinate) is expected
+  axis = fields.Axis(name, np.asarray(values, np.float64), units)
+  assert axes.is_cyclic(axis) is expected
 
 
-def _source(series):
-  return fields.Source(
+def _source(values):
+  return series.Source(
     name="made",
-    variables=(fields.Variable("u"), fields.Variable("v")),
+    header=fields.Header(
+      (fields.Variable("u"), fields.Variable("v")),
+      axes.counted("y", 3),
+      axes.counted("x", 4),
+    ),
     times=("monday", "tuesday"),
-    y=fields.Coordinate("y", "cell", np.arange(3)),
-    x=fields.Coordinate("x", "cell", np.arange(4)),
-    periodic=(False, False),
-    citation="",
     fingerprint="0",
-    reader=lambda i: series[i],
+    reader=lambda i: values[i],
   )
 
 
@@ -53,9 +55,9 @@ def test_read_gives_float32():
 
 
 def test_missing_values_are_counted_and_located():
-  series = np.zeros((2, 3, 4, 2))
-  series[1, 0, :3, 1] = np.nan, np.inf, np.nan
-  source = _source(series)
+  values = np.zeros((2, 3, 4, 2))
+  values[1, 0, :3, 1] = np.nan, np.inf, np.nan
+  source = _source(values)
   source.read(0)
   with pytest.raises(
     ValueError, match=r"'v' has 3 NaN .* index 1 \(tuesday\).* masks"
