@@ -95,6 +95,9 @@ def base() -> ml_collections.ConfigDict:
     weight_decay=0.0,
     clip=1.0,
     b2=0.99,
+    # Regular expressions of parameters that stay as they are:
+    # ("model/encoder",).
+    frozen=placeholder(tuple),
   )
 
   config.log_every = 20

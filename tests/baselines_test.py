@@ -10,7 +10,8 @@ import pytest
 from configs import baselines, common
 from hinote_jax import models
 from hinote_jax.core import grids
-from hinote_jax.evaluate import report, scoring
+from hinote_jax.evaluate import report
+from hinote_jax.evaluate import run as scoring
 from hinote_jax.train import loop as train
 from hinote_jax.train import workdir
 from tests import runs

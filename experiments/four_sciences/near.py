@@ -11,8 +11,9 @@ import json
 
 from experiments.four_sciences import runs
 from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import markdown, scoring
-from hinote_jax.train import pipeline, workdir
+from hinote_jax.evaluate import markdown
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.train import run_data, workdir
 
 RESULTS = runs.RESULTS / "near.json"
 _SCALES = (1.9, 2.0, 2.1)
@@ -25,7 +26,7 @@ def _ratios(name: str) -> list[float]:
   config.evaluate.scales = _SCALES
   config.evaluate.against = (evaluate.BASELINE,)
   folder = runs.ROOT / name
-  found = scoring.evaluate_run(config, folder, pipeline.make(config, folder))
+  found = scoring.evaluate_run(config, folder, run_data.make(config, folder))
   rows = [found.select(scale=scale) for scale in _SCALES]
   errors = [{row["model"]: row["mse"] for row in at} for at in rows]
   return [e["hinote"] / e[evaluate.BASELINE] for e in errors]

@@ -23,8 +23,8 @@ import numpy as np
 from experiments.four_sciences import page, runs, show
 from hinote_jax import models as zoo
 from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import scoring
-from hinote_jax.train import checkpoint, pipeline, workdir
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.train import checkpoint, run_data, workdir
 
 
 def train(name: str) -> None:
@@ -77,7 +77,7 @@ def score(
   config.evaluate.path = path
   folder = runs.ROOT / name
   evaluation = scoring.evaluate_run(
-    config, folder, pipeline.make(config, folder)
+    config, folder, run_data.make(config, folder)
   )
   evaluation.header["runs"] = [_cost(n) for n in (name, *others)]
   return evaluation

@@ -1,6 +1,7 @@
 """Scores a run: its best weights beside the interpolations, and the report."""
 
 from collections.abc import Iterable
+import functools
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -13,8 +14,7 @@ from hinote_jax import infer, losses, models, plots
 from hinote_jax.core import grids
 from hinote_jax.evaluate import evaluation as evaluate
 from hinote_jax.evaluate import report
-from hinote_jax.train import checkpoint, metric_log
-from hinote_jax.train import pipeline as pipelines
+from hinote_jax.train import checkpoint, contract, metric_log, run_data
 from hinote_jax.train import workdir as workdirs
 
 
@@ -35,7 +35,7 @@ class _InNormalised:
 
 
 def predictors(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
 ) -> dict[str, infer.Predictor]:
   """Returns the run's model first, then what it stands beside.
 
@@ -45,10 +45,8 @@ def predictors(
   Raises:
     ValueError: another run has other variables.
   """
-  shared = dict(
-    normaliser=pipeline.normaliser, periodic=pipeline.dataset.periodic
-  )
-  names = tuple(v.name for v in pipeline.dataset.variables)
+  shared = dict(normaliser=data.normaliser, periodic=data.dataset.periodic)
+  names = tuple(v.name for v in data.dataset.variables)
   found = {config.model.name: infer.load(workdir)}
   for name in config.evaluate.against:
     if name in models.INTERPOLATIONS:
@@ -71,7 +69,7 @@ def _label(workdir: str, taken: Iterable[str]) -> str:
 
 
 def evaluate_run(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
 ) -> evaluate.Evaluation:
   """Evaluates a run's best weights on held-out fields.
 
@@ -79,18 +77,18 @@ def evaluate_run(
   that it names.
   """
   _, meta = checkpoint.load_variables(workdir)
-  held_out = _held_out(config, pipeline)
+  held_out = _held_out(config, data)
   header = {
     "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
   return evaluate.evaluate(
-    predictors(config, workdir, pipeline),
+    predictors(config, workdir, data),
     held_out.dataset,
     held_out.indices,
-    degradation=_InNormalised(pipeline.degradation, pipeline.normaliser),
-    scales=(pipeline.scale,) if pipeline.scale else config.evaluate.scales,
+    degradation=_InNormalised(data.degradation, data.normaliser),
+    scales=(data.scale,) if data.scale else config.evaluate.scales,
     data_range=held_out.data_range,
     climatology=held_out.climatology,
     header=header | held_out.header,
@@ -108,10 +106,10 @@ class _HeldOut(NamedTuple):
   header: dict[str, str]
 
 
-def _held_out(config, pipeline) -> _HeldOut:
-  dataset, split = pipeline.dataset, pipeline.split
+def _held_out(config, data) -> _HeldOut:
+  dataset, split = data.dataset, data.split
   if path := config.evaluate.get("path"):
-    found = pipelines.elsewhere(pipeline, path, config.data.get("cache_dir"))
+    found = run_data.unseen(data, path, config.data.get("cache_dir"))
     lowest, highest = (
       of(found.values, axis=(0, 1, 2)) for of in (np.min, np.max)
     )
@@ -127,23 +125,23 @@ def _held_out(config, pipeline) -> _HeldOut:
     "split": split.describe(dataset.groups),
     "data_range_source": "maximum - minimum of the training part",
   }
-  data_range = pipeline.normaliser.data_range
+  data_range = data.normaliser.data_range
   return _HeldOut(dataset, split.test, data_range, climatology, header)
 
 
 def score(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, pipeline: Any
+  config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
 ) -> pathlib.Path:
   """Evaluates a run and writes its report; returns the path of report.md.
 
   That of other files stands in a folder of the workdir, called after them.
   """
-  evaluation = evaluate_run(config, workdir, pipeline)
+  evaluation = evaluate_run(config, workdir, data)
   folder, figures = workdir, {}
   if config.evaluate.get("path"):
     folder = workdir / f"on_{evaluation.header['dataset']}"
   else:
-    figures = _prior_figure(config, workdir, pipeline)
+    figures = _prior_figure(config, workdir, data)
   if jax.process_index() != 0:
     return folder / "report.md"
   return report.write(
@@ -164,26 +162,30 @@ def _under_queries(batch: dict[str, Any]) -> np.ndarray:
   return lowres[tuple(sides)]
 
 
-def _prior_figure(config, workdir: str | os.PathLike, pipeline: Any):
+def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   """Draws the loss prior's weights on a validation window, if there is one."""
   if config.loss.name != "frequency_prior" or not plots.is_available():
     return {}
   from hinote_jax.plots import prior
 
   loss = losses.build(**workdirs.given(config.loss))
-  largest = pipeline.validation.scale_range[1]
-  batch = pipeline.validation.fixed(1, scale=largest)[0]
+  largest = data.validation.scale_range[1]
+  batch = data.validation.fixed(1, scale=largest)[0]
   state, meta = checkpoint.load(workdir)
   module = models.build(**meta["model"])  # a window closes on no axis
-  inputs = batch["lowres"], batch["coords"], batch["cell"]
-  pred = jax.jit(module.apply)({"params": state["average"]}, *inputs)
-  variables = {"params": state["params"].get("loss") or {}}
+  spec = models.spec(meta["model"]["name"])
+  predict = jax.jit(functools.partial(contract.apply, module, spec=spec))
+  pred = predict(checkpoint.averaged(state), batch)
+  variables = {
+    "params": state["params"].get("loss") or {},
+    **state.get("untrained", {}).get("loss", {}),
+  }
   arguments = batch["lowres"], batch["coords"]
   weight = loss.apply(
     variables, pred, batch["highres"], *arguments, method="weights"
   )
   resized = loss.apply(variables, *arguments, method="resized")
-  variable = pipeline.dataset.variables[0]
+  variable = data.dataset.variables[0]
   return {
     "prior": prior.prior(
       lowres=_under_queries(batch)[..., 0],

@@ -6,7 +6,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from hinote_jax.train import pipeline as pipelines
+from hinote_jax.train import run_data
 from tests.data import layouts
 
 pytest.importorskip("tensorflow_datasets")
@@ -37,7 +37,7 @@ def _scans(tmp_path):
 
 
 def test_windows_of_a_part_are_of_its_subjects_alone(tmp_path):
-  made = pipelines.make(_config(tmp_path, _scans(tmp_path)), tmp_path / "run")
+  made = run_data.make(_config(tmp_path, _scans(tmp_path)), tmp_path / "run")
   for windows, low, high in ((made.train, 10, 25), (made.validation, 30, 35)):
     batch = windows.batch(0, range(64))
     for name in ("lowres", "highres"):
@@ -55,7 +55,7 @@ def test_windows_of_a_part_are_of_its_subjects_alone(tmp_path):
 
 def test_magnitudes_know_where_zero_is(tmp_path):
   config = _config(tmp_path, _scans(tmp_path), degradation="kspace")
-  made = pipelines.make(config, tmp_path / "run")
+  made = run_data.make(config, tmp_path / "run")
   batch = made.train.batch(0, range(8))
   values = made.normaliser.denormalise(batch["lowres"])
   assert 8.0 < values.min() and values.max() < 27.0  # a truncation overshoots
@@ -66,7 +66,7 @@ def test_pairs_are_trained_on_as_they_are(tmp_path):
     path = tmp_path / "nskt" / f"run{k}.h5"
     layouts.superbench(path, k, count=4, shape=(16, 16), lowres=2)
   data = dict(name="superbench", path=str(tmp_path / "nskt"), paired=True)
-  made = pipelines.make(_config(tmp_path, data), tmp_path / "run")
+  made = run_data.make(_config(tmp_path, data), tmp_path / "run")
   batch = made.train.batch(0, range(16))
   fine, coarse = (
     made.normaliser.denormalise(batch[n]) for n in ("highres", "lowres")
@@ -79,7 +79,7 @@ def test_pairs_are_trained_on_as_they_are(tmp_path):
   ):
     made.degradation.field(None, (8, 8), periodic=(False, False))
   # Scales that the config would draw are not those of the pairs.
-  again = pipelines.make(_config(tmp_path, data, scale=3.0), tmp_path / "run")
+  again = run_data.make(_config(tmp_path, data, scale=3.0), tmp_path / "run")
   assert made.scale == again.scale == 2.0
   np.testing.assert_array_equal(
     again.train.batch(0, range(16))["highres"], batch["highres"]

@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
@@ -12,6 +11,7 @@ from hinote_jax import data as datasets
 from hinote_jax import degradations, models
 from hinote_jax.data import batches, normalise, splits
 from hinote_jax.data.sources import pairs
+from hinote_jax.train import contract
 from hinote_jax.train import workdir as workdirs
 
 SPLIT = "split.json"
@@ -38,7 +38,7 @@ class Paired:
     )
 
 
-class Pipeline(NamedTuple):
+class RunData(NamedTuple):
   """What training reads: the fields, their parts, and the windows of them."""
 
   dataset: Any
@@ -65,7 +65,7 @@ class Pipeline(NamedTuple):
     }
 
 
-def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
+def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> RunData:
   """Returns the data of a run; a split stored in its workdir must agree.
 
   Where the fields are paired, the pairs' own scale takes the place of those of
@@ -74,7 +74,8 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
   dataset = datasets.load(**workdirs.given(config.data))
   scale_range = (config.windows.min_scale, config.windows.max_scale)
   if dataset.lowres is not None:
-    scale_range = (pairs.scale(dataset.shape, dataset.lowres.shape),) * 2
+    scale = pairs.scale(dataset.shape, dataset.lowres.shape)
+    scale_range = (scale, scale)
   is_drawn = scale_range[0] < scale_range[1]
   whole = config.windows.get("whole", 0.0) if is_drawn else 0.0
   split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
@@ -104,18 +105,16 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Pipeline:
   )
   if degradation is None:
     degradation = Paired(dataset)
-  return Pipeline(dataset, split, normaliser, degradation, train, validation)
+  return RunData(dataset, split, normaliser, degradation, train, validation)
 
 
-def elsewhere(
-  pipeline: Pipeline, path: Any, cache_dir: str | None = None
-) -> Any:
+def unseen(data: RunData, path: Any, cache_dir: str | None = None) -> Any:
   """Returns files of a run's variables that nothing was trained on.
 
   They close on themselves where the run's fields do, and are of its science.
 
   Args:
-    pipeline: of the run.
+    data: of the run.
     path: a file, a glob pattern, or several files.
     cache_dir: see `data.load`.
 
@@ -124,8 +123,8 @@ def elsewhere(
       the run was trained on.
     OSError: a file is missing.
   """
-  ours = pipeline.dataset
-  found = datasets.load(
+  ours = data.dataset
+  theirs = datasets.load(
     "files",
     path=path,
     variables=ours.names,
@@ -133,18 +132,18 @@ def elsewhere(
     domain=ours.domain,
     cache_dir=cache_dir,
   )
-  if found.fingerprint == ours.fingerprint:
+  if theirs.fingerprint == ours.fingerprint:
     raise ValueError(
       f"config.evaluate.path: {path} is what the run was trained on; leave it "
       "out to score the held-out part"
     )
-  for mine, other in zip(ours.variables, found.variables, strict=True):
+  for mine, other in zip(ours.variables, theirs.variables, strict=True):
     if other.units and other.units != mine.units:
       raise ValueError(
         f"config.evaluate.path: {mine.name} is in {other.units!r} there and "
         f"the run's is in {mine.units!r}: bring the files to the run's unit"
       )
-  return dataclasses.replace(found, variables=ours.variables)
+  return dataclasses.replace(theirs, variables=ours.variables)
 
 
 def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
@@ -157,10 +156,8 @@ def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
     ValueError: bicubic interpolation misses nothing of a variable.
   """
   (batch,) = windows.fixed(examples)
-  bicubic = models.build("bicubic").apply(
-    {}, batch["lowres"], batch["coords"], batch["cell"]
-  )
-  missed = jnp.square(batch["highres"] - bicubic)
+  bicubic = contract.apply(models.build("bicubic"), {}, batch)
+  missed = np.square(batch["highres"] - bicubic)
   missed = np.sqrt(np.mean(missed, axis=(0, 1, 2)))
   for variable, size in zip(windows.dataset.variables, missed, strict=True):
     if not size > 1e-6:
