@@ -44,7 +44,7 @@ def _start_distributed(jax):
 def _modes(config):
   """Returns mode -> what runs it: a function of the config and the workdir."""
   if config.get("task") == "images":
-    from hinote_jax.evaluate.images import run as runs
+    from hinote_jax.evaluate import run_images as runs
   else:
     from hinote_jax.train import loop as runs
   return {"train": runs.train_and_evaluate, "evaluate": runs.evaluate}

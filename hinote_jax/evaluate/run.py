@@ -12,8 +12,7 @@ import numpy as np
 
 from hinote_jax import infer, losses, models, plots
 from hinote_jax.core import grids
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import report
+from hinote_jax.evaluate import fields, report, scores
 from hinote_jax.train import checkpoint, contract, metric_log, run_data
 from hinote_jax.train import workdir as workdirs
 
@@ -70,7 +69,7 @@ def _label(workdir: str, taken: Iterable[str]) -> str:
 
 def evaluate_run(
   config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
-) -> evaluate.Evaluation:
+) -> scores.Evaluation:
   """Evaluates a run's best weights on held-out fields.
 
   They are those of its split or, with `config.evaluate.path`, all of the files
@@ -83,7 +82,7 @@ def evaluate_run(
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
-  return evaluate.evaluate(
+  return fields.evaluate(
     predictors(config, workdir, data),
     held_out.dataset,
     held_out.indices,
@@ -120,7 +119,7 @@ def _held_out(config, data) -> _HeldOut:
     return _HeldOut(found, range(len(found)), highest - lowest, None, header)
   climatology = None
   if dataset.domain == "weather":
-    climatology = evaluate.time_mean(dataset, split.train)
+    climatology = fields.time_mean(dataset, split.train)
   header = {
     "split": split.describe(dataset.groups),
     "data_range_source": "maximum - minimum of the training part",
@@ -213,8 +212,8 @@ def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
     parts = []
     for row in evaluation.select(scale=scale, model=model):
       where = dict(scale=scale, variable=row["variable"])
-      for other in evaluation.select(model=evaluate.BASELINE, **where):
-        ratio = report.ratio(row["mse"], other["mse"])
+      for other in evaluation.select(model=scores.BASELINE, **where):
+        ratio = scores.ratio(row["mse"], other["mse"])
         parts.append(f"{row['variable']} {ratio:.3f}")
     print(f"  x{scale:<4g} {'   '.join(parts)}")
   print(f"report:  {path}\nfigures: {path.parent / 'figures'}")

@@ -251,7 +251,7 @@ def load(
       `models.INTERPOLATIONS`.
     which: the checkpoint of a run, "best" on validation or "latest".
     normalisation: what goes around a published network, one of
-      `images.units.NORMALISERS`; None for its own convention.
+      `units.NORMALISERS`; None for its own convention.
     **options: of `interop.load_checkpoint`, for a published network.
 
   Raises:
@@ -288,7 +288,7 @@ def load(
 def _published(path, normalisation, options) -> Predictor:
   """Returns the predictor of a published network, in units of [0, 1]."""
   from hinote_jax import interop
-  from hinote_jax.evaluate.images import units
+  from hinote_jax.infer import units
 
   imported = interop.load_checkpoint(path, **options)
   module = models.build(imported.name, **imported.kwargs)

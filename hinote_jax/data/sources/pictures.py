@@ -24,7 +24,7 @@ import pathlib
 import numpy as np
 
 from hinote_jax.data import fields, paths
-from hinote_jax.evaluate.images import sources as image_sources
+from hinote_jax.evaluate import image_sets
 from hinote_jax.io import images as readers
 from hinote_jax.io import inputs, picture
 
@@ -134,7 +134,7 @@ def div2k(
   names = tuple(variables or picture.RGB)
   chosen = [picture.RGB.index(n) for n in _known(names, picture.RGB, "DIV2K")]
   parts = {
-    part: image_sources.div2k(path, config=config, split=part)
+    part: image_sets.div2k(path, config=config, split=part)
     for part in ("train", "validation")
   }
   where = [

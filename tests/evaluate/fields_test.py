@@ -11,8 +11,7 @@ from absl.testing import absltest
 import numpy as np
 
 from hinote_jax import plots
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import report
+from hinote_jax.evaluate import fields, report, scores
 from hinote_jax.metrics import image
 from hinote_jax.plots import maps, report_figures, style
 from tests import evaluations as ev
@@ -73,7 +72,7 @@ class EvaluateTest(absltest.TestCase):
     example = ev.run({"nearest": ev.nearest}, dataset).examples[0]
     np.testing.assert_array_equal(example.highres, dataset.values[0])
     self.assertEqual(example.lowres.shape, (8, 10, 2))
-    self.assertEqual(example.time, "2020-01-01")
+    self.assertEqual(example.name, "2020-01-01")
     self.assertIn("nearest", example.predictions)
 
   def test_given_coarse_fields_are_taken_at_their_scale(self):
@@ -130,7 +129,7 @@ class EvaluateTest(absltest.TestCase):
 
   def test_data_range_per_variable(self):
     with self.assertRaisesRegex(ValueError, "data_range needs 2 values"):
-      evaluate.evaluate(
+      fields.evaluate(
         {"nearest": ev.nearest},
         ev.dataset(),
         [0],
@@ -145,7 +144,7 @@ class EvaluateTest(absltest.TestCase):
     predictors = {"nearest": ev.nearest, "oracle": ev.Truth(dataset.values)}
     result = ev.run(predictors, dataset, header={"split": "test"})
     text = json.dumps(result.to_dict(), sort_keys=True, allow_nan=False)
-    again = evaluate.Evaluation.from_dict(json.loads(text))
+    again = scores.Evaluation.from_dict(json.loads(text))
     self.assertEqual(again.header, result.header)
     self.assertEqual(again.rows, result.rows)
     self.assertEqual(again.spectra, result.spectra)
@@ -231,11 +230,11 @@ class ReportTest(absltest.TestCase):
     self.assertNotIn("To reproduce", report.markdown(result))
 
   def test_ratio_to_an_error_of_zero(self):
-    self.assertEqual(report.ratio(1.0, 2.0), 0.5)
-    self.assertEqual(report.ratio(0.0, 0.0), 1.0)
-    self.assertEqual(report.ratio(1.0, 0.0), np.inf)
+    self.assertEqual(scores.ratio(1.0, 2.0), 0.5)
+    self.assertEqual(scores.ratio(0.0, 0.0), 1.0)
+    self.assertEqual(scores.ratio(1.0, 0.0), np.inf)
     # NumPy scalars would divide by zero with no more than a warning.
-    self.assertEqual(report.ratio(np.float64(0.0), np.float64(0.0)), 1.0)
+    self.assertEqual(scores.ratio(np.float64(0.0), np.float64(0.0)), 1.0)
 
   def test_a_perfect_bicubic_is_reported_and_drawn(self):
     # Fields of one value: no variance, no power, no error.

@@ -8,7 +8,7 @@ import pytest
 
 from hinote_jax import plots
 from hinote_jax.core import resize
-from hinote_jax.evaluate.images import evaluation, protocols, report, sources
+from hinote_jax.evaluate import image_sets, images, protocols, report
 
 _TRUTHS = [
   np.random.default_rng(seed).integers(30, 200, (33, 37 + seed, 3), np.uint8)
@@ -18,7 +18,7 @@ _TRUTHS = [
 
 def _images(arrays=_TRUTHS):
   names = tuple(f"{i}.png" for i in range(len(arrays)))
-  return sources.Images("noise", names, lambda i: arrays[i])
+  return image_sets.Images("noise", names, lambda i: arrays[i])
 
 
 def _nearest(lowres, *, shape):
@@ -42,10 +42,12 @@ class _Off:
     raise AssertionError("an input that no image makes")
 
 
-def _evaluate(predictors, images=None, protocol="benchmark_luma", scales=(2,)):
-  return evaluation.evaluate(
+def _evaluate(
+  predictors, image_set=None, protocol="benchmark_luma", scales=(2,)
+):
+  return images.evaluate(
     predictors,
-    images or _images(),
+    image_set or _images(),
     protocol=protocol,
     scales=scales,
     progress=False,
@@ -78,7 +80,7 @@ def test_rows_go_by_scale_image_and_model():
   ]
   assert found.header["scales"] == [3.0, 2.0]
   assert [e.scale for e in found.examples] == [3.0, 2.0]
-  assert {e.image for e in found.examples} == {"0.png"}
+  assert {e.name for e in found.examples} == {"0.png"}
 
 
 def test_numbers_carry_their_protocol():

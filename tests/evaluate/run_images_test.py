@@ -16,7 +16,8 @@ from configs import images as configs
 import hinote_jax
 from hinote_jax import infer, main, models
 from hinote_jax.core import resize
-from hinote_jax.evaluate.images import run, units
+from hinote_jax.evaluate import run_images as run
+from hinote_jax.infer import units
 from hinote_jax.train import loop as train
 
 _SET5 = pathlib.Path(__file__).resolve().parents[3] / "shared/data/natural/Set5"

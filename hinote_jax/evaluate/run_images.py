@@ -10,13 +10,14 @@ import ml_collections
 
 from hinote_jax import infer, interop, models
 from hinote_jax.core import naming
-from hinote_jax.evaluate.images import (
-  evaluation,
+from hinote_jax.evaluate import (
+  image_sets,
+  images,
   protocols,
   report,
-  sources,
-  units,
+  report_images,
 )
+from hinote_jax.infer import units
 from hinote_jax.train import workdir as workdirs
 
 
@@ -49,11 +50,11 @@ def evaluate(
   _check(config)
   workdir = workdirs.check(workdir, config)
   is_leader = jax.process_index() == 0
-  images = sources.load(**workdirs.given(config.data))
+  image_set = image_sets.load(**workdirs.given(config.data))
   predictors, paths = _predictors(config)
-  found = evaluation.evaluate(
+  evaluation = images.evaluate(
     predictors,
-    images,
+    image_set,
     protocol=config.protocol,
     scales=config.scales,
     header={
@@ -66,8 +67,8 @@ def evaluate(
   if not is_leader:
     return workdir / "report.md"
   workdirs.claim(workdir, config)
-  path = report.write(workdir, found)
-  print(f"\n{report.summary(found)}\n\nreport:  {path}")
+  path = report.write(workdir, evaluation)
+  print(f"\n{report_images.summary(evaluation)}\n\nreport:  {path}")
   return path
 
 

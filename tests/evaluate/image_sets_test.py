@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from hinote_jax.evaluate.images import sources
+from hinote_jax.evaluate import image_sets
 
 
 def _rgb(shape=(6, 5), seed=0):
@@ -40,7 +40,7 @@ def _png_16(values):
 def test_lossless_colours_come_back(tmp_path, suffix):
   path = tmp_path / f"a.{suffix}"
   Image.fromarray(_rgb()).save(path)
-  found = sources.read(path)
+  found = image_sets.read(path)
   assert found.dtype == np.uint8
   np.testing.assert_array_equal(found, _rgb())
 
@@ -49,7 +49,9 @@ def test_jpeg_is_near(tmp_path):
   path = tmp_path / "a.jpg"
   smooth = np.linspace(0, 255, 16 * 16).reshape(16, 16).astype(np.uint8)
   Image.fromarray(np.stack([smooth] * 3, -1)).save(path, quality=95)
-  assert np.abs(sources.read(path).astype(int) - smooth[..., None]).max() < 16
+  assert (
+    np.abs(image_sets.read(path).astype(int) - smooth[..., None]).max() < 16
+  )
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -59,7 +61,7 @@ def test_grey_is_repeated_in_its_bits(tmp_path, suffix, dtype):
   grey = rng.integers(0, np.iinfo(dtype).max, (6, 5), dtype)
   path = tmp_path / f"a.{suffix}"
   Image.fromarray(grey).save(path)
-  found = sources.read(path)
+  found = image_sets.read(path)
   assert found.dtype == dtype
   np.testing.assert_array_equal(found, np.stack([grey] * 3, -1))
 
@@ -68,26 +70,26 @@ def test_black_and_white_and_palettes(tmp_path):
   bits = np.random.default_rng(0).integers(0, 2, (6, 5)).astype(bool)
   Image.fromarray(bits).save(tmp_path / "a.png")
   np.testing.assert_array_equal(
-    sources.read(tmp_path / "a.png"), 255 * np.stack([bits] * 3, -1)
+    image_sets.read(tmp_path / "a.png"), 255 * np.stack([bits] * 3, -1)
   )
   few = _rgb() // 128 * 128
   Image.fromarray(few).quantize(8).save(tmp_path / "b.png")
   assert Image.open(tmp_path / "b.png").mode == "P"
-  np.testing.assert_array_equal(sources.read(tmp_path / "b.png"), few)
+  np.testing.assert_array_equal(image_sets.read(tmp_path / "b.png"), few)
 
 
 def test_opaque_alpha_is_dropped_and_other_alpha_refused(tmp_path):
   alpha = np.full((6, 5, 1), 255, np.uint8)
   path = tmp_path / "a.png"
   Image.fromarray(np.concatenate([_rgb(), alpha], -1)).save(path)
-  np.testing.assert_array_equal(sources.read(path), _rgb())
+  np.testing.assert_array_equal(image_sets.read(path), _rgb())
   alpha[2, 3] = 254
   Image.fromarray(np.concatenate([_rgb(), alpha], -1)).save(path)
   with pytest.raises(ValueError, match="a.png is partly transparent"):
-    sources.read(path)
+    image_sets.read(path)
   Image.fromarray(np.concatenate([_rgb()[..., :1], alpha], -1)).save(path)
   with pytest.raises(ValueError, match="partly transparent"):
-    sources.read(path)
+    image_sets.read(path)
 
 
 def test_colours_of_16_bits_are_refused(tmp_path):
@@ -96,31 +98,31 @@ def test_colours_of_16_bits_are_refused(tmp_path):
   with pytest.raises(
     ValueError, match="a.png has colours of 16 bits, of which"
   ):
-    sources.read(path)
+    image_sets.read(path)
 
 
 def test_other_modes_and_stacks_are_refused(tmp_path):
   Image.fromarray(_rgb()).convert("CMYK").save(tmp_path / "a.tif")
   with pytest.raises(ValueError, match="a.tif has the mode CMYK"):
-    sources.read(tmp_path / "a.tif")
+    image_sets.read(tmp_path / "a.tif")
   Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "b.tif")
   with pytest.raises(ValueError, match="mode F"):
-    sources.read(tmp_path / "b.tif")
+    image_sets.read(tmp_path / "b.tif")
   pages = [Image.fromarray(_rgb(seed=i)) for i in range(3)]
   pages[0].save(tmp_path / "c.tif", save_all=True, append_images=pages[1:])
   with pytest.raises(ValueError, match="c.tif holds 3 pictures"):
-    sources.read(tmp_path / "c.tif")
+    image_sets.read(tmp_path / "c.tif")
 
 
 def test_damaged_files_are_named(tmp_path):
   path = tmp_path / "a.png"
   path.write_bytes(b"no image")
   with pytest.raises(OSError, match="cannot read the image .*a.png"):
-    sources.read(path)
+    image_sets.read(path)
   Image.fromarray(_rgb((64, 64))).save(path)
   path.write_bytes(path.read_bytes()[:2000])
   with pytest.raises(OSError, match="cannot read the image .*a.png"):
-    sources.read(path)
+    image_sets.read(path)
 
 
 def test_folder_is_sorted_and_limited(tmp_path):
@@ -128,31 +130,33 @@ def test_folder_is_sorted_and_limited(tmp_path):
     Image.fromarray(_rgb(seed=i)).save(tmp_path / name)
   (tmp_path / "notes.txt").write_text("")
   (tmp_path / ".hidden.png").write_bytes(b"")
-  found = sources.load("folder", path=tmp_path)
+  found = image_sets.load("folder", path=tmp_path)
   assert found.name == tmp_path.name
   assert found.names == ("a.PNG", "b.png", "c.bmp")
   np.testing.assert_array_equal(found.read(1), _rgb(seed=0))
-  assert sources.load("folder", path=tmp_path, limit=2).names == found.names[:2]
-  assert sources.load("folder", path=tmp_path, limit=9).names == found.names
+  assert (
+    image_sets.load("folder", path=tmp_path, limit=2).names == found.names[:2]
+  )
+  assert image_sets.load("folder", path=tmp_path, limit=9).names == found.names
   with pytest.raises(ValueError, match="at least 1 image, got 0"):
-    sources.load("folder", path=tmp_path, limit=0)
+    image_sets.load("folder", path=tmp_path, limit=0)
 
 
 def test_folders_that_will_not_do(tmp_path):
   with pytest.raises(ValueError, match=r"give --config.data.path=FOLDER"):
-    sources.load("folder")
+    image_sets.load("folder")
   with pytest.raises(NotADirectoryError, match="none' is not a folder"):
-    sources.load("folder", path=tmp_path / "none")
+    image_sets.load("folder", path=tmp_path / "none")
   with pytest.raises(ValueError, match="holds no image: known are .png"):
-    sources.load("folder", path=tmp_path)
+    image_sets.load("folder", path=tmp_path)
   with pytest.raises(ValueError, match="'foldr'; did you mean 'folder'"):
-    sources.load("foldr", path=tmp_path)
+    image_sets.load("foldr", path=tmp_path)
 
 
 def test_pillow_comes_with_an_extra(tmp_path):
   with mock.patch.dict(sys.modules, {"PIL": None, "PIL.Image": None}):
     with pytest.raises(ModuleNotFoundError, match=r"hinote_jax\[io\]"):
-      sources.read(tmp_path / "a.png")
+      image_sets.read(tmp_path / "a.png")
 
 
 def _png(values):
@@ -190,20 +194,20 @@ def _prepare(folder, images):
 def test_div2k_reads_the_high_resolution_images(tmp_path):
   images = [_rgb((12, 16), seed) for seed in range(3)]
   _prepare(tmp_path, images)
-  found = sources.load("div2k", path=tmp_path)
+  found = image_sets.load("div2k", path=tmp_path)
   assert len(found.names) == 3 and "DIV2K" in found.name
   # Records are in the order of a hash.
   read = {found.read(i).tobytes() for i in range(3)}
   assert read == {image.tobytes() for image in images}
   assert found.read(0).shape == (12, 16, 3)
-  assert len(sources.load("div2k", path=tmp_path, limit=1).names) == 1
+  assert len(image_sets.load("div2k", path=tmp_path, limit=1).names) == 1
 
 
 def test_div2k_says_how_to_prepare_it(tmp_path):
   pytest.importorskip("tensorflow_datasets")
   message = "not prepared in .*tfds build div2k --config=bicubic_x2 --file_form"
   with pytest.raises(FileNotFoundError, match=message):
-    sources.load("div2k", path=tmp_path)
+    image_sets.load("div2k", path=tmp_path)
 
 
 def test_div2k_in_another_format_says_so(tmp_path):
@@ -214,4 +218,4 @@ def test_div2k_in_another_format_says_so(tmp_path):
     tfds.core.DatasetBuilder, "as_data_source", side_effect=refuse
   ):
     with pytest.raises(ValueError, match="tfrecord is not supported.*prepare"):
-      sources.load("div2k", path=tmp_path)
+      image_sets.load("div2k", path=tmp_path)

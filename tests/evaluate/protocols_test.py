@@ -5,7 +5,7 @@ from PIL import Image
 import pytest
 
 from hinote_jax import degradations
-from hinote_jax.evaluate.images import protocols
+from hinote_jax.evaluate import protocols
 
 _ALL = sorted(protocols.PROTOCOLS)
 
