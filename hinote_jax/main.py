@@ -30,15 +30,15 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def _start_distributed(jax):
   """Joins the other processes, before any device is used."""
-  names = ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")
-  given = [os.environ.get(f"JAX_{name}") for name in names]
-  if any(given) and not all(given):
-    raise ValueError(f"set all of {', '.join(f'JAX_{n}' for n in names)}")
-  address, count, index = given
-  if address:
-    jax.distributed.initialize(address, int(count), int(index))
-  else:
+  names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+  values = [os.environ[name] for name in names if os.environ.get(name)]
+  if not values:
     jax.distributed.initialize()
+    return
+  if len(values) < len(names):
+    raise ValueError(f"set all of {', '.join(names)}")
+  address, count, index = values
+  jax.distributed.initialize(address, int(count), int(index))
 
 
 def _modes(config):

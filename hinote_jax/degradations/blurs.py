@@ -74,11 +74,6 @@ class Gaussian:
   def _is_turned(self) -> bool:
     return self.along_y != self.along_x and self.angle % 90.0 != 0.0
 
-  @property
-  def is_alike(self) -> bool:
-    """Whether it is one and the same profile along y and along x."""
-    return self.along_y == self.along_x
-
   def profiles(self, scale: tuple[float | int, float | int]) -> Profiles:
     """Returns Y_r and X_r, [r 2p+1] and [r 2q+1], about the cell in the middle.
 
@@ -88,12 +83,11 @@ class Gaussian:
     if self._is_turned:
       deviations = float(self.along_y), float(self.along_x)
       return _turned(deviations, float(self.angle), tuple(map(float, scale)))
-    deviations = self.along_y, self.along_x
+    along_y, along_x = self.along_y, self.along_x
     if self.angle % 180.0 != 0.0:
-      deviations = deviations[::-1]
-    return tuple(
-      _profile(d * s)[None] for d, s in zip(deviations, scale, strict=True)
-    )
+      along_y, along_x = along_x, along_y
+    y, x = scale
+    return _profile(along_y * y)[None], _profile(along_x * x)[None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +103,6 @@ class Kernel:
   path: str
   digest: str
   values: np.ndarray = dataclasses.field(compare=False, repr=False)
-
-  is_alike = False
 
   def __str__(self) -> str:
     return f"kernel({self.path}, {self.digest})"

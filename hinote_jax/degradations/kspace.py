@@ -159,7 +159,7 @@ class KSpace(pipeline.Degradation):
     """Returns the spectrum of a whole slice above its zero, complex64."""
     signal = cells.astype(np.float32, copy=False) - self._zero
     self._require_magnitudes(signal)
-    return fft.fft2(signal, axes=(0, 1))
+    return np.asarray(fft.fft2(signal, axes=(0, 1)))
 
   def _reduced(self, prepared, along_y, along_x, rng):
     m, n, _ = prepared.shape

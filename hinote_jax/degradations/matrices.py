@@ -39,7 +39,8 @@ def whole(
       f"{degradation} is not linear: its magnitudes cannot be written as "
       "matrices"
     )
-  scale = tuple(n / m for n, m in zip(fine_shape, coarse_shape, strict=True))
+  (y, x), (h, w) = fine_shape, coarse_shape
+  scale = (y / h, x / w)
   found = []
   for axis, (n, total) in enumerate(zip(fine_shape, coarse_shape, strict=True)):
     blocks = []
@@ -50,9 +51,9 @@ def whole(
       count[axis] = min(_BLOCK, total - first)
       operators = degradation.operators(
         fine_shape,
-        start=tuple(begin),
+        start=(begin[0], begin[1]),
         scale=scale,
-        count=tuple(count),
+        count=(count[0], count[1]),
         periodic=periodic,
       )
       indices, matrix = operators[axis]

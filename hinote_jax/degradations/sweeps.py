@@ -59,6 +59,7 @@ def _expanded(text, whole):
 def _choices(inside, whole):
   if ":" not in inside:
     return [choice.strip() for choice in _COMMA.split(inside)]
+  first = step = 0.0
   try:
     first, last, step = map(float, inside.split(":"))
     count = int(np.floor((last - first) / step + 1e-9)) + 1

@@ -163,8 +163,8 @@ def mod_crop(
   h = floor(H / s), and the truth has round(h s) rows, halves to even: for a
   whole s the largest multiple of it.
   """
-  coarse = tuple(math.floor(n / scale + 1e-9) for n in shape)
-  return coarse, tuple(round(n * scale) for n in coarse)
+  h, w = (math.floor(n / scale + 1e-9) for n in shape)
+  return (h, w), (round(h * scale), round(w * scale))
 
 
 def look_up(name: str) -> Protocol:

@@ -170,7 +170,9 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   loss = losses.build(**workdirs.given(config.loss))
   largest = data.validation.scale_range[1]
   batch = data.validation.fixed(1, scale=largest)[0]
-  state, meta = checkpoint.load(workdir)
+  stored = checkpoint.load(workdir)
+  assert stored is not None  # it was scored before
+  state, meta = stored
   module = models.build(**meta["model"])  # a window closes on no axis
   spec = models.spec(meta["model"]["name"])
   predict = jax.jit(functools.partial(contract.apply, module, spec=spec))

@@ -110,7 +110,7 @@ class FocalFrequency(nn.Module):
     error = pred - highres
     if self.ave_spectrum:
       error = error.mean(axis=0, keepdims=True)
-    difference = spectra(error, self.patch_factor)
+    difference = jnp.asarray(spectra(error, self.patch_factor))
     distance = jnp.square(difference.real) + jnp.square(difference.imag)
     if matrix is None:
       weight = focal_weight(

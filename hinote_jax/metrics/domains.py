@@ -169,7 +169,7 @@ def context(
     names=tuple(v.name for v in dataset.variables),
     units=tuple(v.units for v in dataset.variables),
     long_names=tuple(v.long_name for v in dataset.variables),
-    periodic=tuple(bool(p) for p in dataset.periodic),
+    periodic=(bool(dataset.periodic[0]), bool(dataset.periodic[1])),
     data_range=data_range,
     latitude=dataset.y.values if is_latitude else None,
     longitude=dataset.x.values if is_longitude else None,

@@ -56,12 +56,12 @@ def head(
   bright = np.percentile(values, 99.5)
   if bright < EMPTY * full_scale:
     return np.zeros(values.shape, bool)
-  parts_, count = scipy.ndimage.label(values > TISSUE * bright)
-  if count == 0:
+  labels = np.zeros(values.shape, np.int32)
+  if not scipy.ndimage.label(values > TISSUE * bright, output=labels):
     return np.zeros(values.shape, bool)
-  sizes = np.bincount(parts_.ravel())
-  largest = parts_ == 1 + np.argmax(sizes[1:])
-  return scipy.ndimage.binary_fill_holes(largest)
+  sizes = np.bincount(labels.ravel())
+  largest = labels == 1 + np.argmax(sizes[1:])
+  return np.asarray(scipy.ndimage.binary_fill_holes(largest))
 
 
 def laplacian_of_gaussian() -> np.ndarray:

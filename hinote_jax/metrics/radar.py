@@ -91,9 +91,9 @@ def thresholds(
     truth: its values, any shape; None will do where the kind is known.
   """
   fixed = {"vil": VIL, "rain": RAIN, "reflectivity": REFLECTIVITY}
-  found = kind(name, units)
-  if found in fixed:
-    return {f"{v:g}": in_unit(v, name, units) for v in fixed[found]}
+  if known := fixed.get(kind(name, units)):
+    return {f"{v:g}": in_unit(v, name, units) for v in known}
+  assert truth is not None  # of what quantiles are taken
   values, last = {}, float(np.min(truth))
   for quantile in QUANTILES:
     value = float(np.quantile(truth, quantile))

@@ -90,8 +90,12 @@ def flows(mean: contexts.Parts, context: contexts.Context) -> tuple[str, ...]:
   """Returns the variables with which energy and enstrophy stand."""
   if "energy" not in mean:
     return ()
-  has = np.isfinite(mean["energy"]).all(axis=0)
-  return tuple(n for n, h in zip(context.names, has, strict=True) if h)
+  energy = mean["energy"]
+  return tuple(
+    name
+    for channel, name in enumerate(context.names)
+    if np.isfinite(energy[..., channel]).all()
+  )
 
 
 def parts(

@@ -62,8 +62,8 @@ def parts(
     target: [H W c].
     context: latitudes and, for the anomalies, the climatology.
   """
-  is_globe = context.latitude is not None
-  rows = area_weights(context.latitude) if is_globe else np.ones(len(pred))
+  latitude = context.latitude
+  rows = np.ones(len(pred)) if latitude is None else area_weights(latitude)
   weight = rows[:, None, None]
 
   def mean(values):
@@ -77,7 +77,7 @@ def parts(
     "pred_variance": mean(pred_anomaly**2),
     "variance": mean(anomaly**2),
   }
-  if is_globe:
+  if latitude is not None:
     error = pred - target
     found |= {"area_mse": mean(error**2), "area_bias": mean(error)}
   return found | flow.parts(pred, target, context)

@@ -218,7 +218,9 @@ def train(
           values = _require_finite(late, metrics, data, rows, checkpoints.steps)
         if done % config.log_every == 0 or done == config.steps:
           shown["loss"] = f"{values['loss']:.3g}"
-          log.write(done, values | {"learning_rate": float(rate(step))})
+          log.write(
+            done, values | {"learning_rate": float(np.asarray(rate(step)))}
+          )
           elapsed = time.monotonic() - started
           log.write_timing(
             done,

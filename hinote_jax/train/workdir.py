@@ -108,8 +108,11 @@ def check(
     ) from error
   if (path / CONFIG).exists():
     ours, theirs = plain(config), read_config(path)
-    for part in (ours, theirs):
-      part.pop(apart_from, None)
+    if apart_from:
+      ours, theirs = (
+        {name: part for name, part in config.items() if name != apart_from}
+        for config in (ours, theirs)
+      )
     changed = differences(ours, theirs)
     if changed:
       raise ValueError(
