@@ -52,7 +52,7 @@ def _modes(config):
 
 def main(_):
   """Runs the chosen mode; a user's mistake is one sentence and exit code 2."""
-  host_memory.keep()
+  host_memory.keep_freed()
   import jax
 
   if not flags.FLAGS["verbosity"].present:
@@ -66,7 +66,7 @@ def main(_):
       print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
     run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    return command_line.complain(error)
+    return command_line.report_error(error)
   return 0
 
 

@@ -153,11 +153,11 @@ def read(path: str, digest: str | None = None) -> Kernel:
     content = pathlib.Path(path).read_bytes()
   except OSError as error:
     raise OSError(f"kernel {path} cannot be read: {error.strerror}") from error
-  found = hashlib.sha256(content).hexdigest()
-  if digest is not None and not (digest and found.startswith(digest)):
+  sha256 = hashlib.sha256(content).hexdigest()
+  if digest is not None and not (digest and sha256.startswith(digest)):
     raise ValueError(
       f"kernel {path} is not the file that was named: its SHA-256 begins with "
-      f"{found[:_DIGITS]}, not with {digest!r}; leave the digits out to take "
+      f"{sha256[:_DIGITS]}, not with {digest!r}; leave the digits out to take "
       "it as it is"
     )
   try:
@@ -177,7 +177,7 @@ def read(path: str, digest: str | None = None) -> Kernel:
       f"kernel {path} cannot be made to sum to 1: its values sum to "
       f"{values.sum():g}"
     )
-  return Kernel(path, found[:_DIGITS], values / values.sum())
+  return Kernel(path, sha256[:_DIGITS], values / values.sum())
 
 
 def _values(content, path):

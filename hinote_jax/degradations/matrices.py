@@ -41,7 +41,7 @@ def whole(
     )
   (y, x), (h, w) = fine_shape, coarse_shape
   scale = (y / h, x / w)
-  found = []
+  axes = []
   for axis, (n, total) in enumerate(zip(fine_shape, coarse_shape, strict=True)):
     blocks = []
     for first in range(0, total, _BLOCK):
@@ -59,10 +59,10 @@ def whole(
       indices, matrix = operators[axis]
       terms = matrix.reshape(-1, *matrix.shape[-2:])
       blocks.append([_folded(indices, term, n) for term in terms])
-    found.append(
+    axes.append(
       [sparse.vstack(rows, format="csr") for rows in zip(*blocks, strict=True)]
     )
-  return tuple(found)
+  return tuple(axes)
 
 
 def _folded(indices, matrix, n):

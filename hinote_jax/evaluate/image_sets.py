@@ -54,12 +54,12 @@ def load(
     OSError: the folder or the data set is not there.
   """
   source = naming.look_up("image set", name, {"folder": folder, "div2k": div2k})
-  found = source(path, **options)
+  images = source(path, **options)
   if limit is None:
-    return found
+    return images
   if limit < 1:
     raise ValueError(f"limit must be at least 1 image, got {limit}")
-  return dataclasses.replace(found, names=found.names[:limit])
+  return dataclasses.replace(images, names=images.names[:limit])
 
 
 def folder(path: str | os.PathLike | None) -> Images:
@@ -69,19 +69,19 @@ def folder(path: str | os.PathLike | None) -> Images:
   root = pathlib.Path(path)
   if not root.is_dir():
     raise NotADirectoryError(f"{str(path)!r} is not a folder of images")
-  found = sorted(
+  files = sorted(
     file
     for file in root.iterdir()
     if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
   )
-  if not found:
+  if not files:
     raise ValueError(
       f"folder {str(path)!r} holds no image: known are {', '.join(SUFFIXES)}"
     )
   return Images(
     name=root.resolve().name,
-    names=tuple(file.name for file in found),
-    read=lambda i: read(found[i]),
+    names=tuple(file.name for file in files),
+    read=lambda i: read(files[i]),
   )
 
 

@@ -46,10 +46,10 @@ def predictors(
   """
   shared = dict(normaliser=data.normaliser, periodic=data.dataset.periodic)
   names = tuple(v.name for v in data.dataset.variables)
-  found = {config.model.name: infer.load(workdir)}
+  loaded = {config.model.name: infer.load(workdir)}
   for name in config.evaluate.against:
     if name in models.INTERPOLATIONS:
-      found[name] = infer.Predictor(models.build(name), {}, **shared)
+      loaded[name] = infer.Predictor(models.build(name), {}, **shared)
       continue
     other = infer.load(name)
     if other.names and other.names != names:
@@ -57,8 +57,8 @@ def predictors(
         f"config.evaluate.against: {name} is of {', '.join(other.names)}, "
         f"this run of {', '.join(names)}"
       )
-    found[_label(name, found)] = other
-  return found
+    loaded[_label(name, loaded)] = other
+  return loaded
 
 
 def _label(workdir: str, taken: Iterable[str]) -> str:
@@ -95,7 +95,7 @@ def evaluate_run(
   )
 
 
-class _HeldOut(NamedTuple):
+class _TestFields(NamedTuple):
   """What a run is scored on; `header` says how it was chosen."""
 
   dataset: Any
@@ -105,18 +105,20 @@ class _HeldOut(NamedTuple):
   header: dict[str, str]
 
 
-def _held_out(config, data) -> _HeldOut:
+def _held_out(config, data) -> _TestFields:
   dataset, split = data.dataset, data.split
   if path := config.evaluate.get("path"):
-    found = run_data.unseen(data, path, config.data.get("cache_dir"))
+    unseen = run_data.unseen(data, path, config.data.get("cache_dir"))
     lowest, highest = (
-      of(found.values, axis=(0, 1, 2)) for of in (np.min, np.max)
+      of(unseen.values, axis=(0, 1, 2)) for of in (np.min, np.max)
     )
     header = {
-      "split": f"{len(found)} fields of files that nothing was trained on",
+      "split": f"{len(unseen)} fields of files that nothing was trained on",
       "data_range_source": "maximum - minimum of these fields",
     }
-    return _HeldOut(found, range(len(found)), highest - lowest, None, header)
+    return _TestFields(
+      unseen, range(len(unseen)), highest - lowest, None, header
+    )
   climatology = None
   if dataset.domain == "weather":
     climatology = fields.time_mean(dataset, split.train)
@@ -125,7 +127,7 @@ def _held_out(config, data) -> _HeldOut:
     "data_range_source": "maximum - minimum of the training part",
   }
   data_range = data.normaliser.data_range
-  return _HeldOut(dataset, split.test, data_range, climatology, header)
+  return _TestFields(dataset, split.test, data_range, climatology, header)
 
 
 def score(
@@ -167,7 +169,7 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
     return {}
   from hinote_jax.plots import prior
 
-  loss = losses.build(**workdirs.given(config.loss))
+  loss = losses.build(**workdirs.set_fields(config.loss))
   largest = data.validation.scale_range[1]
   batch = data.validation.fixed(1, scale=largest)[0]
   stored = checkpoint.load(workdir)

@@ -50,7 +50,7 @@ def evaluate(
   _check(config)
   workdir = workdirs.check(workdir, config)
   is_leader = jax.process_index() == 0
-  image_set = image_sets.load(**workdirs.given(config.data))
+  image_set = image_sets.load(**workdirs.set_fields(config.data))
   predictors, paths = _predictors(config)
   evaluation = images.evaluate(
     predictors,
@@ -88,21 +88,23 @@ def _predictors(
   config: ml_collections.ConfigDict,
 ) -> tuple[dict[str, infer.Predictor], dict[str, str]]:
   """Returns name -> predictor, and name -> path of those that have one."""
-  given = config.checkpoint
-  given = (given,) if isinstance(given, str) else tuple(given)
-  short = [pathlib.Path(path).stem or path for path in given]
+  checkpoints = config.checkpoint
+  checkpoints = (
+    (checkpoints,) if isinstance(checkpoints, str) else tuple(checkpoints)
+  )
+  short = [pathlib.Path(path).stem or path for path in checkpoints]
   options = dict(map(interop.parse_option, config.options))
-  found, paths = {}, {}
-  for path, stem in zip(given, short, strict=True):
+  loaded, paths = {}, {}
+  for path, stem in zip(checkpoints, short, strict=True):
     name = stem if short.count(stem) == 1 else path
-    found[name] = infer.load(
+    loaded[name] = infer.load(
       path, normalisation=config.normalisation, **options
     )
     if path not in models.INTERPOLATIONS:
       paths[name] = path
   for name in config.against:
-    found.setdefault(name, infer.load(name))
-  return found, paths
+    loaded.setdefault(name, infer.load(name))
+  return loaded, paths
 
 
 def _versions() -> dict[str, Any]:

@@ -96,7 +96,7 @@ def parts(
 def mean(fields: Sequence[contexts.Parts]) -> dict[str, np.ndarray]:
   """Returns the means of `parts` over fields of one context."""
   return {
-    name: np.mean([found[name] for found in fields], axis=0)
+    name: np.mean([parts_[name] for parts_ in fields], axis=0)
     for name in fields[0]
   }
 
@@ -113,10 +113,10 @@ def metric(domain: str, key: str) -> contexts.Metric | None:
   where the key has none.
   """
   name, *places = key.split("@")
-  found = (SHARED | dict(look_up(domain).metrics)).get(name)
-  if found is None:
+  shown = (SHARED | dict(look_up(domain).metrics)).get(name)
+  if shown is None:
     return None
-  return found._replace(title=found.title.format(*(places or ("T", "n"))))
+  return shown._replace(title=shown.title.format(*(places or ("T", "n"))))
 
 
 def ordered(domain: str, keys: Iterable[str]) -> list[str]:
@@ -195,11 +195,11 @@ def _thresholds(dataset, indices) -> tuple[dict[str, float], ...]:
   if dataset.domain != "radar":
     return tuple({} for _ in dataset.variables)
   every = -(-len(indices) // _SAMPLED)
-  found = []
+  thresholds = []
   for c, variable in enumerate(dataset.variables):
     truth = None
     if not radar.kind(variable.name, variable.units):
       fields = [dataset.values[i][..., c] for i in indices[::every]]
       truth = np.stack(fields)
-    found.append(radar.thresholds(variable.name, variable.units, truth))
-  return tuple(found)
+    thresholds.append(radar.thresholds(variable.name, variable.units, truth))
+  return tuple(thresholds)

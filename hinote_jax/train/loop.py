@@ -75,7 +75,7 @@ def model_arguments(
   fields are paired their scale is the largest.
   """
   arguments = {
-    **workdirs.given(config.model),
+    **workdirs.set_fields(config.model),
     "channels": len(data.dataset.variables),
   }
   if data.scale and "max_scale" in arguments:
@@ -137,9 +137,9 @@ def train(
   units = run_data.residual_scale(data.train)
   arguments = model_arguments(config, data, units)
   module, spec = models.build(**arguments), models.spec(config.model.name)
-  loss = losses.build(**workdirs.given(config.loss))
+  loss = losses.build(**workdirs.set_fields(config.loss))
   transform, rate = optim.build(
-    steps=config.steps, **workdirs.given(config.optim)
+    steps=config.steps, **workdirs.set_fields(config.optim)
   )
   state = train_step.init_state(
     jax.random.key(config.seed),

@@ -71,7 +71,7 @@ def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> RunData:
   Where the fields are paired, the pairs' own scale takes the place of those of
   `config.windows`.
   """
-  dataset = datasets.load(**workdirs.given(config.data))
+  dataset = datasets.load(**workdirs.set_fields(config.data))
   scale_range = (config.windows.min_scale, config.windows.max_scale)
   if dataset.lowres is not None:
     scale = pairs.scale(dataset.shape, dataset.lowres.shape)

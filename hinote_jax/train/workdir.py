@@ -29,17 +29,17 @@ def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
   return json.loads(json.dumps(config.to_dict()))
 
 
-def given(part: ml_collections.ConfigDict) -> dict[str, Any]:
+def set_fields(part: ml_collections.ConfigDict) -> dict[str, Any]:
   """Returns a part of a config without the fields left at None."""
-  return _given(part.to_dict())
 
+  def of(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+      name: of(value) if isinstance(value, dict) else value
+      for name, value in fields.items()
+      if value is not None
+    }
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-  return {
-    name: _given(value) if isinstance(value, dict) else value
-    for name, value in fields.items()
-    if value is not None
-  }
+  return of(part.to_dict())
 
 
 def command() -> str:
@@ -49,13 +49,13 @@ def command() -> str:
 
 def versions() -> dict[str, str]:
   """Returns the versions a result depends on."""
-  found = {"python": platform.python_version()}
+  versions_ = {"python": platform.python_version()}
   for package in _PACKAGES:
     try:
-      found[package] = importlib.metadata.version(package)
+      versions_[package] = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-      found[package] = "not installed"
-  return found
+      versions_[package] = "not installed"
+  return versions_
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
