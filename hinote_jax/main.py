@@ -66,7 +66,7 @@ def main(_):
       print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
     run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    return command_line.report_error(error)
+    return command_line.print_error(error)
   return 0
 
 

@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       upscale_arguments.parse(sys.argv[1:] if arguments is None else arguments)
     )
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    return command_line.report_error(error)
+    return command_line.print_error(error)
   except KeyboardInterrupt:
     print("hinote_jax: stopped; the same command goes on", file=sys.stderr)
     return 130
@@ -149,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_full = "RESOURCE_EXHAUSTED" in str(error)
     if not is_full and not isinstance(error, MemoryError):
       raise
-    return command_line.report_error(
+    return command_line.print_error(
       MemoryError("there is not enough memory: give less by --memory")
     )
   return 0

@@ -13,7 +13,7 @@ _CONFIG = "--config="
 _FIELD = "--config."
 
 
-def report_error(error: Exception) -> int:
+def print_error(error: Exception) -> int:
   """Says what is wrong in one sentence; returns the exit code for that."""
   if os.environ.get("HINOTE_JAX_TRACEBACK"):
     traceback.print_exc()
@@ -46,4 +46,4 @@ def parse(arguments: list[str]) -> list[str]:
     _check_fields(arguments)
     return flags.FLAGS(arguments)
   except (flags.Error, ValueError, TypeError, OSError) as error:
-    sys.exit(report_error(error))
+    sys.exit(print_error(error))

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = dict(map(interop.parse_option, given.options))
     print(describe(given.file, widen=given.widen, **options))
   except (OSError, ValueError) as error:
-    return command_line.report_error(error)
+    return command_line.print_error(error)
   return 0
 
 
