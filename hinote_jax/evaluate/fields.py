@@ -87,7 +87,7 @@ def evaluate(
   )
   rows, spectra, examples = [], [], []
   for _, group in itertools.groupby(predicted, lambda e: e.scale):
-    first, reduced = _reduce(group, dataset.domain, context)
+    first, reduced = scores.of_fields(group, dataset.domain, context)
     rows += _rows(reduced, first, context)
     spectra.append(_spectra(reduced, first.scale, context))
     examples.append(first)
@@ -164,18 +164,6 @@ def _coordinates(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
   return y, x, is_geographic
 
 
-def _reduce(examples, domain: str, context: contexts.Context):
-  """Returns the first of the examples, and name -> `Tally.reduce` of all."""
-  first, tallies = None, {}
-  for example in examples:
-    first = first or example
-    for name, pred in example.predictions.items():
-      tally = tallies.setdefault(name, scores.Tally(domain, context))
-      tally.add(pred, example.highres)
-  assert first is not None  # groups are not empty
-  return first, {name: tally.reduce() for name, tally in tallies.items()}
-
-
 def _rows(
   reduced, example: scores.Example, context: contexts.Context
 ) -> list[dict[str, Any]]:
@@ -200,32 +188,29 @@ def _rows(
 
 def _spectra(reduced, scale: float, context) -> dict[str, Any]:
   """Returns the spectra averaged over times as lists."""
-  shared = {name: scored for name, (scored, _, _) in reduced.items()}
-  means = {name: parts for name, (_, _, parts) in reduced.items()}
-  truth, first = next(iter(shared.values())), next(iter(means.values()))
-  power = {"truth": truth["truth_power"]}
-  power |= {name: scored["power"] for name, scored in shared.items()}
+  first = next(iter(reduced.values()))
+  power = {"truth": first.scores["truth_power"]}
+  power |= {name: model.scores["power"] for name, model in reduced.items()}
+  shared = {name: model.scores["coherence"] for name, model in reduced.items()}
   entry = {
     "scale": scale,
-    "wavenumber": truth["wavenumber"].tolist(),
+    "wavenumber": first.scores["wavenumber"].tolist(),
     "power": {name: values.T.tolist() for name, values in power.items()},
-    "coherence": {
-      name: scored["coherence"].T.tolist() for name, scored in shared.items()
-    },
+    "coherence": {name: values.T.tolist() for name, values in shared.items()},
   }
   flow = [
-    {"variable": name} | _flow(means, context.names.index(name))
-    for name in turbulence.flows(first, context)
+    {"variable": name} | _flow(reduced, context.names.index(name))
+    for name in turbulence.flows(first.means, context)
   ]
   return entry | ({"flow": flow} if flow else {})
 
 
-def _flow(means, channel: int) -> dict[str, dict[str, list[float]]]:
+def _flow(reduced, channel: int) -> dict[str, dict[str, list[float]]]:
   """Returns the energy and enstrophy spectra of a variable, by model."""
-  first, spectra = next(iter(means.values())), {}
+  first, spectra = next(iter(reduced.values())), {}
   for quantity in turbulence.QUANTITIES:
-    curves = {"truth": first[f"truth_{quantity}"]}
-    curves |= {name: parts[quantity] for name, parts in means.items()}
+    curves = {"truth": first.means[f"truth_{quantity}"]}
+    curves |= {name: model.means[quantity] for name, model in reduced.items()}
     spectra[quantity] = {
       name: values[:, channel].tolist() for name, values in curves.items()
     }

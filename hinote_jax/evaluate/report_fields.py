@@ -4,6 +4,7 @@ It compares with the best interpolation and says where a model is behind.
 """
 
 from collections.abc import Mapping, Sequence
+import itertools
 from typing import Any
 
 from hinote_jax import models as zoo
@@ -26,8 +27,8 @@ _COLUMNS = {
     ("parting_wavenumber", "parting wavelength [cells]", +1, ".1f"),
   )
 }
-# What a score is called where it has no meaning for one model.
-_NONE = "–"
+_LEGEND = "\n".join(f"* `{k}`: {text}" for k, text in running.METRICS.items())
+_NONE = "–"  # a score that has no meaning for one model
 
 
 def sections(evaluation: scores.Evaluation) -> list[str]:
@@ -36,12 +37,18 @@ def sections(evaluation: scores.Evaluation) -> list[str]:
     _headline(evaluation),
     _verdict(evaluation),
     f"## How it was measured\n\n{_facts(evaluation.header)}",
-    f"## All scores\n\n{_legend()}",
+    f"## All scores\n\n{_LEGEND}",
   ]
-  for variable in evaluation.header["variables"]:
-    for scale in evaluation.header["scales"]:
-      parts.append(_details(evaluation, variable, scale))
+  parts += [_details(evaluation, *place) for place in _places(evaluation)]
   return parts + _science(evaluation)
+
+
+def _places(
+  evaluation: scores.Evaluation,
+) -> list[tuple[dict[str, str], float]]:
+  """Returns every variable at every scale."""
+  header = evaluation.header
+  return list(itertools.product(header["variables"], header["scales"]))
 
 
 def _headline(evaluation: scores.Evaluation) -> str:
@@ -49,16 +56,15 @@ def _headline(evaluation: scores.Evaluation) -> str:
   models = evaluation.header["models"]
   base = scores.BASELINE if scores.BASELINE in models else models[0]
   lines = [["variable", "scale", f"MSE of {base}", *models]]
-  for variable in evaluation.header["variables"]:
-    for scale in evaluation.header["scales"]:
-      mse = _values(evaluation, variable["name"], scale, "mse")
-      ratios = {m: scores.ratio(mse[m], mse[base]) for m in models}
-      best = min(mse.values())
-      cells = [_bold(f"{ratios[m]:.3f}", mse[m] == best) for m in models]
-      unit = _title(_COLUMNS["mse"], variable["units"])[5:-1]
-      lines.append(
-        [variable["name"], f"x{scale:g}", f"{mse[base]:.4g} {unit}", *cells]
-      )
+  for variable, scale in _places(evaluation):
+    mse = _values(evaluation, variable["name"], scale, "mse")
+    ratios = {m: scores.ratio(mse[m], mse[base]) for m in models}
+    best = min(mse.values())
+    cells = [_bold(f"{ratios[m]:.3f}", mse[m] == best) for m in models]
+    unit = _title(_COLUMNS["mse"], variable["units"])[5:-1]
+    lines.append(
+      [variable["name"], f"x{scale:g}", f"{mse[base]:.4g} {unit}", *cells]
+    )
   intro = (
     f"Mean squared error as a fraction of {base}'s on the same fields; below "
     "1 is better, the best of a row in bold.\n\n"
@@ -82,14 +88,11 @@ def _verdict(evaluation: scores.Evaluation) -> str:
         "metric that has a better side, variable and scale."
       )
       continue
-    in_mse = [b for b in behind if b[0] == "mse"]
-    verdict = (
-      "is behind the best interpolation in MSE too"
-      if in_mse
-      else "is ahead of every interpolation in MSE, and behind one elsewhere"
-    )
+    verdict = "is ahead of every interpolation in MSE, and behind one elsewhere"
+    if any(key == "mse" for key, *_ in behind):
+      verdict = "is behind the best interpolation in MSE too"
     lines = [["metric", "variable", "scale", model, "best interpolation"]]
-    lines += [b[1:] for b in behind]
+    lines += [line for _, *line in behind]
     parts.append(f"**{model}** {verdict}:\n\n{markdown.table(lines, left=3)}")
   return "## Against the best interpolation\n\n" + "\n\n".join(parts)
 
@@ -97,40 +100,34 @@ def _verdict(evaluation: scores.Evaluation) -> str:
 def _behind(evaluation, model: str, rivals: list[str]) -> list[list[str]]:
   """Returns a line for each score in which an interpolation is better."""
   lines = []
-  for metric in [*running.METRICS, *_science_keys(evaluation)]:
-    look = _COLUMNS.get(metric) or _metric(evaluation, metric)
-    for variable in evaluation.header["variables"] if look.sign else ():
-      for scale in evaluation.header["scales"]:
-        values = _values(evaluation, variable["name"], scale, metric)
-        scored = [m for m in rivals if m in values]
-        if model not in values or not scored:
-          continue
-        merit = {m: _merit(look, value) for m, value in values.items()}
-        best = max(scored, key=merit.__getitem__)
-        if merit[model] < merit[best]:
-          title = _title(look, variable["units"])
-          mine, theirs = (_cell(metric, look, values[m]) for m in (model, best))
-          where = [variable["name"], f"x{scale:g}"]
-          lines.append([metric, title, *where, mine, f"{theirs} ({best})"])
+  for key in [*running.METRICS, *_science_keys(evaluation)]:
+    metric = _metric(evaluation, key)
+    for variable, scale in _places(evaluation) if metric.sign else ():
+      values = _values(evaluation, variable["name"], scale, key)
+      scored = [m for m in rivals if m in values]
+      if model not in values or not scored:
+        continue
+      merit = {m: _merit(metric, value) for m, value in values.items()}
+      best = max(scored, key=merit.__getitem__)
+      if merit[model] < merit[best]:
+        title = _title(metric, variable["units"])
+        ours, theirs = (_cell(key, metric, values[m]) for m in (model, best))
+        where = [variable["name"], f"x{scale:g}"]
+        lines.append([key, title, *where, ours, f"{theirs} ({best})"])
   return lines
 
 
-def _domain(evaluation: scores.Evaluation) -> str:
-  return evaluation.header.get("domain", "")
-
-
 def _metric(evaluation: scores.Evaluation, key: str) -> contexts.Metric:
-  metric = domains.metric(_domain(evaluation), key)
+  domain = evaluation.header.get("domain", "")
+  metric = _COLUMNS.get(key) or domains.metric(domain, key)
   assert metric is not None  # `_science_keys` gives known ones only
   return metric
 
 
 def _science_keys(evaluation: scores.Evaluation, **where: Any) -> list[str]:
   """Returns which scores of its science an evaluation has, in order."""
-  rows = evaluation.select(**where)
-  return domains.ordered(
-    _domain(evaluation), dict.fromkeys(key for row in rows for key in row)
-  )
+  keys = dict.fromkeys(k for row in evaluation.select(**where) for k in row)
+  return domains.ordered(evaluation.header.get("domain", ""), keys)
 
 
 def _facts(header: Mapping[str, Any]) -> str:
@@ -175,19 +172,13 @@ def _thresholds(header: Mapping[str, Any]) -> str:
   return "; ".join(parts)
 
 
-def _legend() -> str:
-  return "\n".join(
-    f"* `{name}`: {text}" for name, text in running.METRICS.items()
-  )
-
-
 def _details(evaluation, variable: Mapping[str, str], scale: float) -> str:
   """Returns the table of one variable at one scale."""
   rows = evaluation.select(variable=variable["name"], scale=scale)
-  titles = [_title(look, variable["units"]) for look in _COLUMNS.values()]
+  titles = [_title(metric, variable["units"]) for metric in _COLUMNS.values()]
   columns = [
-    _marked(metric, look, [row[metric] for row in rows])
-    for metric, look in _COLUMNS.items()
+    _marked(key, metric, [row[key] for row in rows])
+    for key, metric in _COLUMNS.items()
   ]
   lines = [["model", *titles]]
   for row, *cells in zip(rows, *columns, strict=True):
@@ -204,17 +195,16 @@ def _caption(variable: Mapping[str, str], scale: float) -> str:
   return f"### {variable['name']} ({name}), x{scale:g}"
 
 
-def _marked(metric: str, look, values: Sequence[float | None]) -> list[str]:
+def _marked(key: str, metric, values: Sequence[float | None]) -> list[str]:
   """Returns the cells of one metric, the best in bold."""
-  best = max((_merit(look, v) for v in values if v is not None), default=None)
-  cells = []
-  for value in values:
-    if value is None:
-      cells.append(_NONE)
-      continue
-    is_best = look.sign != 0 and _merit(look, value) == best
-    cells.append(_bold(_cell(metric, look, value), is_best))
-  return cells
+  merits = [None if v is None else _merit(metric, v) for v in values]
+  best = max((m for m in merits if m is not None), default=None)
+  return [
+    _NONE
+    if value is None
+    else _bold(_cell(key, metric, value), metric.sign != 0 and merit == best)
+    for value, merit in zip(values, merits, strict=True)
+  ]
 
 
 def _science(evaluation: scores.Evaluation) -> list[str]:
@@ -224,14 +214,11 @@ def _science(evaluation: scores.Evaluation) -> list[str]:
     return []
   names = dict.fromkeys(key.partition("@")[0] for key in keys)
   legend = "\n".join(
-    f"* {look.title.replace(' [%]', '')}: {look.text}"
-    for look in (_metric(evaluation, name) for name in names)
+    f"* {metric.title.replace(' [%]', '')}: {metric.text}"
+    for metric in (_metric(evaluation, name) for name in names)
   )
-  parts = [f"## What the science asks for\n\n{legend}"]
-  for variable in evaluation.header["variables"]:
-    for scale in evaluation.header["scales"]:
-      parts.append(_science_table(evaluation, variable, scale))
-  return parts
+  tables = [_science_table(evaluation, *place) for place in _places(evaluation)]
+  return [f"## What the science asks for\n\n{legend}", *tables]
 
 
 def _science_table(evaluation, variable, scale: float) -> str:
@@ -240,32 +227,32 @@ def _science_table(evaluation, variable, scale: float) -> str:
   rows = evaluation.select(**where)
   lines = [["metric", *(row["model"] for row in rows)]]
   for key in _science_keys(evaluation, **where):
-    look = _metric(evaluation, key)
-    cells = _marked(key, look, [row.get(key) for row in rows])
-    lines.append([_title(look, variable["units"]), *cells])
+    metric = _metric(evaluation, key)
+    cells = _marked(key, metric, [row.get(key) for row in rows])
+    lines.append([_title(metric, variable["units"]), *cells])
   return f"{_caption(variable, scale)}\n\n{markdown.table(lines)}"
 
 
-def _values(evaluation, variable: str, scale: float, metric: str):
+def _values(evaluation, variable: str, scale: float, key: str):
   rows = evaluation.select(variable=variable, scale=scale)
-  return {row["model"]: row[metric] for row in rows if metric in row}
+  return {row["model"]: row[key] for row in rows if key in row}
 
 
-def _merit(look: contexts.Metric, value: float) -> float:
+def _merit(metric: contexts.Metric, value: float) -> float:
   """Returns a number that is larger for better values."""
-  return value if look.sign > 0 else -abs(value)
+  return value if metric.sign > 0 else -abs(value)
 
 
-def _title(look: contexts.Metric, units: str) -> str:
-  if "²" in look.title and units and not units.isalpha():
+def _title(metric: contexts.Metric, units: str) -> str:
+  if "²" in metric.title and units and not units.isalpha():
     units = f"({units})"
-  return look.title.replace("%", units or "1")
+  return metric.title.replace("%", units or "1")
 
 
-def _cell(metric: str, look: contexts.Metric, value: float) -> str:
-  if metric == "parting_wavenumber":
+def _cell(key: str, metric: contexts.Metric, value: float) -> str:
+  if key == "parting_wavenumber":
     value = 1.0 / value
-  return format(value, look.digits)
+  return format(value, metric.digits)
 
 
 def _bold(text: str, is_best: bool) -> str:

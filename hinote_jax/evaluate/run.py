@@ -4,10 +4,9 @@ from collections.abc import Iterable
 import functools
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 
 from hinote_jax import infer, losses, models, plots
@@ -34,7 +33,7 @@ class _InNormalised:
 
 
 def predictors(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
+  config: workdirs.Config, workdir: pathlib.Path, data: Any
 ) -> dict[str, infer.Predictor]:
   """Returns the run's model first, then what it stands beside.
 
@@ -68,7 +67,7 @@ def _label(workdir: str, taken: Iterable[str]) -> str:
 
 
 def evaluate_run(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
+  config: workdirs.Config, workdir: pathlib.Path, data: Any
 ) -> scores.Evaluation:
   """Evaluates a run's best weights on held-out fields.
 
@@ -76,7 +75,7 @@ def evaluate_run(
   that it names.
   """
   _, meta = checkpoint.load_variables(workdir)
-  held_out = _held_out(config, data)
+  held_out = _test_fields(config, data)
   header = {
     "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",
@@ -84,54 +83,42 @@ def evaluate_run(
   }
   return fields.evaluate(
     predictors(config, workdir, data),
-    held_out.dataset,
-    held_out.indices,
     degradation=_InNormalised(data.degradation, data.normaliser),
     scales=(data.scale,) if data.scale else config.evaluate.scales,
-    data_range=held_out.data_range,
-    climatology=held_out.climatology,
-    header=header | held_out.header,
+    **(held_out | {"header": header | held_out["header"]}),
     progress=jax.process_index() == 0,
   )
 
 
-class _TestFields(NamedTuple):
-  """What a run is scored on; `header` says how it was chosen."""
-
-  dataset: Any
-  indices: Iterable[int]
-  data_range: Iterable[float]
-  climatology: np.ndarray | None
-  header: dict[str, str]
-
-
-def _held_out(config, data) -> _TestFields:
-  dataset, split = data.dataset, data.split
+def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:
+  """Returns what a run is scored on, arguments of `fields.evaluate`."""
   if path := config.evaluate.get("path"):
     unseen = run_data.unseen(data, path, config.data.get("cache_dir"))
-    lowest, highest = (
-      of(unseen.values, axis=(0, 1, 2)) for of in (np.min, np.max)
+    return dict(
+      dataset=unseen,
+      indices=range(len(unseen)),
+      data_range=np.ptp(unseen.values, axis=(0, 1, 2)),
+      header={
+        "split": f"{len(unseen)} fields of files that nothing was trained on",
+        "data_range_source": "maximum - minimum of these fields",
+      },
     )
-    header = {
-      "split": f"{len(unseen)} fields of files that nothing was trained on",
-      "data_range_source": "maximum - minimum of these fields",
-    }
-    return _TestFields(
-      unseen, range(len(unseen)), highest - lowest, None, header
-    )
-  climatology = None
-  if dataset.domain == "weather":
-    climatology = fields.time_mean(dataset, split.train)
-  header = {
-    "split": split.describe(dataset.groups),
-    "data_range_source": "maximum - minimum of the training part",
-  }
-  data_range = data.normaliser.data_range
-  return _TestFields(dataset, split.test, data_range, climatology, header)
+  dataset, split = data.dataset, data.split
+  is_weather = dataset.domain == "weather"
+  return dict(
+    dataset=dataset,
+    indices=split.test,
+    data_range=data.normaliser.data_range,
+    climatology=fields.time_mean(dataset, split.train) if is_weather else None,
+    header={
+      "split": split.describe(dataset.groups),
+      "data_range_source": "maximum - minimum of the training part",
+    },
+  )
 
 
 def score(
-  config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Any
+  config: workdirs.Config, workdir: pathlib.Path, data: Any
 ) -> pathlib.Path:
   """Evaluates a run and writes its report; returns the path of report.md.
 

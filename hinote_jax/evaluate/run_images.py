@@ -6,7 +6,6 @@ import pathlib
 from typing import Any
 
 import jax
-import ml_collections
 
 from hinote_jax import infer, interop, models
 from hinote_jax.core import naming
@@ -22,7 +21,7 @@ from hinote_jax.train import workdir as workdirs
 
 
 def train_and_evaluate(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> None:
   """Refuses: there is nothing to train."""
   raise ValueError(
@@ -32,7 +31,7 @@ def train_and_evaluate(
 
 
 def evaluate(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> pathlib.Path:
   """Evaluates checkpoints and interpolations on images, and says the scores.
 
@@ -72,7 +71,7 @@ def evaluate(
   return path
 
 
-def _check(config: ml_collections.ConfigDict) -> None:
+def _check(config: workdirs.Config) -> None:
   """Refuses what would fail later, before anything is begun."""
   protocols.look_up(config.protocol)
   for name in config.against:
@@ -85,7 +84,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
 
 
 def _predictors(
-  config: ml_collections.ConfigDict,
+  config: workdirs.Config,
 ) -> tuple[dict[str, infer.Predictor], dict[str, str]]:
   """Returns name -> predictor, and name -> path of those that have one."""
   checkpoints = config.checkpoint

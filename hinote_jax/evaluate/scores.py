@@ -7,7 +7,7 @@ and what it answers must be sound.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
@@ -144,37 +144,42 @@ def _require_sound(pred: np.ndarray, shape: tuple, where: str) -> None:
     raise ValueError(f"{where}: {bad} of {pred.size} values are not finite")
 
 
-class Tally:
-  """What is known of one model's predictions of many fields.
+class Reduced(NamedTuple):
+  """Of one model and many fields: what the reductions of `metrics` return."""
 
-  Attributes:
+  scores: running.Scores
+  science: running.Scores
+  means: contexts.Parts
+
+
+def of_fields(
+  examples: Iterable[Example], domain: str, context: contexts.Context
+) -> tuple[Example, dict[str, Reduced]]:
+  """Returns the first of the examples, and of all what each model scores.
+
+  Args:
+    examples: at least one, of one scale, in physical units.
     domain: the science, which has scores of its own.
     context: what the dataset says.
   """
-
-  def __init__(self, domain: str, context: contexts.Context):
-    self.domain, self.context = domain, context
-    self._scores: list[running.Scores] = []
-    self._parts: list[contexts.Parts] = []
-
-  def add(self, pred: np.ndarray, truth: np.ndarray) -> None:
-    """Counts one more field, [H W c] in physical units."""
-    context = self.context
-    self._scores.append(
-      running.score(
+  first, shared, parts = None, {}, {}
+  for example in examples:
+    first, truth = first or example, example.highres
+    for model, pred in example.predictions.items():
+      score = running.score(
         pred, truth, data_range=context.data_range, periodic=context.periodic
       )
-    )
-    self._parts.append(domains.parts(self.domain, pred, truth, context))
-
-  def reduce(self) -> tuple[running.Scores, running.Scores, contexts.Parts]:
-    """Returns scores of all fields, those of the science, and mean parts.
-
-    They are what `running.reduce`, `domains.reduce` and `domains.mean` return.
-    """
-    shared, means = running.reduce(self._scores), domains.mean(self._parts)
-    science = {key: shared[key] for key in domains.SHARED}
-    return shared, science | domains.reduce(self.domain, means), means
+      shared.setdefault(model, []).append(score)
+      part = domains.parts(domain, pred, truth, context)
+      parts.setdefault(model, []).append(part)
+  assert first is not None
+  reduced = {}
+  for model, fields in shared.items():
+    scores, means = running.reduce(fields), domains.mean(parts[model])
+    science = {key: scores[key] for key in domains.SHARED}
+    science |= domains.reduce(domain, means)
+    reduced[model] = Reduced(scores, science, means)
+  return first, reduced
 
 
 def ratio(value: float, base: float) -> float:

@@ -9,7 +9,6 @@ from typing import Any
 
 from absl import logging
 import jax
-import ml_collections
 import numpy as np
 
 from hinote_jax import losses, models
@@ -43,7 +42,7 @@ _COUNTS = (
 )
 
 
-def _check(config: ml_collections.ConfigDict) -> None:
+def _check(config: workdirs.Config) -> None:
   """Refuses what would fail later, before anything is begun."""
   counts = {name: config[name] for name in _COUNTS}
   for part in ("validation", "test"):
@@ -65,7 +64,7 @@ def _check(config: ml_collections.ConfigDict) -> None:
 
 
 def model_arguments(
-  config: ml_collections.ConfigDict,
+  config: workdirs.Config,
   data: run_data.RunData,
   units: list[float],
 ) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def _require_finite(
 
 
 def train(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> dict[str, Any]:
   """Trains the run of a config in its workdir, or goes on with it.
 
@@ -248,7 +247,7 @@ def train(
 
 
 def train_and_evaluate(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> None:
   """Trains a run, evaluates its best checkpoint and says how it went."""
   summary = train(config, workdir)
@@ -258,7 +257,7 @@ def train_and_evaluate(
 
 
 def evaluate(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> pathlib.Path:
   """Evaluates a run's best checkpoint on the held-out fields.
 

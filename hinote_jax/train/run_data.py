@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
-import ml_collections
 import numpy as np
 
 from hinote_jax import data as datasets
@@ -65,7 +64,7 @@ class RunData(NamedTuple):
     }
 
 
-def make(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> RunData:
+def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   """Returns the data of a run; a split stored in its workdir must agree.
 
   Where the fields are paired, the pairs' own scale takes the place of those of

@@ -8,11 +8,16 @@ import platform
 import shlex
 import sys
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 
 from hinote_jax.io import files
+
+if TYPE_CHECKING:
+  Config = Any  # its fields have no static types
+else:
+  Config = ml_collections.ConfigDict
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
@@ -24,12 +29,12 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   files.write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def plain(config: Config) -> dict[str, Any]:
   """Returns a config as what JSON gives back: tuples are lists."""
   return json.loads(json.dumps(config.to_dict()))
 
 
-def set_fields(part: ml_collections.ConfigDict) -> dict[str, Any]:
+def set_fields(part: Config) -> dict[str, Any]:
   """Returns a part of a config without the fields left at None."""
 
   def of(fields: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 
 def check(
   workdir: str | os.PathLike,
-  config: ml_collections.ConfigDict,
+  config: Config,
   *,
   apart_from: str | None = None,
 ) -> pathlib.Path:
@@ -122,7 +127,7 @@ def check(
   return path
 
 
-def claim(path: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+def claim(path: pathlib.Path, config: Config) -> None:
   """Writes what the folder is of, once everything else is known to be sound."""
   write_json(path / CONFIG, plain(config))
   write_json(path / VERSIONS, versions())
