@@ -229,12 +229,12 @@ def train(
             },
           )
         if done % config.validate_every == 0 or done == config.steps:
-          here = parallel.get_state(state).to_dict()
-          scores = validate(checkpoint.averaged(here))
+          snapshot = parallel.get_state(state).to_dict()
+          scores = validate(checkpoint.averaged(snapshot))
           shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
           log.write(done, scores)
           meta = {"model": arguments, "units": units, **data.meta()}
-          checkpoints.save(done, here, meta, scores)
+          checkpoints.save(done, snapshot, meta, scores)
         log.advance(**shown)
     _, meta = checkpoints.load("best")
   return {
