@@ -3,8 +3,9 @@
     python -m hinote_jax.main \\
       --config=configs/baselines.py:model=liif,demo --workdir=DIR
 
-`model=` is a name of `hinote_jax.models`, or "module:name" of your own; every attribute of the model is a
-field, --config.model.blocks=8, and None stands for its default. Runs:
+`model=` is a name of `hinote_jax.models`, or "module:name" of your own; every
+attribute of the model is a field, --config.model.blocks=8, and None stands for
+its default. Runs:
 
 demo    the data and the length of configs/hinote.py:demo
 smoke   a small network for a minute, to see that everything works
@@ -15,6 +16,10 @@ otherwise, and are read between its points at the others. Tables of several:
 --config.evaluate.against='("bicubic","runs/srno","runs/liif")', all of them
 trained on the same --config.data.variables; hinote_official takes one.
 """
+
+from typing import Any
+
+import ml_collections
 
 from configs import common, hinote
 from hinote_jax import models
@@ -49,7 +54,7 @@ def model(config, name):
   """Every attribute of a model as a field; None is the model's default."""
   own = {"parent", "name", "channels", "periodic", "dtype"}
   defaults = models.build(name)
-  fields = {
+  fields: dict[str, Any] = {
     field: common.unset(getattr(defaults, field))
     for field in defaults.__dataclass_fields__
     if field not in own
@@ -57,16 +62,17 @@ def model(config, name):
   if "encoder_options" in fields:
     sizes = ("width", "blocks", "layers", "growth")
     fields["encoder_options"] = {size: common.unset(0) for size in sizes}
-  config.model = dict(name=name, dtype="float32", **fields)
+  model = ml_collections.ConfigDict(dict(name=name, dtype="float32", **fields))
   if "scale" in fields:
-    config.model.scale = defaults.scale
-    scale = config.model.get_ref("scale")
+    model.scale = defaults.scale
+    scale = model.get_ref("scale")
     del config.windows["min_scale"], config.windows["max_scale"]
     config.windows.update(min_scale=scale, max_scale=scale)
   if models.spec(name).is_of_one_variable:
     config.data.variables = config.data.variables[:1]
   if "max_scale" in fields:
-    config.model.max_scale = config.windows.get_ref("max_scale")
+    model.max_scale = config.windows.get_ref("max_scale")
+  config.model = model
 
 
 def _demo(config):

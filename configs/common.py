@@ -46,13 +46,13 @@ def data(name, variables, **chosen):
   options = datasets.options(name)
   if unknown := chosen.keys() - options:
     raise ValueError(f"{name} takes no {', '.join(sorted(unknown))}")
-  found = {option: unset(default) for option, default in options.items()}
-  found |= dict(path=placeholder(str), cache_dir=placeholder(str))
-  if "lowres" in found:
-    found["lowres"] = placeholder(str)  # a pattern, even where it is a number
+  fields = {option: unset(default) for option, default in options.items()}
+  fields |= dict(path=placeholder(str), cache_dir=placeholder(str))
+  if "lowres" in fields:
+    fields["lowres"] = placeholder(str)  # a pattern, even where it is a number
   for option, value in chosen.items():
-    found[option].set(value)
-  return dict(name=name, variables=variables, **found)
+    fields[option].set(value)
+  return dict(name=name, variables=variables, **fields)
 
 
 def base() -> ml_collections.ConfigDict:
@@ -95,6 +95,9 @@ def base() -> ml_collections.ConfigDict:
     weight_decay=0.0,
     clip=1.0,
     b2=0.99,
+    # Regular expressions of parameters that stay as they are:
+    # ("model/encoder",).
+    frozen=placeholder(tuple),
   )
 
   config.log_every = 20

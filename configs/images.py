@@ -5,7 +5,7 @@
 
 FILE is a published PyTorch file, the workdir of a run or an interpolation, or
 several: --config.checkpoint='("liif.pth","runs/mine")'. Other protocols of
-hinote_jax/images/protocols.py go by --config=configs/images.py:div2k_rgb; the
+hinote_jax/evaluate/protocols.py go by --config=configs/images.py:div2k_rgb; the
 published numbers at x2, x3 and x4 are of those that end in _matlab. On a CPU
 five images at three scales take seconds for an interpolation, a minute or two
 for LIIF.

@@ -118,9 +118,10 @@ SCIENCES = {
 
 def _model(config, name, size):
   if name == "hinote":
-    config.model = hinote.model(config)
-    config.model.size = "B" if size == "paper" else "S"
-    config.model.preset = "paper" if size == "paper" else "default"
+    is_paper = size == "paper"
+    config.model = hinote.model(config) | dict(
+      size="B" if is_paper else "S", preset="paper" if is_paper else "default"
+    )
     return
   config.loss = dict(name="l1")
   baselines.model(config, name)

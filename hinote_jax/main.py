@@ -30,21 +30,21 @@ flags.mark_flags_as_required(["config", "workdir"])
 
 def _start_distributed(jax):
   """Joins the other processes, before any device is used."""
-  names = ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")
-  given = [os.environ.get(f"JAX_{name}") for name in names]
-  if any(given) and not all(given):
-    raise ValueError(f"set all of {', '.join(f'JAX_{n}' for n in names)}")
-  address, count, index = given
-  if address:
-    jax.distributed.initialize(address, int(count), int(index))
-  else:
+  names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+  values = [os.environ[name] for name in names if os.environ.get(name)]
+  if not values:
     jax.distributed.initialize()
+    return
+  if len(values) < len(names):
+    raise ValueError(f"set all of {', '.join(names)}")
+  address, count, index = values
+  jax.distributed.initialize(address, int(count), int(index))
 
 
 def _modes(config):
   """Returns mode -> what runs it: a function of the config and the workdir."""
   if config.get("task") == "images":
-    from hinote_jax.evaluate.images import run as runs
+    from hinote_jax.evaluate import run_images as runs
   else:
     from hinote_jax.train import loop as runs
   return {"train": runs.train_and_evaluate, "evaluate": runs.evaluate}
@@ -52,7 +52,7 @@ def _modes(config):
 
 def main(_):
   """Runs the chosen mode; a user's mistake is one sentence and exit code 2."""
-  host_memory.keep()
+  host_memory.keep_freed()
   import jax
 
   if not flags.FLAGS["verbosity"].present:

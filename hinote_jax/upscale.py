@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
   """Entry point of the console script."""
-  host_memory.keep()
+  host_memory.keep_freed()
   sys.exit(main())
 
 

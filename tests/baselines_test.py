@@ -10,7 +10,8 @@ import pytest
 from configs import baselines, common
 from hinote_jax import models
 from hinote_jax.core import grids
-from hinote_jax.evaluate import report, scoring
+from hinote_jax.evaluate import report
+from hinote_jax.evaluate import run as scoring
 from hinote_jax.train import loop as train
 from hinote_jax.train import workdir
 from tests import runs
@@ -49,7 +50,7 @@ def test_every_peer_trains_and_is_in_one_table(tmp_path):
 def test_every_run_builds_its_model(name, run):
   config = baselines.get_config(f"model={name},{run}")
   channels = len(config.data.variables) or 1  # () is all of the user's
-  module = models.build(**workdir.given(config.model), channels=channels)
+  module = models.build(**workdir.set_fields(config.model), channels=channels)
   inputs = (1, 8, 8, channels), (1, 32), (1, 32), (1, 2)
   lowres, y, x, cell = (jax.ShapeDtypeStruct(s, jnp.float32) for s in inputs)
   made = jax.eval_shape(

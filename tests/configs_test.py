@@ -10,7 +10,7 @@ from hinote_jax.train import workdir
 @pytest.mark.parametrize("run", sorted(hinote.RUNS))
 def test_every_run_builds_its_model_and_fits_its_windows(run):
   config = hinote.get_config(run)
-  arguments = workdir.given(config.model) | {"residual_scale": ()}
+  arguments = workdir.set_fields(config.model) | {"residual_scale": ()}
   models.build(**arguments)
   low = config.windows.window[0] * config.windows.min_scale
   assert config.windows.queries[0] <= low
@@ -22,7 +22,7 @@ def test_every_run_builds_its_model_and_fits_its_windows(run):
 @pytest.mark.parametrize("peer", ["", ",model=srno", ",model=edsr"])
 def test_every_science_builds_its_model(science, size, peer):
   config = sciences.get_config(f"{science},{size}{peer}")
-  arguments = workdir.given(config.model)
+  arguments = workdir.set_fields(config.model)
   if "residual_scale" in arguments and not peer:
     arguments["residual_scale"] = ()
   models.build(**arguments)

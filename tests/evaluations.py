@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from hinote_jax.core import resize
-from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import fields
 
 
 @dataclasses.dataclass
@@ -62,7 +62,7 @@ def nearest(lowres, *, shape):
 
 
 def run(predictors, dataset, scales=(2.0,), **kwargs):
-  return evaluate.evaluate(
+  return fields.evaluate(
     predictors,
     dataset,
     range(len(dataset.values)),

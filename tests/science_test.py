@@ -7,8 +7,7 @@ import types
 from absl.testing import absltest, parameterized
 import numpy as np
 
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import report
+from hinote_jax.evaluate import fields, report, scores
 from hinote_jax.metrics import domains
 from hinote_jax.plots import report_figures
 from tests import evaluations as ev
@@ -45,7 +44,7 @@ class ScienceTest(parameterized.TestCase):
     result = ev.run({"nearest": ev.nearest, "bicubic": ev.bicubic}, dataset)
     text = json.dumps(result.to_dict(), sort_keys=True, allow_nan=False)
     self.assertNotIn("nan", text)
-    again = evaluate.Evaluation.from_dict(json.loads(text))
+    again = scores.Evaluation.from_dict(json.loads(text))
     self.assertEqual(again.rows, result.rows)
     self.assertEqual(again.spectra, result.spectra)
     self.assertEqual(report.markdown(again), report.markdown(result))
@@ -59,7 +58,7 @@ class ScienceTest(parameterized.TestCase):
 
   def test_anomalies_are_from_the_climatology_given(self):
     dataset = self._dataset("weather")
-    normal = evaluate.time_mean(dataset, [0, 2])
+    normal = fields.time_mean(dataset, [0, 2])
     expected = dataset.values[[0, 2]].astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(normal, expected, rtol=1e-12)
     without = ev.run({"nearest": ev.nearest}, dataset)
@@ -70,7 +69,7 @@ class ScienceTest(parameterized.TestCase):
     self.assertIn("training part", given.header["anomalies"])
     self.assertNotEqual(given.rows[0]["acc"], without.rows[0]["acc"])
     with self.assertRaisesRegex(ValueError, "noise: no fields"):
-      evaluate.time_mean(dataset, [])
+      fields.time_mean(dataset, [])
 
   def test_an_unknown_domain_is_an_error(self):
     with self.assertRaisesRegex(ValueError, "unknown domain 'radr'.*'radar'"):
@@ -133,7 +132,7 @@ class ScienceTest(parameterized.TestCase):
       types.SimpleNamespace(**vars(like) | dict(name=name))
       for name in ("red", "green", "blue")
     ]
-    result = evaluate.evaluate(
+    result = fields.evaluate(
       {"net": ev.Close(dataset.values, 0.9), "bicubic": ev.bicubic},
       dataset,
       range(2),

@@ -9,20 +9,19 @@ import argparse
 import pathlib
 import shutil
 
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import report
+from hinote_jax.evaluate import report, scores
 from hinote_jax.train import workdir
 
 FOLDER = pathlib.Path(__file__).parent
 PICTURE = "panels_t2m_x4.png"
 
 
-def _score(evaluation: evaluate.Evaluation, metric: str, **where) -> float:
+def _score(evaluation: scores.Evaluation, metric: str, **where) -> float:
   (row,) = evaluation.select(**where)
   return row[metric]
 
 
-def table(evaluation: evaluate.Evaluation) -> str:
+def table(evaluation: scores.Evaluation) -> str:
   """Returns MSE ratios and SSIM by variable and scale as Markdown."""
   header = evaluation.header
   model, *others = header["models"]
@@ -45,7 +44,7 @@ def table(evaluation: evaluate.Evaluation) -> str:
       }
       best = max(others, key=ssim.get)
       ratios = " | ".join(
-        f"{report.ratio(value, mse['bicubic']):.3f}" for value in mse.values()
+        f"{scores.ratio(value, mse['bicubic']):.3f}" for value in mse.values()
       )
       lines.append(
         f"| {variable['name']} | x{scale:g} "

@@ -19,8 +19,8 @@ import jax
 import numpy as np
 
 from configs import hinote
-from hinote_jax.evaluate import scoring
-from hinote_jax.train import checkpoint, pipeline, workdir
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.train import checkpoint, run_data, workdir
 from hinote_jax.train import loop as train
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -66,7 +66,7 @@ def _train(name: str, seed: int, seconds: float, root: pathlib.Path) -> dict:
   shutil.rmtree(folder, ignore_errors=True)
   summary = train.train(config, folder)
   evaluation = scoring.evaluate_run(
-    config, folder, pipeline.make(config, folder)
+    config, folder, run_data.make(config, folder)
   )
   variables, _ = checkpoint.load_variables(folder)
   return {

@@ -10,9 +10,9 @@ import argparse
 import json
 
 from experiments.four_sciences import runs
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import markdown, scoring
-from hinote_jax.train import pipeline, workdir
+from hinote_jax.evaluate import markdown, scores
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.train import run_data, workdir
 
 RESULTS = runs.RESULTS / "near.json"
 _SCALES = (1.9, 2.0, 2.1)
@@ -23,12 +23,12 @@ def _ratios(name: str) -> list[float]:
   """Returns the errors of a run over bicubic's, one a scale."""
   config = runs.config(name)
   config.evaluate.scales = _SCALES
-  config.evaluate.against = (evaluate.BASELINE,)
+  config.evaluate.against = (scores.BASELINE,)
   folder = runs.ROOT / name
-  found = scoring.evaluate_run(config, folder, pipeline.make(config, folder))
+  found = scoring.evaluate_run(config, folder, run_data.make(config, folder))
   rows = [found.select(scale=scale) for scale in _SCALES]
   errors = [{row["model"]: row["mse"] for row in at} for at in rows]
-  return [e["hinote"] / e[evaluate.BASELINE] for e in errors]
+  return [e["hinote"] / e[scores.BASELINE] for e in errors]
 
 
 def table(found: dict) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.four_sciences import runs, show
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import scores
 from hinote_jax.plots import looks, maps, scales, style
 
 PICTURE = runs.FOLDER / "page.png"
@@ -30,7 +30,7 @@ def _curves(evaluation, variable: str) -> tuple[list, dict]:
     (row["model"], row["scale"]): row["mse"]
     for row in evaluation.select(variable=variable)
   }
-  base = np.array([mse[evaluate.BASELINE, scale] for scale in found])
+  base = np.array([mse[scores.BASELINE, scale] for scale in found])
   return found, {
     name: np.array([mse[name, scale] for scale in found]) / base
     for name in names

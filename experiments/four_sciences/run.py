@@ -22,9 +22,9 @@ import numpy as np
 
 from experiments.four_sciences import page, runs, show
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import scoring
-from hinote_jax.train import checkpoint, pipeline, workdir
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.evaluate import scores
+from hinote_jax.train import checkpoint, run_data, workdir
 
 
 def train(name: str) -> None:
@@ -64,7 +64,7 @@ def score(
   name: str,
   path: str | None = None,
   scales: tuple[float, ...] = runs.SCALES,
-) -> evaluate.Evaluation:
+) -> scores.Evaluation:
   """Scores a science's runs together, in the held-out part or elsewhere."""
   others = [n for n in runs.RUNS if n.startswith(f"{name}_")]
   others = [n for n in others if runs.is_done(n)]
@@ -77,13 +77,13 @@ def score(
   config.evaluate.path = path
   folder = runs.ROOT / name
   evaluation = scoring.evaluate_run(
-    config, folder, pipeline.make(config, folder)
+    config, folder, run_data.make(config, folder)
   )
   evaluation.header["runs"] = [_cost(n) for n in (name, *others)]
   return evaluation
 
 
-def _keep(name: str, evaluation: evaluate.Evaluation) -> None:
+def _keep(name: str, evaluation: scores.Evaluation) -> None:
   """Writes the scores beside this file, and fields for the page of figures."""
   runs.RESULTS.mkdir(exist_ok=True)
   values = evaluation.to_dict()
@@ -92,7 +92,7 @@ def _keep(name: str, evaluation: evaluate.Evaluation) -> None:
   example = next(e for e in evaluation.examples if e.scale == 4.0)
   np.savez_compressed(
     runs.ROOT / f"{name}.npz",
-    time=example.time,
+    time=example.name,
     lowres=example.lowres,
     highres=example.highres,
     **{f"by {runs.label(m)}": v for m, v in example.predictions.items()},

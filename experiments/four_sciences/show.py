@@ -7,8 +7,7 @@ import json
 
 from experiments.four_sciences import near, rates, runs
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import markdown
+from hinote_jax.evaluate import markdown, scores
 from hinote_jax.io import files
 from hinote_jax.metrics import domains
 
@@ -23,7 +22,7 @@ _ASKED = {
 _SCALE = 4.0
 
 
-def read(name: str) -> evaluate.Evaluation | None:
+def read(name: str) -> scores.Evaluation | None:
   """Returns the scores that are kept under a name, if they are."""
   path = runs.RESULTS / f"{name}.json"
   if not path.is_file():
@@ -34,10 +33,10 @@ def read(name: str) -> evaluate.Evaluation | None:
   ]
   for row in values["rows"]:
     row["model"] = runs.label(row["model"])
-  return evaluate.Evaluation.from_dict(values | {"spectra": []})
+  return scores.Evaluation.from_dict(values | {"spectra": []})
 
 
-def table(evaluation: evaluate.Evaluation) -> str:
+def table(evaluation: scores.Evaluation) -> str:
   """Returns errors over bicubic's at all scales, and what the science asks."""
   header = evaluation.header
   scales = sorted(header["scales"])
@@ -60,7 +59,7 @@ def table(evaluation: evaluate.Evaluation) -> str:
     ]
     base = {
       r["scale"]: r["mse"]
-      for r in evaluation.select(model=evaluate.BASELINE, **at)
+      for r in evaluation.select(model=scores.BASELINE, **at)
     }
     for model in header["models"]:
       rows = {r["scale"]: r for r in evaluation.select(model=model, **at)}
@@ -84,7 +83,7 @@ def summary() -> str:
       for scale in (2.0, 4.0, 8.0):
         rows = evaluation.select(variable=variable["name"], scale=scale)
         mse = {row["model"]: row["mse"] for row in rows}
-        base = mse[evaluate.BASELINE]
+        base = mse[scores.BASELINE]
         cells = [f"{mse[n] / base:.3f}" if n in mse else "" for n in names]
         best = min((n for n in mse if n in zoo.INTERPOLATIONS), key=mse.get)
         cells.append(f"{mse[best] / base:.3f} ({best})")
@@ -101,7 +100,7 @@ def sections() -> list[str]:
   return names
 
 
-def behind(evaluation: evaluate.Evaluation) -> str:
+def behind(evaluation: scores.Evaluation) -> str:
   """Returns where hinote's error is not the least, in words."""
   models = evaluation.header["models"]
   peers = [m for m in models if not m.startswith("hinote")]
@@ -121,7 +120,7 @@ def behind(evaluation: evaluate.Evaluation) -> str:
   return f"{start} is behind in MSE: {', '.join(found)}."
 
 
-def costs(evaluation: evaluate.Evaluation) -> str:
+def costs(evaluation: scores.Evaluation) -> str:
   """Returns what each run is and took."""
   lines = [["run", "parameters", "steps", "minutes", "waited for data"]]
   for cost in evaluation.header["runs"]:

@@ -9,8 +9,7 @@ import argparse
 import json
 import pathlib
 
-from hinote_jax.evaluate.images import evaluation as evaluations
-from hinote_jax.evaluate.images import report
+from hinote_jax.evaluate import images, report_images, scores
 from hinote_jax.io import files
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -21,7 +20,10 @@ _OWN = ("command", "checkpoints")
 def table() -> str:
   """Returns the kept scores as Markdown, the protocol in words before."""
   kept = json.loads(RESULTS.read_text())
-  return report.summary(evaluations.Evaluation(kept["header"], kept["rows"]))
+  header, rows = kept["header"], kept["rows"]
+  return report_images.summary(
+    scores.Evaluation(header, rows, means=images.means(rows))
+  )
 
 
 def keep(run: pathlib.Path) -> None:

@@ -5,7 +5,7 @@ generator: never of the batch it is in, of what was drawn before, or of the
 number of processes. A run that resumes at a step needs no iterator state.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 import dataclasses
 import functools
 import math
@@ -353,7 +353,7 @@ class _Streams:
 
 def prefetch(
   make_batch: Callable[[int], Batch], steps: Iterable[int], depth: int = 2
-) -> Iterator[tuple[int, Batch]]:
+) -> Generator[tuple[int, Batch]]:
   """Yields (step, make_batch(step)), made ahead by one background thread.
 
   An error of `make_batch` is raised to the consumer at its step. Closing the

@@ -74,11 +74,6 @@ class Gaussian:
   def _is_turned(self) -> bool:
     return self.along_y != self.along_x and self.angle % 90.0 != 0.0
 
-  @property
-  def is_alike(self) -> bool:
-    """Whether it is one and the same profile along y and along x."""
-    return self.along_y == self.along_x
-
   def profiles(self, scale: tuple[float | int, float | int]) -> Profiles:
     """Returns Y_r and X_r, [r 2p+1] and [r 2q+1], about the cell in the middle.
 
@@ -88,12 +83,11 @@ class Gaussian:
     if self._is_turned:
       deviations = float(self.along_y), float(self.along_x)
       return _turned(deviations, float(self.angle), tuple(map(float, scale)))
-    deviations = self.along_y, self.along_x
+    along_y, along_x = self.along_y, self.along_x
     if self.angle % 180.0 != 0.0:
-      deviations = deviations[::-1]
-    return tuple(
-      _profile(d * s)[None] for d, s in zip(deviations, scale, strict=True)
-    )
+      along_y, along_x = along_x, along_y
+    y, x = scale
+    return _profile(along_y * y)[None], _profile(along_x * x)[None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +103,6 @@ class Kernel:
   path: str
   digest: str
   values: np.ndarray = dataclasses.field(compare=False, repr=False)
-
-  is_alike = False
 
   def __str__(self) -> str:
     return f"kernel({self.path}, {self.digest})"
@@ -161,11 +153,11 @@ def read(path: str, digest: str | None = None) -> Kernel:
     content = pathlib.Path(path).read_bytes()
   except OSError as error:
     raise OSError(f"kernel {path} cannot be read: {error.strerror}") from error
-  found = hashlib.sha256(content).hexdigest()
-  if digest is not None and not (digest and found.startswith(digest)):
+  sha256 = hashlib.sha256(content).hexdigest()
+  if digest is not None and not (digest and sha256.startswith(digest)):
     raise ValueError(
       f"kernel {path} is not the file that was named: its SHA-256 begins with "
-      f"{found[:_DIGITS]}, not with {digest!r}; leave the digits out to take "
+      f"{sha256[:_DIGITS]}, not with {digest!r}; leave the digits out to take "
       "it as it is"
     )
   try:
@@ -185,7 +177,7 @@ def read(path: str, digest: str | None = None) -> Kernel:
       f"kernel {path} cannot be made to sum to 1: its values sum to "
       f"{values.sum():g}"
     )
-  return Kernel(path, found[:_DIGITS], values / values.sum())
+  return Kernel(path, sha256[:_DIGITS], values / values.sum())
 
 
 def _values(content, path):

@@ -140,7 +140,7 @@ def _decimate(arguments: list[str], text: str) -> dict:
 def _kspace(arguments: list[str], text: str) -> dict:
   windows = tuple(name for name in kspace.WINDOWS if name != "none")
   keys = {"partial": "partial", "noise": "mode_noise"}
-  found = {}
+  options = {}
   for argument in arguments:
     key, is_given, value = map(str.strip, argument.partition("="))
     option = keys.get(key) if is_given else "window"
@@ -148,13 +148,15 @@ def _kspace(arguments: list[str], text: str) -> dict:
       raise ValueError(_unknown("window of kspace", key, windows, text))
     if option is None:
       raise ValueError(_unknown("option of kspace", key, tuple(keys), text))
-    if option in found:
+    if option in options:
       raise ValueError(
         f"degradation {text!r}: kspace takes one {option}, not {argument!r} too"
       )
     is_window = option == "window"
-    found[option] = key if is_window else _number(f"kspace {key}", value, text)
-  return found
+    options[option] = (
+      key if is_window else _number(f"kspace {key}", value, text)
+    )
+  return options
 
 
 def _kernel(arguments: list[str], text: str) -> dict:

@@ -98,10 +98,10 @@ class KSpace(pipeline.Degradation):
   @property
   def stage(self) -> str:
     """The reducing stage, as text."""
-    given = [self.window] if self.window != "none" else []
-    given += [f"partial={self.partial!r}"] * (self.partial != 1)
-    given += [f"noise={self.mode_noise!r}"] * bool(self.mode_noise)
-    return f"kspace({', '.join(given)})" if given else "kspace"
+    flags = [self.window] if self.window != "none" else []
+    flags += [f"partial={self.partial!r}"] * (self.partial != 1)
+    flags += [f"noise={self.mode_noise!r}"] * bool(self.mode_noise)
+    return f"kspace({', '.join(flags)})" if flags else "kspace"
 
   def with_zero(self, zero: Any) -> "KSpace":
     """Returns the degradation of fields whose zero is elsewhere."""
@@ -122,7 +122,7 @@ class KSpace(pipeline.Degradation):
     profiles = [np.ones((1, 1))] * 2
     if self.blur:
       profiles = self.blur.profiles(scale)
-    found = []
+    operators = []
     for axis, n in enumerate(field_shape):
       u = pipeline.centers(start[axis], scale[axis], count[axis])
       size = n / scale[axis]
@@ -133,8 +133,8 @@ class KSpace(pipeline.Degradation):
       weight = WINDOWS[self.window](np.minimum(np.abs(modes) / (0.5 * size), 1))
       back = np.exp(2j * np.pi / n * u[:, None] * modes) * weight / n
       blur = _transfer(profiles[axis], modes / n)
-      found.append((np.arange(n), Lines(modes, back, blur, int(total))))
-    return found
+      operators.append((np.arange(n), Lines(modes, back, blur, int(total))))
+    return operators
 
   def gain(
     self, wavenumber: np.ndarray, scale: float | int, axis: int
@@ -159,7 +159,7 @@ class KSpace(pipeline.Degradation):
     """Returns the spectrum of a whole slice above its zero, complex64."""
     signal = cells.astype(np.float32, copy=False) - self._zero
     self._require_magnitudes(signal)
-    return fft.fft2(signal, axes=(0, 1))
+    return np.asarray(fft.fft2(signal, axes=(0, 1)))
 
   def _reduced(self, prepared, along_y, along_x, rng):
     m, n, _ = prepared.shape

@@ -18,6 +18,7 @@ fine ones: a window reads the whole field.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -66,41 +67,6 @@ class Linear(pipeline.Degradation):
     flags = ["antialias"] * self.antialias + ["drop"] * (self.wall == "drop")
     return f"decimate({', '.join([self.kernel, *flags])})"
 
-  def axis_operator(
-    self,
-    n: int,
-    *,
-    scale: float | int,
-    start: float | int = 0.0,
-    count: int,
-    is_periodic: bool,
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the blur and reduction of one axis as a gather and a matrix.
-
-    Args:
-      n: fine cells of the whole axis.
-      scale: fine cells per coarse cell, at least 1.
-      start: fine cell edge at which the first coarse cell begins.
-      count: number of coarse cells.
-      is_periodic: wrap around the ends, else mirror about them.
-
-    Returns:
-      indices [m] of the cells to read, folded into the axis, and the matrix
-      [count m] to multiply them by, float64 with rows that sum to 1.
-
-    Raises:
-      ValueError: the scale is below 1, coarse cells are centred beyond a wall
-        that drops what is there, or the blur is not the same along y and x.
-    """
-    profile = None
-    if self.blur:
-      if not self.blur.is_alike:
-        raise ValueError(
-          f"{self} is not one and the same along y and x: ask for `operators`"
-        )
-      profile, _ = self.blur.profiles((scale, scale))
-    return self._axis(n, scale, start, count, is_periodic, profile)
-
   def operators(
     self,
     field_shape: tuple[int, int],
@@ -110,9 +76,23 @@ class Linear(pipeline.Degradation):
     count: tuple[int, int],
     periodic: tuple[bool, bool],
   ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns indices and matrix of y and of x, each as `axis_operator` does.
+    """Returns the blur and reduction of y and of x as gathers and matrices.
 
-    Where the blur is a sum of r products, matrices are [r count m].
+    Args:
+      field_shape: (H, W), fine cells of the whole field.
+      start: fine cell edges (y, x) at which the first coarse cells begin.
+      scale: fine cells per coarse cell (y, x), at least 1.
+      count: (h, w), coarse cells.
+      periodic: which axes (y, x) wrap around; the others mirror.
+
+    Returns:
+      of each axis the indices [m] of the cells to read, folded into it, and the
+      matrix [count m] to multiply them by, float64 with rows that sum to 1;
+      [r count m] where the blur is a sum of r products.
+
+    Raises:
+      ValueError: the scale is below 1, or coarse cells are centred beyond a
+        wall that drops what is there.
     """
     profiles = self.blur.profiles(scale) if self.blur else (None, None)
     return [
@@ -149,7 +129,8 @@ class Linear(pipeline.Degradation):
       reach, matrix = _blurred(matrix, profile)
       first -= reach
     indices = first + np.arange(matrix.shape[-1])
-    return resize.fold(indices, n, "wrap" if is_periodic else "mirror"), matrix
+    indices = resize.fold(indices, n, "wrap" if is_periodic else "mirror")
+    return np.asarray(indices), np.asarray(matrix)
 
   def _taps(self, u, scale):
     widen = self.antialias or self.kernel == "area"
@@ -167,10 +148,11 @@ class Linear(pipeline.Degradation):
     del rng
     if along_y.ndim == 2:
       return pipeline.along_both(along_y, along_x, prepared)
-    return sum(
+    products = [
       pipeline.along_both(y, x, prepared)
       for y, x in zip(along_y, along_x, strict=True)
-    )
+    ]
+    return functools.reduce(np.add, products)
 
 
 def _kept(wavenumber, scale):

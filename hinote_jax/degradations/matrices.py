@@ -39,8 +39,9 @@ def whole(
       f"{degradation} is not linear: its magnitudes cannot be written as "
       "matrices"
     )
-  scale = tuple(n / m for n, m in zip(fine_shape, coarse_shape, strict=True))
-  found = []
+  (y, x), (h, w) = fine_shape, coarse_shape
+  scale = (y / h, x / w)
+  axes = []
   for axis, (n, total) in enumerate(zip(fine_shape, coarse_shape, strict=True)):
     blocks = []
     for first in range(0, total, _BLOCK):
@@ -50,18 +51,18 @@ def whole(
       count[axis] = min(_BLOCK, total - first)
       operators = degradation.operators(
         fine_shape,
-        start=tuple(begin),
+        start=(begin[0], begin[1]),
         scale=scale,
-        count=tuple(count),
+        count=(count[0], count[1]),
         periodic=periodic,
       )
       indices, matrix = operators[axis]
       terms = matrix.reshape(-1, *matrix.shape[-2:])
       blocks.append([_folded(indices, term, n) for term in terms])
-    found.append(
+    axes.append(
       [sparse.vstack(rows, format="csr") for rows in zip(*blocks, strict=True)]
     )
-  return tuple(found)
+  return tuple(axes)
 
 
 def _folded(indices, matrix, n):

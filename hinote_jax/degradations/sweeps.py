@@ -32,11 +32,11 @@ def sweep(text: str) -> list[tuple[str, pipeline.Degradation]]:
       two degradations are the same.
     OSError: the file of a kernel cannot be read.
   """
-  found = [grammar.parse(one) for one in _expanded(text, text)]
-  named = {str(degradation): degradation for degradation in found}
-  if len(named) < len(found):
+  parsed = [grammar.parse(one) for one in _expanded(text, text)]
+  named = {str(degradation): degradation for degradation in parsed}
+  if len(named) < len(parsed):
     raise ValueError(
-      f"sweep {text!r} gives {len(found)} degradations, of which only "
+      f"sweep {text!r} gives {len(parsed)} degradations, of which only "
       f"{len(named)} differ: leave the others out"
     )
   return list(named.items())
@@ -59,6 +59,7 @@ def _expanded(text, whole):
 def _choices(inside, whole):
   if ":" not in inside:
     return [choice.strip() for choice in _COMMA.split(inside)]
+  first = step = 0.0
   try:
     first, last, step = map(float, inside.split(":"))
     count = int(np.floor((last - first) / step + 1e-9)) + 1

@@ -1,1 +1,1 @@
-"""How good a result is: fields, photographs, scores, the report."""
+"""How good a result is: fields and photographs, one table, one report."""

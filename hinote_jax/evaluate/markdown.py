@@ -17,9 +17,9 @@ def table(lines: Sequence[Sequence[str]], *, left: int = 1) -> str:
   return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def circumstances(known: Mapping[str, Any], command: str | None) -> str:
-  """Returns what is known, but for what is empty, as a list; the command."""
-  lines = [f"* {key}: {plain(value)}" for key, value in known.items() if value]
+def facts(values: Mapping[str, Any], command: str | None) -> str:
+  """Returns values by name, but for empty ones, as a list; the command."""
+  lines = [f"* {key}: {plain(value)}" for key, value in values.items() if value]
   text = "\n".join(lines)
   return f"{text}\n\nTo reproduce:\n\n```\n{command}\n```" if command else text
 

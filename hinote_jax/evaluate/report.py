@@ -1,6 +1,6 @@
-"""Writes an evaluation as report.json, report.md and figures.
+"""Writes an evaluation, of fields or of photographs, into a workdir.
 
-The text compares with the best interpolation and says where a model is behind.
+report.json holds the scores, report.md says them, figures/*.png show them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,38 +9,14 @@ import os
 import pathlib
 from typing import Any
 
-import numpy as np
-
-from hinote_jax import models as zoo
 from hinote_jax import plots
-from hinote_jax.evaluate import evaluation as evaluate
-from hinote_jax.evaluate import markdown as markdown_
+from hinote_jax.evaluate import report_fields, report_images, scores
 from hinote_jax.io import files
-from hinote_jax.metrics import context as contexts
-from hinote_jax.metrics import domains, running
-
-# Of the metrics of every report: title with "%" for the unit, whether larger
-# or smaller is better (`context.Metric.sign`), and digits.
-_COLUMNS = {
-  name: contexts.Metric(title, sign, running.METRICS[name], digits)
-  for name, title, sign, digits in (
-    ("mse", "MSE [%²]", -1, ".4g"),
-    ("psnr", "PSNR [dB]", +1, ".2f"),
-    ("ssim", "SSIM", +1, ".4f"),
-    ("relative_l2", "relative L2", -1, ".4g"),
-    ("max_error", "max error [%]", -1, ".4g"),
-    ("bias", "bias [%]", 0, "+.2e"),
-    ("spectrum_error", "spectrum error [dB]", -1, ".4g"),
-    ("parting_wavenumber", "parting wavelength [cells]", +1, ".1f"),
-  )
-}
-# What a score is called where it has no meaning for one model.
-_NONE = "–"
 
 
 def write(
   workdir: str | os.PathLike,
-  evaluation: evaluate.Evaluation,
+  evaluation: scores.Evaluation,
   *,
   curves: Sequence[Mapping[str, Any]] = (),
   figures: Mapping[str, Any] | None = None,
@@ -52,7 +28,7 @@ def write(
 
   Args:
     workdir: folder, made where it is missing.
-    evaluation: what `evaluate.evaluate` returned.
+    evaluation: of `fields.evaluate` or `images.evaluate`.
     curves: the lines of metrics.jsonl, for the training curves.
     figures: file stem -> further matplotlib figures to save and link.
 
@@ -79,14 +55,14 @@ def write(
   return path
 
 
-def read(workdir: str | os.PathLike) -> evaluate.Evaluation:
+def read(workdir: str | os.PathLike) -> scores.Evaluation:
   """Returns the evaluation in a workdir's report.json, without examples."""
   text = (pathlib.Path(workdir) / "report.json").read_text()
-  return evaluate.Evaluation.from_dict(json.loads(text))
+  return scores.Evaluation.from_dict(json.loads(text))
 
 
 def markdown(
-  evaluation: evaluate.Evaluation, pictures: Sequence[tuple[str, str]] = ()
+  evaluation: scores.Evaluation, pictures: Sequence[tuple[str, str]] = ()
 ) -> str:
   """Returns the report as Markdown.
 
@@ -94,244 +70,11 @@ def markdown(
     evaluation: scores and header.
     pictures: (title, path relative to the report) of each figure.
   """
+  is_of_images = "protocol" in evaluation.header
+  kind = report_images if is_of_images else report_fields
   parts = [f"# Evaluation on {evaluation.header['dataset']}"]
-  parts.append(_headline(evaluation))
-  parts.append(_verdict(evaluation))
-  parts.append("## How it was measured\n\n" + _header(evaluation.header))
-  parts.append("## All scores\n\n" + _legend())
-  for variable in evaluation.header["variables"]:
-    for scale in evaluation.header["scales"]:
-      parts.append(_details(evaluation, variable, scale))
-  parts += _science(evaluation)
+  parts += kind.sections(evaluation)
   if pictures:
     parts.append("## Pictures")
     parts += [f"### {title}\n\n![{title}]({path})" for title, path in pictures]
   return "\n\n".join(parts) + "\n"
-
-
-def ratio(value: float, base: float) -> float:
-  """Returns value / base of two errors: 1 where both are 0, never a failure."""
-  if base == 0.0:
-    return 1.0 if value == 0.0 else np.inf
-  return value / base
-
-
-def _headline(evaluation: evaluate.Evaluation) -> str:
-  """Returns the table of MSE as a ratio to the baseline's."""
-  models = evaluation.header["models"]
-  base = evaluate.BASELINE if evaluate.BASELINE in models else models[0]
-  lines = [["variable", "scale", f"MSE of {base}", *models]]
-  for variable in evaluation.header["variables"]:
-    for scale in evaluation.header["scales"]:
-      mse = _scores(evaluation, variable["name"], scale, "mse")
-      ratios = {m: ratio(mse[m], mse[base]) for m in models}
-      best = min(mse.values())
-      cells = [_bold(f"{ratios[m]:.3f}", mse[m] == best) for m in models]
-      unit = _title(_COLUMNS["mse"], variable["units"])[5:-1]
-      lines.append(
-        [variable["name"], f"x{scale:g}", f"{mse[base]:.4g} {unit}", *cells]
-      )
-  intro = (
-    f"Mean squared error as a fraction of {base}'s on the same fields; below "
-    "1 is better, the best of a row in bold.\n\n"
-  )
-  return intro + markdown_.table(lines, left=2)
-
-
-def _verdict(evaluation: evaluate.Evaluation) -> str:
-  """Returns where each model is behind the best interpolation."""
-  names = evaluation.header["models"]
-  rivals = [m for m in names if m in zoo.INTERPOLATIONS]
-  models = [m for m in names if m not in zoo.INTERPOLATIONS]
-  if not rivals or not models:
-    return "There is no model here to compare with an interpolation."
-  parts = []
-  for model in models:
-    behind = _behind(evaluation, model, rivals)
-    if not behind:
-      parts.append(
-        f"**{model}** is at least as good as the best interpolation in every "
-        "metric that has a better side, variable and scale."
-      )
-      continue
-    in_mse = [b for b in behind if b[0] == "mse"]
-    verdict = (
-      "is behind the best interpolation in MSE too"
-      if in_mse
-      else "is ahead of every interpolation in MSE, and behind one elsewhere"
-    )
-    lines = [["metric", "variable", "scale", model, "best interpolation"]]
-    lines += [b[1:] for b in behind]
-    parts.append(f"**{model}** {verdict}:\n\n{markdown_.table(lines, left=3)}")
-  return "## Against the best interpolation\n\n" + "\n\n".join(parts)
-
-
-def _behind(evaluation, model: str, rivals: list[str]) -> list[list[str]]:
-  """Returns a line for each score in which an interpolation is better."""
-  domain, found = _domain(evaluation), []
-  for metric in [*running.METRICS, *_science_keys(evaluation)]:
-    look = _COLUMNS.get(metric) or domains.metric(domain, metric)
-    for variable in evaluation.header["variables"] if look.sign else ():
-      for scale in evaluation.header["scales"]:
-        scores = _scores(evaluation, variable["name"], scale, metric)
-        scored = [m for m in rivals if m in scores]
-        if model not in scores or not scored:
-          continue
-        best = max(scored, key=lambda m: _merit(look, scores[m]))
-        if _merit(look, scores[model]) < _merit(look, scores[best]):
-          title = _title(look, variable["units"])
-          mine, theirs = (_cell(metric, look, scores[m]) for m in (model, best))
-          where = [variable["name"], f"x{scale:g}"]
-          found.append([metric, title, *where, mine, f"{theirs} ({best})"])
-  return found
-
-
-def _domain(evaluation: evaluate.Evaluation) -> str:
-  return evaluation.header.get("domain", "")
-
-
-def _science_keys(evaluation: evaluate.Evaluation, **where: Any) -> list[str]:
-  """Returns which scores of its science an evaluation has, in order."""
-  rows = evaluation.select(**where)
-  return domains.ordered(
-    _domain(evaluation), dict.fromkeys(key for row in rows for key in row)
-  )
-
-
-def _header(header: Mapping[str, Any]) -> str:
-  """Returns the circumstances as a list, and the command."""
-  ranges = ", ".join(
-    f"{v['name']} {header['data_range'][v['name']]:g} {v['units']}".rstrip()
-    for v in header["variables"]
-  )
-  source = header.get("data_range_source")
-  times = header["times"]
-  span = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
-  known = {
-    "dataset": header["dataset"],
-    "domain": header.get("domain"),
-    "citation": header["citation"],
-    "fields": (
-      f"{len(times)} ({span}), {header['shape'][0]} x {header['shape'][1]} "
-      "cells, each cell weighs alike"
-    ),
-    "split": header.get("split"),
-    "degradation": f"`{header['degradation']}`",
-    "data range": f"{ranges}{f' ({source})' if source else ''}",
-    "thresholds": _thresholds(header),
-    "anomalies": header.get("anomalies"),
-    "scales": ", ".join(f"x{s:g}" for s in header["scales"]),
-  }
-  used = {"data_range", "data_range_source", "times", "shape", "command"}
-  used |= {"variables", "models", "periodic", *known}
-  known |= {k.replace("_", " "): v for k, v in header.items() if k not in used}
-  return markdown_.circumstances(known, header.get("command"))
-
-
-def _thresholds(header: Mapping[str, Any]) -> str:
-  """Returns the thresholds of each variable, and what labels stand for."""
-  parts = []
-  for name, known in header.get("thresholds", {}).items():
-    values = [
-      label if label == f"{value:g}" else f"{label} = {value:.4g}"
-      for label, value in sorted(known.items(), key=lambda pair: pair[1])
-    ]
-    parts.append(f"{name} {', '.join(values)}")
-  return "; ".join(parts)
-
-
-def _legend() -> str:
-  return "\n".join(
-    f"* `{name}`: {text}" for name, text in running.METRICS.items()
-  )
-
-
-def _details(evaluation, variable: Mapping[str, str], scale: float) -> str:
-  """Returns the table of one variable at one scale."""
-  rows = evaluation.select(variable=variable["name"], scale=scale)
-  titles = [_title(look, variable["units"]) for look in _COLUMNS.values()]
-  columns = [
-    _marked(metric, look, [row[metric] for row in rows])
-    for metric, look in _COLUMNS.items()
-  ]
-  lines = [["model", *titles]]
-  for row, *cells in zip(rows, *columns, strict=True):
-    lines.append([row["model"], *cells])
-  actual = f"{rows[0]['scale_y']:.4g} x {rows[0]['scale_x']:.4g}"
-  table = markdown_.table(lines)
-  return (
-    f"{_caption(variable, scale)}\n\nActual scale (y, x): {actual}.\n\n{table}"
-  )
-
-
-def _caption(variable: Mapping[str, str], scale: float) -> str:
-  name = variable["long_name"] or variable["name"]
-  return f"### {variable['name']} ({name}), x{scale:g}"
-
-
-def _marked(metric: str, look, values: Sequence[float | None]) -> list[str]:
-  """Returns the cells of one metric, the best in bold."""
-  best = max((_merit(look, v) for v in values if v is not None), default=None)
-  cells = []
-  for value in values:
-    if value is None:
-      cells.append(_NONE)
-      continue
-    is_best = look.sign != 0 and _merit(look, value) == best
-    cells.append(_bold(_cell(metric, look, value), is_best))
-  return cells
-
-
-def _science(evaluation: evaluate.Evaluation) -> list[str]:
-  """Returns what the science of the fields asks for; nothing of old reports."""
-  keys, domain = _science_keys(evaluation), _domain(evaluation)
-  if not keys:
-    return []
-  names = dict.fromkeys(key.partition("@")[0] for key in keys)
-  legend = "\n".join(
-    f"* {look.title.replace(' [%]', '')}: {look.text}"
-    for look in (domains.metric(domain, name) for name in names)
-  )
-  parts = [f"## What the science asks for\n\n{legend}"]
-  for variable in evaluation.header["variables"]:
-    for scale in evaluation.header["scales"]:
-      parts.append(_asked(evaluation, domain, variable, scale))
-  return parts
-
-
-def _asked(evaluation, domain: str, variable, scale: float) -> str:
-  """Returns the scores of a science, a line each, and the models across."""
-  where = dict(variable=variable["name"], scale=scale)
-  rows = evaluation.select(**where)
-  lines = [["metric", *(row["model"] for row in rows)]]
-  for key in _science_keys(evaluation, **where):
-    look = domains.metric(domain, key)
-    cells = _marked(key, look, [row.get(key) for row in rows])
-    lines.append([_title(look, variable["units"]), *cells])
-  return f"{_caption(variable, scale)}\n\n{markdown_.table(lines)}"
-
-
-def _scores(evaluation, variable: str, scale: float, metric: str):
-  rows = evaluation.select(variable=variable, scale=scale)
-  return {row["model"]: row[metric] for row in rows if metric in row}
-
-
-def _merit(look: contexts.Metric, value: float) -> float:
-  """Returns a number that is larger for better values."""
-  return value if look.sign > 0 else -abs(value)
-
-
-def _title(look: contexts.Metric, units: str) -> str:
-  if "²" in look.title and units and not units.isalpha():
-    units = f"({units})"
-  return look.title.replace("%", units or "1")
-
-
-def _cell(metric: str, look: contexts.Metric, value: float) -> str:
-  if metric == "parting_wavenumber":
-    value = 1.0 / value
-  return format(value, look.digits)
-
-
-def _bold(text: str, is_best: bool) -> str:
-  return f"**{text}**" if is_best else text

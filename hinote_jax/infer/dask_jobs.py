@@ -155,5 +155,5 @@ def _job(request: jobs.Request, attempt: str) -> jobs.Job:
 
 @functools.lru_cache(maxsize=1)
 def _predictor(checkpoint: str, which: str) -> predict.Predictor:
-  host_memory.keep()
+  host_memory.keep_freed()
   return predict.load(checkpoint, which)

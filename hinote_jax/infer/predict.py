@@ -1,6 +1,7 @@
 """One call from a coarse field to a fine one, in physical units."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
 import pathlib
 from typing import Any
 
@@ -14,6 +15,8 @@ from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.fields import axes
 from hinote_jax.infer import plans, upscaling
+from hinote_jax.models.spec import Spec
+from hinote_jax.train import contract
 
 
 class Predictor:
@@ -33,6 +36,7 @@ class Predictor:
     normaliser: Any = None,
     periodic: Periodic = (False, False),
     names: Sequence[str] = (),
+    spec: Spec = contract.PLAIN,
   ):
     """Puts a predictor together from its parts.
 
@@ -43,13 +47,17 @@ class Predictor:
         passes the values through.
       periodic: whether the (y, x) axis of the fields closes on itself.
       names: names of the channels, for messages.
+      spec: of the model: what it takes beside the field.
     """
     self.module = module.clone(periodic=tuple(periodic))
     self.variables = variables
     self.normaliser = normaliser
     self.periodic = tuple(periodic)
     self.names = tuple(names)
-    self._apply = jax.jit(self.module.apply)
+    self._spec = spec
+    self._apply = jax.jit(
+      functools.partial(contract.apply, self.module, spec=spec)
+    )
     self._plans: dict[Any, plans.Plan] = {}
 
   @property
@@ -68,6 +76,7 @@ class Predictor:
     like: fields.Field | fields.Header | None = None,
     memory: str | float | int | None = None,
     devices: Sequence[Any] | None = None,
+    extras: Mapping[str, Any] | None = None,
     **options: Any,
   ) -> np.ndarray | fields.Field:
     """Returns the field on a finer grid over the same extent.
@@ -83,6 +92,8 @@ class Predictor:
         of the three.
       memory: what the process may take, "2GB": tile by tile; None: at once.
       devices: to divide the field among.
+      extras: what else the model's spec declares, by name, with an axis b
+        where `field` has one; what this model does not take is left out.
       **options: of `upscaling.Options`.
 
     Returns:
@@ -90,9 +101,15 @@ class Predictor:
 
     Raises:
       ValueError: not exactly one of `scale`, `shape` and `like`, a result
-        coarser than the field, a wrong number of channels, or values that are
-        not finite.
+        coarser than the field, a wrong number of channels, values that are not
+        finite, or a model with extras that is asked for tiles.
     """
+    is_whole = memory is None and devices is None and not options
+    if self._spec.extras and (isinstance(field, fields.Field) or not is_whole):
+      raise ValueError(
+        f"{self._spec.name} takes {', '.join(self._spec.extras)} beside the "
+        "field, which only arrays that are predicted whole can have"
+      )
     if isinstance(field, fields.Field):
       return self._of_field(
         field,
@@ -107,8 +124,10 @@ class Predictor:
     header = _plain_header(lowres, self.names, self.periodic)
     goal = upscaling.target(header, scale=scale, shape=shape, like=like)
     shape = len(goal.y), len(goal.x)
-    if memory is None and devices is None and not options:
-      highres = self._at_once(lowres, shape)
+    if is_whole:
+      if values.ndim < 4:
+        extras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], extras)
+      highres = self._at_once(lowres, shape, extras or {})
     else:
       chosen = upscaling.Options(memory=memory, **options)
       make = upscaling.Upscaler(self, header, goal, chosen, devices=devices)
@@ -117,15 +136,18 @@ class Predictor:
     tail = values.shape[-1:] if values.ndim > 2 else ()
     return highres.astype(np.float32).reshape(*lead, *shape, *tail)
 
-  def _at_once(self, lowres, shape):
+  def _at_once(self, lowres, shape, extras):
     """Returns all fields of a batch by one call of the network."""
     if self.normaliser is not None:
       lowres = self.normaliser.normalise(lowres)
     cell = np.tile(grids.cell_size(shape), (len(lowres), 1))
-    highres = self._apply(
-      self.variables, jnp.asarray(lowres), grids.axes(shape), cell
-    )
-    highres = np.asarray(highres)
+    batch = {
+      **{name: extras[name] for name in self._spec.extras if name in extras},
+      "lowres": jnp.asarray(lowres),
+      "coords": grids.axes(shape),
+      "cell": cell,
+    }
+    highres = np.asarray(self._apply(self.variables, batch))
     if self.normaliser is not None:
       highres = np.asarray(self.normaliser.denormalise(highres))
     return highres
@@ -228,7 +250,7 @@ def load(
       `models.INTERPOLATIONS`.
     which: the checkpoint of a run, "best" on validation or "latest".
     normalisation: what goes around a published network, one of
-      `images.units.NORMALISERS`; None for its own convention.
+      `units.NORMALISERS`; None for its own convention.
     **options: of `interop.load_checkpoint`, for a published network.
 
   Raises:
@@ -258,13 +280,14 @@ def load(
     normaliser=normaliser,
     periodic=tuple(meta["periodic"]),
     names=tuple(meta["variables"]),
+    spec=models.spec(meta["model"]["name"]),
   )
 
 
 def _published(path, normalisation, options) -> Predictor:
   """Returns the predictor of a published network, in units of [0, 1]."""
   from hinote_jax import interop
-  from hinote_jax.evaluate.images import units
+  from hinote_jax.infer import units
 
   imported = interop.load_checkpoint(path, **options)
   module = models.build(imported.name, **imported.kwargs)

@@ -60,8 +60,10 @@ def focal_weight(
   weight = jnp.sqrt(jax.lax.stop_gradient(distance)) ** alpha
   weight = jnp.log1p(weight) if log_matrix else weight
   axes = None if batch_matrix else (2, 4)
-  most = weight.max(axis=axes, keepdims=True)
-  return jnp.where(most > 0.0, weight / jnp.where(most > 0.0, most, 1.0), 0.0)
+  largest = weight.max(axis=axes, keepdims=True)
+  return jnp.where(
+    largest > 0.0, weight / jnp.where(largest > 0.0, largest, 1.0), 0.0
+  )
 
 
 class FocalFrequency(nn.Module):
@@ -110,7 +112,7 @@ class FocalFrequency(nn.Module):
     error = pred - highres
     if self.ave_spectrum:
       error = error.mean(axis=0, keepdims=True)
-    difference = spectra(error, self.patch_factor)
+    difference = jnp.asarray(spectra(error, self.patch_factor))
     distance = jnp.square(difference.real) + jnp.square(difference.imag)
     if matrix is None:
       weight = focal_weight(

@@ -65,8 +65,9 @@ class PublishedPrior(nn.Module):
   ) -> Field:
     del coords
     chex.assert_equal_shape([pred, highres])
+    _, height, width, _ = highres.shape
     target = highres - resize.resize(
-      lowres, highres.shape[1:3], method="cubic_torch", antialias=False
+      lowres, (height, width), method="cubic_torch", antialias=False
     )
     error = pixel.magnitude(target - pred)
     weight = prior_weight(jnp.abs(target), 1.0, 0.5)

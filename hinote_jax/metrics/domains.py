@@ -96,7 +96,7 @@ def parts(
 def mean(fields: Sequence[contexts.Parts]) -> dict[str, np.ndarray]:
   """Returns the means of `parts` over fields of one context."""
   return {
-    name: np.mean([found[name] for found in fields], axis=0)
+    name: np.mean([parts_[name] for parts_ in fields], axis=0)
     for name in fields[0]
   }
 
@@ -113,10 +113,10 @@ def metric(domain: str, key: str) -> contexts.Metric | None:
   where the key has none.
   """
   name, *places = key.split("@")
-  found = (SHARED | dict(look_up(domain).metrics)).get(name)
-  if found is None:
+  shown = (SHARED | dict(look_up(domain).metrics)).get(name)
+  if shown is None:
     return None
-  return found._replace(title=found.title.format(*(places or ("T", "n"))))
+  return shown._replace(title=shown.title.format(*(places or ("T", "n"))))
 
 
 def ordered(domain: str, keys: Iterable[str]) -> list[str]:
@@ -169,7 +169,7 @@ def context(
     names=tuple(v.name for v in dataset.variables),
     units=tuple(v.units for v in dataset.variables),
     long_names=tuple(v.long_name for v in dataset.variables),
-    periodic=tuple(bool(p) for p in dataset.periodic),
+    periodic=(bool(dataset.periodic[0]), bool(dataset.periodic[1])),
     data_range=data_range,
     latitude=dataset.y.values if is_latitude else None,
     longitude=dataset.x.values if is_longitude else None,
@@ -195,11 +195,11 @@ def _thresholds(dataset, indices) -> tuple[dict[str, float], ...]:
   if dataset.domain != "radar":
     return tuple({} for _ in dataset.variables)
   every = -(-len(indices) // _SAMPLED)
-  found = []
+  thresholds = []
   for c, variable in enumerate(dataset.variables):
     truth = None
     if not radar.kind(variable.name, variable.units):
       fields = [dataset.values[i][..., c] for i in indices[::every]]
       truth = np.stack(fields)
-    found.append(radar.thresholds(variable.name, variable.units, truth))
-  return tuple(found)
+    thresholds.append(radar.thresholds(variable.name, variable.units, truth))
+  return tuple(thresholds)

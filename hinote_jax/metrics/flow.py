@@ -44,7 +44,7 @@ def velocities(context: contexts.Context) -> list[tuple[int, int]]:
 
 def _pairs(texts, units, *, is_prose: bool) -> list[tuple[int, int]]:
   words = [tuple(_words(text)) for text in texts]
-  found = []
+  pairs = []
   for first, name in enumerate(words):
     is_speed = not _SPEEDS.isdisjoint(name)
     plain = () if is_speed else _ACROSS if is_prose else _PLAIN
@@ -54,8 +54,8 @@ def _pairs(texts, units, *, is_prose: bool) -> list[tuple[int, int]]:
       other = (*name[:i], _ACROSS[word], *name[i + 1 :])
       second = words.index(other) if other in words else first
       if second != first and units[first] == units[second]:
-        found.append((first, second))
-  return found
+        pairs.append((first, second))
+  return pairs
 
 
 def _words(text: str) -> list[str]:
@@ -152,16 +152,16 @@ def parts(
   if not pairs or is_half or min(pred.shape[:2]) < 3:
     return {}
   weight = row_weights(context, len(pred))
-  found = {}
+  parts_ = {}
   for label, values in (("", pred), ("truth_", target)):
     for name in ("curl", "divergence"):
-      found[label + name] = np.full(pred.shape[-1], np.nan)
+      parts_[label + name] = np.full(pred.shape[-1], np.nan)
     for first, second in pairs:
       u, v = values[..., first], values[..., second]
       curl, divergence = curl_and_divergence(u, v, context)
-      found[label + "curl"][first] = np.mean(weight * curl**2)
-      found[label + "divergence"][first] = np.mean(weight * divergence**2)
-  return found
+      parts_[label + "curl"][first] = np.mean(weight * curl**2)
+      parts_[label + "divergence"][first] = np.mean(weight * divergence**2)
+  return parts_
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:

@@ -1,5 +1,7 @@
 """Pointwise errors and structural similarity, one per image and channel."""
 
+import functools
+
 import numpy as np
 
 from hinote_jax.core.typing import Array
@@ -103,5 +105,7 @@ def _blur(x: np.ndarray) -> np.ndarray:
   weight = np.exp(-0.5 * (offset / _SIGMA) ** 2)
   weight /= weight.sum()
   height, width = (n - WINDOW + 1 for n in x.shape[1:3])
-  rows = sum(w * x[:, i : i + height] for i, w in enumerate(weight))
-  return sum(w * rows[:, :, i : i + width] for i, w in enumerate(weight))
+  rows = [w * x[:, i : i + height] for i, w in enumerate(weight)]
+  blurred = functools.reduce(np.add, rows)
+  windows = [w * blurred[:, :, i : i + width] for i, w in enumerate(weight)]
+  return functools.reduce(np.add, windows)

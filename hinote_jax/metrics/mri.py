@@ -56,12 +56,12 @@ def head(
   bright = np.percentile(values, 99.5)
   if bright < EMPTY * full_scale:
     return np.zeros(values.shape, bool)
-  parts_, count = scipy.ndimage.label(values > TISSUE * bright)
-  if count == 0:
+  labels = np.zeros(values.shape, np.int32)
+  if not scipy.ndimage.label(values > TISSUE * bright, output=labels):
     return np.zeros(values.shape, bool)
-  sizes = np.bincount(parts_.ravel())
-  largest = parts_ == 1 + np.argmax(sizes[1:])
-  return scipy.ndimage.binary_fill_holes(largest)
+  sizes = np.bincount(labels.ravel())
+  largest = labels == 1 + np.argmax(sizes[1:])
+  return np.asarray(scipy.ndimage.binary_fill_holes(largest))
 
 
 def laplacian_of_gaussian() -> np.ndarray:
@@ -107,19 +107,19 @@ def parts(
   """
   names = ("edges_error", "edges", "heads", "psnr_head")
   names += ("ssim_heads", "ssim_head")
-  found = {name: np.zeros(pred.shape[-1]) for name in names}
+  sums = {name: np.zeros(pred.shape[-1]) for name in names}
   for c, span in enumerate(context.data_range):
     error = pred[..., c] - target[..., c]
     for name, plane in (("edges_error", error), ("edges", target[..., c])):
       filtered = edges(plane, periodic=context.periodic)
-      found[name][c] = np.mean(filtered**2)
+      sums[name][c] = np.mean(filtered**2)
     mask = head(target[..., c], span)
     if not mask.any():
       continue
-    found["heads"][c] = 1.0
+    sums["heads"][c] = 1.0
     with np.errstate(divide="ignore"):
       peak = span**2 / np.mean(error[mask] ** 2)
-      found["psnr_head"][c] = 10.0 * np.log10(peak)
+      sums["psnr_head"][c] = 10.0 * np.log10(peak)
     if min(mask.shape) < image.WINDOW:
       continue
     one = np.s_[None, :, :, c : c + 1]
@@ -127,9 +127,9 @@ def parts(
     half = image.WINDOW // 2
     inside = mask[half:-half, half:-half]
     if inside.any():
-      found["ssim_heads"][c] = 1.0
-      found["ssim_head"][c] = np.mean(similar[inside])
-  return found
+      sums["ssim_heads"][c] = 1.0
+      sums["ssim_head"][c] = np.mean(similar[inside])
+  return sums
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:

@@ -91,9 +91,9 @@ def thresholds(
     truth: its values, any shape; None will do where the kind is known.
   """
   fixed = {"vil": VIL, "rain": RAIN, "reflectivity": REFLECTIVITY}
-  found = kind(name, units)
-  if found in fixed:
-    return {f"{v:g}": in_unit(v, name, units) for v in fixed[found]}
+  if known := fixed.get(kind(name, units)):
+    return {f"{v:g}": in_unit(v, name, units) for v in known}
+  assert truth is not None  # of what quantiles are taken
   values, last = {}, float(np.min(truth))
   for quantile in QUANTILES:
     value = float(np.quantile(truth, quantile))
@@ -165,11 +165,11 @@ def parts(
     target: [H W c].
     context: thresholds and periodic axes.
   """
-  found = {}
+  counts = {}
 
   def put(name, c, value):
     empty = np.full(pred.shape[-1], np.nan)
-    found.setdefault(name, empty)[c] = value
+    counts.setdefault(name, empty)[c] = value
 
   for c, known in enumerate(context.thresholds):
     for label, threshold in known.items():
@@ -187,7 +187,7 @@ def parts(
         )
         put(f"apart@{label}@{size}", c, np.mean((p - t) ** 2))
         put(f"most@{label}@{size}", c, np.mean(p**2) + np.mean(t**2))
-  return found
+  return counts
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
@@ -197,20 +197,20 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
   means of ratios: a field without events counts for nothing. A threshold that
   the truth never reaches has no scores (NaN).
   """
-  found = {}
+  scores = {}
   for name in mean:
     kind_, _, label = name.partition("@")
     if kind_ == "hits":
-      found |= _contingency(mean, label)
+      scores |= _contingency(mean, label)
     if kind_ == "apart":
       has_events = _observed(mean, label.partition("@")[0]) > 0
       score = 1.0 - contexts.ratio(mean[name], mean[f"most@{label}"])
-      found[f"fss@{label}"] = np.where(has_events, score, np.nan)
-  each = [value for name, value in found.items() if name.startswith("csi@")]
+      scores[f"fss@{label}"] = np.where(has_events, score, np.nan)
+  each = [value for name, value in scores.items() if name.startswith("csi@")]
   if each:
     count = np.sum(np.isfinite(each), axis=0)
-    found["csi_mean"] = contexts.ratio(np.nansum(each, axis=0), count)
-  return found
+    scores["csi_mean"] = contexts.ratio(np.nansum(each, axis=0), count)
+  return scores
 
 
 def _observed(mean: contexts.Parts, label: str) -> np.ndarray:

@@ -57,6 +57,7 @@ def score(
     "bias": field.bias(pred, target),
     "mean_error": field.mean_error(pred, target),
   }
+  wavenumber = np.zeros(0)
   for name, values in fields.items():
     wavenumber, scores[name] = spectra.radial_spectrum(
       values, periodic=periodic

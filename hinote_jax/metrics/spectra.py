@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.metrics import field as fields
 
 NYQUIST = 0.5
 # Of the target's variance. Ring powers below it are float32 rounding noise.
@@ -57,48 +56,17 @@ def radial_spectrum(
   if width % 2 == 0:
     pairs[-1] = 1.0
   power *= pairs[:, None]
-  step = fundamental(np.shape(field)[1:3], periodic)
+  _, rows, columns, _ = np.shape(field)
+  step = fundamental((rows, columns), periodic)
   ky, kx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
   if weight is not None:
     power *= weight(ky, kx)[..., None]
   ring = np.floor(np.hypot(ky, kx) / step + 0.5).astype(int).ravel()
   ring = np.maximum(ring, 1) - 1
-  columns = power.reshape(b, -1, c).transpose(0, 2, 1).reshape(b * c, -1)
-  rings = np.stack([np.bincount(ring, column) for column in columns])
+  flat = power.reshape(b, -1, c).transpose(0, 2, 1).reshape(b * c, -1)
+  rings = np.stack([np.bincount(ring, one) for one in flat])
   rings = rings.reshape(b, c, -1).transpose(0, 2, 1)
   return step * np.arange(1, rings.shape[1] + 1), rings
-
-
-def spectrum_error(
-  pred: Array, target: Array, *, periodic: Periodic
-) -> np.ndarray:
-  """Returns the log spectral distance of two fields in dB, [b c].
-
-  sqrt(mean over rings up to `NYQUIST` of (10 log10(P_pred / P_target))^2): 0
-  for equal spectra, 3 where the power is off by a factor of two everywhere.
-  Blind to phase: a shifted field scores 0. Powers are taken as at least 1e-12
-  of the target's variance.
-  """
-  pred, target = fields.pair(pred, target)
-  wavenumber, power = radial_spectrum(pred, periodic=periodic)
-  _, reference = radial_spectrum(target, periodic=periodic)
-  return log_distance(wavenumber, power, reference)
-
-
-def parting_wavenumber(
-  pred: Array, target: Array, *, periodic: Periodic
-) -> np.ndarray:
-  """Returns where a prediction parts from the target, cycles per cell, [b c].
-
-  The smallest wavenumber at which the power of pred - target reaches half the
-  power of the target, whatever comes after it; `NYQUIST` when none does. Unlike
-  `spectrum_error` it sees phase. Its inverse, a wavelength in cells, is the
-  effective resolution in the sense of Ballarotta et al. (2019).
-  """
-  pred, target = fields.pair(pred, target)
-  wavenumber, power = radial_spectrum(pred - target, periodic=periodic)
-  _, reference = radial_spectrum(target, periodic=periodic)
-  return parting(wavenumber, power, reference)
 
 
 def log_distance(
@@ -108,9 +76,18 @@ def log_distance(
   *,
   weight: np.ndarray | None = None,
 ) -> np.ndarray:
-  """Returns `spectrum_error` of two spectra, [b k c] each, in dB, [b c].
+  """Returns the log spectral distance of two fields in dB, [b c].
 
-  Rings weigh alike, or by `weight`, [b k c], of which only the shares count.
+  sqrt(mean over rings up to `NYQUIST` of (10 log10(P_pred / P_target))^2): 0
+  for equal spectra, 3 where the power is off by a factor of two everywhere.
+  Blind to phase: a shifted field scores 0. Powers are taken as at least 1e-12
+  of the target's variance.
+
+  Args:
+    wavenumber: [k], cycles per cell.
+    power: of the prediction, [b k c].
+    reference: of the target, [b k c].
+    weight: of the rings, [b k c], of which only the shares count; None: alike.
   """
   least, inside = floor(reference), resolved(wavenumber)
   ratio = np.maximum(power, least) / np.maximum(reference, least)
@@ -125,15 +102,17 @@ def log_distance(
 def parting(
   wavenumber: np.ndarray, error: np.ndarray, reference: np.ndarray
 ) -> np.ndarray:
-  """Returns `parting_wavenumber` from the spectra of the error and the target.
+  """Returns where a prediction parts from the target, cycles per cell, [b c].
+
+  The smallest wavenumber at which the power of pred - target reaches half the
+  power of the target, whatever comes after it; `NYQUIST` when none does. Unlike
+  `log_distance` it sees phase. Its inverse, a wavelength in cells, is the
+  effective resolution in the sense of Ballarotta et al. (2019).
 
   Args:
     wavenumber: [k], cycles per cell.
     error: power of pred - target, [b k c].
     reference: power of the target, [b k c].
-
-  Returns:
-    [b c], cycles per cell.
   """
   inside = resolved(wavenumber)
   is_lost = (error >= 0.5 * reference) & (error > floor(reference))

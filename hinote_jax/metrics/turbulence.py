@@ -63,25 +63,25 @@ def energy_and_enstrophy(
     "energy" and "enstrophy"; nothing where no variable is a vorticity or a
     velocity.
   """
-  found = {}
+  spectra_ = {}
   radial = functools.partial(_spectrum, periodic=context.periodic)
   names = zip(context.names, context.long_names, strict=True)
   for c, (name, long_name) in enumerate(names):
     if flow.is_vorticity(name, long_name):
       weight = functools.partial(_inverse_square, step=context.step)
       vorticity = values[..., c]
-      found[c] = radial(vorticity, weight=weight), radial(vorticity)
+      spectra_[c] = radial(vorticity, weight=weight), radial(vorticity)
   for first, second in flow.velocities(context):
     if min(values.shape[:2]) < 3:
       continue
     u, v = values[..., first], values[..., second]
     curl, _ = flow.curl_and_divergence(u, v, context)
-    found[first] = radial(u) + radial(v), radial(curl)
-  if not found:
+    spectra_[first] = radial(u) + radial(v), radial(curl)
+  if not spectra_:
     return {}
-  rings = len(next(iter(found.values()))[0])
+  rings = len(next(iter(spectra_.values()))[0])
   spectrum = np.full((2, rings, values.shape[-1]), np.nan)
-  for c, both in found.items():
+  for c, both in spectra_.items():
     spectrum[..., c] = both
   return dict(zip(QUANTITIES, spectrum, strict=True))
 
@@ -90,8 +90,12 @@ def flows(mean: contexts.Parts, context: contexts.Context) -> tuple[str, ...]:
   """Returns the variables with which energy and enstrophy stand."""
   if "energy" not in mean:
     return ()
-  has = np.isfinite(mean["energy"]).all(axis=0)
-  return tuple(n for n, h in zip(context.names, has, strict=True) if h)
+  energy = mean["energy"]
+  return tuple(
+    name
+    for channel, name in enumerate(context.names)
+    if np.isfinite(energy[..., channel]).all()
+  )
 
 
 def parts(
@@ -109,16 +113,16 @@ def parts(
     target: [H W c].
     context: of the dataset.
   """
-  found = flow.parts(pred, target, context)
+  powers = flow.parts(pred, target, context)
   for label, values in (("", pred), ("truth_", target)):
     both = energy_and_enstrophy(values, context)
-    found |= {label + name: power for name, power in both.items()}
-  if "energy" in found:
-    rings = np.arange(1, len(found["energy"]) + 1)
-    found["wavenumber"] = rings * spectra.fundamental(
+    powers |= {label + name: power for name, power in both.items()}
+  if "energy" in powers:
+    rings = np.arange(1, len(powers["energy"]) + 1)
+    powers["wavenumber"] = rings * spectra.fundamental(
       pred.shape[:2], context.periodic
     )
-  return found
+  return powers
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
@@ -127,18 +131,18 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
   They compare the mean spectra: an error of one field may make good that of
   another.
   """
-  found = flow.reduce(mean)
+  scores = flow.reduce(mean)
   if "energy" not in mean:
-    return found
+    return scores
   for name in QUANTITIES:
     power, truth = mean[name], mean[f"truth_{name}"]
     total = contexts.ratio(power.sum(axis=0), truth.sum(axis=0))
-    found[f"{name}_error"] = total - 1.0
+    scores[f"{name}_error"] = total - 1.0
     distance = spectra.log_distance(
       mean["wavenumber"], power[None], truth[None], weight=truth[None]
     )
-    found[f"{name}_spectrum_error"] = distance[0]
-  return found
+    scores[f"{name}_spectrum_error"] = distance[0]
+  return scores
 
 
 def _spectrum(field: np.ndarray, *, periodic, weight=None) -> np.ndarray:

@@ -62,8 +62,8 @@ def parts(
     target: [H W c].
     context: latitudes and, for the anomalies, the climatology.
   """
-  is_globe = context.latitude is not None
-  rows = area_weights(context.latitude) if is_globe else np.ones(len(pred))
+  latitude = context.latitude
+  rows = np.ones(len(pred)) if latitude is None else area_weights(latitude)
   weight = rows[:, None, None]
 
   def mean(values):
@@ -72,15 +72,15 @@ def parts(
   normal = context.climatology
   normal = mean(target) if normal is None else normal
   pred_anomaly, anomaly = pred - normal, target - normal
-  found = {
+  means = {
     "covariance": mean(pred_anomaly * anomaly),
     "pred_variance": mean(pred_anomaly**2),
     "variance": mean(anomaly**2),
   }
-  if is_globe:
+  if latitude is not None:
     error = pred - target
-    found |= {"area_mse": mean(error**2), "area_bias": mean(error)}
-  return found | flow.parts(pred, target, context)
+    means |= {"area_mse": mean(error**2), "area_bias": mean(error)}
+  return means | flow.parts(pred, target, context)
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
@@ -89,10 +89,10 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
   The root and the ratio are taken of the means over all fields, so that fields
   with large anomalies weigh more. Errors weighed by area need latitudes.
   """
-  found = {}
+  scores = {}
   if "area_mse" in mean:
-    found["area_rmse"] = np.sqrt(mean["area_mse"])
-    found["area_bias"] = mean["area_bias"]
+    scores["area_rmse"] = np.sqrt(mean["area_mse"])
+    scores["area_bias"] = mean["area_bias"]
   spread = np.sqrt(mean["pred_variance"] * mean["variance"])
-  found["acc"] = contexts.ratio(mean["covariance"], spread)
-  return found | flow.reduce(mean)
+  scores["acc"] = contexts.ratio(mean["covariance"], spread)
+  return scores | flow.reduce(mean)

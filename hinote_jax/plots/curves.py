@@ -54,9 +54,9 @@ def curves(records: Records, *, title: str = "") -> Figure:
 
 def series(records: Records, key: str) -> tuple[np.ndarray, np.ndarray]:
   """Returns the steps at which a key was recorded, and its values."""
-  found = [(r["step"], r[key]) for r in records if r.get(key) is not None]
-  found.sort(key=lambda pair: pair[0])
-  steps, values = zip(*found, strict=True) if found else ((), ())
+  points = [(r["step"], r[key]) for r in records if r.get(key) is not None]
+  points.sort(key=lambda pair: pair[0])
+  steps, values = zip(*points, strict=True) if points else ((), ())
   return np.asarray(steps, np.float64), np.asarray(values, np.float64)
 
 

@@ -1,6 +1,6 @@
 """Fields as images with their coordinates: the larger y is always up."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from matplotlib import ticker
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
   """
 
   extent: tuple[float, float, float, float]
-  origin: str
+  origin: Literal["upper", "lower"]
   is_geographic: bool
 
   @property

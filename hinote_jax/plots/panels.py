@@ -61,8 +61,9 @@ def panels(
   first = f"input, {lowres.shape[0]} × {lowres.shape[1]}"
   last = f"truth, {shape[0]} × {shape[1]}"
   fields = {first: lowres, **rebuilt, last: highres}
-  where = maps.frame(shape, y, x, is_geographic=is_geographic)
-  edges = maps.box(where, shape, zoom or maps.worst_window(errors[names[0]]))
+  sides = int(shape[0]), int(shape[1])
+  where = maps.frame(sides, y, x, is_geographic=is_geographic)
+  edges = maps.box(where, sides, zoom or maps.worst_window(errors[names[0]]))
   with style.context():
     width, height = maps.panel_size(where.aspect)
     figure = style.figure(4 * width + 1.3, 3 * height + 1.4)

@@ -8,28 +8,31 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import evaluation as evaluate
+from hinote_jax.evaluate import scores
 from hinote_jax.io import picture
 from hinote_jax.metrics import turbulence
 from hinote_jax.plots import crops, curves, panels, scales, spectra, style
 
 
 def draw(
-  evaluation: evaluate.Evaluation, records: Sequence[Mapping[str, Any]] = ()
+  evaluation: scores.Evaluation, records: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Figure]:
   """Returns file stem -> figure.
 
-  Pictures where the variables are colours, panels of every example, spectra
-  and, of turbulence, those of energy and enstrophy, the error against the scale
-  where there are several, training.
+  Of photographs pictures. Of fields pictures where the variables are colours,
+  panels of every example, spectra and, of turbulence, those of energy and
+  enstrophy, the error against the scale where there are several, training.
 
   Args:
-    evaluation: what `evaluate.evaluate` returned.
+    evaluation: of fields or of photographs.
     records: the lines of metrics.jsonl; none draws no training curves.
   """
   drawn = {}
-  if _is_in_colour(evaluation.header) and evaluation.examples:
+  is_of_images = "protocol" in evaluation.header
+  if evaluation.examples and (is_of_images or _is_in_colour(evaluation.header)):
     drawn["crops"] = _crops(evaluation)
+  if is_of_images:
+    return drawn
   for example in evaluation.examples:
     drawn |= _panels(evaluation.header, example)
   for entry in evaluation.spectra:
@@ -57,7 +60,7 @@ def _is_in_colour(header: Mapping[str, Any]) -> bool:
   return header.get("domain") == "image" and names == picture.RGB
 
 
-def _crops(evaluation: evaluate.Evaluation) -> Figure:
+def _crops(evaluation: scores.Evaluation) -> Figure:
   """Returns the hardest window at every scale, by every model, in colour."""
   examples = evaluation.examples
   # The window is where the last one errs most.
@@ -72,18 +75,20 @@ def _crops(evaluation: evaluate.Evaluation) -> Figure:
     )
     for e in examples
   ]
-  return crops.crops(rows, title=examples[0].time)
+  protocol = evaluation.header.get("protocol")
+  title = f"{examples[0].name}, {protocol}" if protocol else examples[0].name
+  return crops.crops(rows, title=title)
 
 
 def _panels(
-  header: Mapping[str, Any], example: evaluate.Example
+  header: Mapping[str, Any], example: scores.Example
 ) -> dict[str, Figure]:
   """Returns one figure per variable of one example."""
   models = [m for m in example.predictions if m not in zoo.INTERPOLATIONS]
   rivals = [m for m in example.predictions if m in zoo.INTERPOLATIONS]
   if not models or not rivals:
     return {}
-  base = evaluate.BASELINE if evaluate.BASELINE in rivals else rivals[-1]
+  base = scores.BASELINE if scores.BASELINE in rivals else rivals[-1]
   drawn = {}
   for channel, variable in enumerate(header["variables"]):
     name = variable["long_name"] or variable["name"]
@@ -99,7 +104,7 @@ def _panels(
       name=variable["name"],
       units=variable["units"],
       domain=header.get("domain", ""),
-      title=f"{name}, ×{example.scale:g}, {example.time}",
+      title=f"{name}, ×{example.scale:g}, {example.name}",
     )
   return drawn
 
@@ -144,9 +149,9 @@ def _averaged(header: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
   return f"averaged over {fields}, ×{entry['scale']:g}"
 
 
-def _scales(evaluation: evaluate.Evaluation) -> dict[str, Figure]:
+def _scales(evaluation: scores.Evaluation) -> dict[str, Figure]:
   """Returns the error against the scale, where there are several scales."""
-  header, base = evaluation.header, evaluate.BASELINE
+  header, base = evaluation.header, scores.BASELINE
   others = [m for m in header["models"] if m != base]
   if base not in header["models"] or not others or len(header["scales"]) < 2:
     return {}

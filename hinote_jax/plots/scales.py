@@ -30,18 +30,18 @@ def scales(
   Raises:
     ValueError: an array is not [c n].
   """
-  count, scale = len(labels), np.asarray(scale, np.float64)
+  count, places = len(labels), np.asarray(scale, np.float64)
   for name, values in ratios.items():
-    if np.shape(values) != (count, len(scale)):
+    if np.shape(values) != (count, len(places)):
       raise ValueError(
         f"ratios of {name} have shape {np.shape(values)}, and there are "
-        f"{count} variables and {len(scale)} scales"
+        f"{count} variables and {len(places)} scales"
       )
   with style.context():
     figure = style.figure(1.0 + 4.2 * count, 4.0)
     row = figure.subplots(1, count, squeeze=False, sharey=True)[0]
     for c, axes in enumerate(row):
-      panel(axes, scale, {name: v[c] for name, v in ratios.items()})
+      panel(axes, places, {name: v[c] for name, v in ratios.items()})
       axes.set_title(labels[c])
     row[0].set_ylabel(f"MSE / {baseline}'s")
     row[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -60,8 +60,15 @@ def panel(axes: Axes, scale: np.ndarray, ratios: dict) -> None:
     values = np.asarray(values, np.float64)[order]
     is_shown = np.isfinite(values) & (values > 0.0)
     values = np.where(is_shown, values, np.nan)
-    look = dict(color=palette[name], linewidth=1.8, markersize=4.5, label=name)
-    axes.plot(scale[order], values, "o-", **look)
+    axes.plot(
+      scale[order],
+      values,
+      "o-",
+      color=palette[name],
+      linewidth=1.8,
+      markersize=4.5,
+      label=name,
+    )
   axes.set_xlabel("scale")
   axes.grid(True, which="major")
   axes.spines[["top", "right"]].set_visible(False)

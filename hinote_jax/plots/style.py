@@ -16,7 +16,7 @@ DPI = 130
 INK, MUTED, FAINT = "#1b1f24", "#6b7280", "#d8dce2"
 ACCENT = "#c2410c"
 
-_RC = {
+_RC: dict[Any, Any] = {
   "axes.axisbelow": True,
   "axes.edgecolor": MUTED,
   "axes.labelcolor": INK,
@@ -70,7 +70,7 @@ def colors(names: list[str]) -> dict[str, str]:
   """Returns the colour of every curve: fixed for known names."""
   unknown = [name for name in names if name not in _COLORS]
   loud = {name: _LOUD[i % len(_LOUD)] for i, name in enumerate(unknown)}
-  return {name: _COLORS.get(name, loud.get(name)) for name in names}
+  return {name: (_COLORS | loud)[name] for name in names}
 
 
 def unit_label(units: str) -> str:

@@ -4,6 +4,7 @@ A thin hold on Orbax. Every checkpoint carries a digest of its values, because
 a file with flipped bits otherwise restores without complaint.
 """
 
+from collections.abc import Mapping
 import hashlib
 import os
 import pathlib
@@ -24,18 +25,25 @@ def _host(tree: Any) -> Any:
   return jax.tree.map(np.asarray, jax.device_get(tree))
 
 
-def digest(tree: Any) -> str:
-  """Returns the SHA-256 of a tree's values.
+def digest(tree: Any, version: int = 2) -> str:
+  """Returns the SHA-256 of the paths and values of a tree.
 
-  The leaves' own digests are sorted first: a tree read back without a template
-  has dictionaries where dataclasses were, and another order of leaves.
+  A tree read back without a template has dictionaries where dataclasses were,
+  and another order of leaves, but the same paths.
+
+  Args:
+    tree: of arrays.
+    version: 1 leaves the paths out and sorts the leaves' own digests, so that
+      two that change places go unseen; checkpoints without a mark have it.
   """
   leaves = []
-  for leaf in jax.tree.leaves(tree):
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
     leaf = np.ascontiguousarray(leaf)
     own = hashlib.sha256(f"{leaf.dtype}{leaf.shape}".encode())
     own.update(leaf.data)
-    leaves.append(own.hexdigest())
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    prefix = f"\n{name} " if version > 1 else ""
+    leaves.append(prefix + own.hexdigest())
   return hashlib.sha256("".join(sorted(leaves)).encode()).hexdigest()
 
 
@@ -117,7 +125,7 @@ class Checkpoints:
     """
     args = self._ocp.args
     state = _host(state)
-    meta = {**meta, "step": step, "sha256": digest(state)}
+    meta = {**meta, "step": step, "sha256": digest(state), "digest": 2}
     meta["metrics"] = {name: float(value) for name, value in metrics.items()}
     before = self.steps
     try:
@@ -149,10 +157,10 @@ class Checkpoints:
       )
     except Exception as error:  # Orbax raises many kinds for a damaged file
       raise ValueError(f"step {step}: {_reason(error)}") from error
-    state = _host(restored.state)
-    if digest(state) != restored.meta["sha256"]:
+    state, meta = _host(restored["state"]), restored["meta"]
+    if digest(state, meta.get("digest", 1)) != meta["sha256"]:
       raise ValueError(f"step {step}: its values do not match their digest")
-    return state, restored.meta
+    return state, meta
 
   def restore(self, like: Any) -> tuple[Any, dict] | None:
     """Returns the latest whole checkpoint as (state, meta), or None.
@@ -167,13 +175,13 @@ class Checkpoints:
     damaged = {}
     for step in reversed(self.steps):
       try:
-        found = self._read(step, template)
+        state, meta = self._read(step, template)
       except ValueError as error:
         damaged[step] = str(error)
         continue
       for later in damaged:
         self._manager.delete(later)
-      return found
+      return state, meta
     if damaged:
       raise ValueError(
         f"no checkpoint in {self.path} can be read "
@@ -221,17 +229,29 @@ def load(
     return checkpoints.load(which) if checkpoints.steps else None
 
 
+def averaged(state: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the variables of the model with its parameters averaged.
+
+  Args:
+    state: as `step.TrainState.to_dict` has it, or as it is read back.
+  """
+  untrained = state.get("untrained", {}).get("model", {})
+  return {"params": state["average"], **untrained}
+
+
 def load_variables(
   workdir: str | os.PathLike, which: str = "best"
 ) -> tuple[dict, dict]:
-  """Returns a trained model's averaged variables and what belongs with them.
+  """Returns a trained model's variables and what belongs with them.
+
+  Its parameters are averaged; the collections beside them are as they were.
 
   Raises:
     FileNotFoundError: there is no checkpoint.
     ValueError: it is damaged.
   """
-  found = load(workdir, which)
-  if found is None:
+  stored = load(workdir, which)
+  if stored is None:
     raise FileNotFoundError(f"there is no checkpoint in {workdir}")
-  state, meta = found
-  return {"params": state["average"]}, meta
+  state, meta = stored
+  return averaged(state), meta

@@ -2,12 +2,13 @@
 
 import ctypes
 import platform
+import sys
 
 # Of mallopt, glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
-def keep() -> bool:
+def keep_freed() -> bool:
   """Asks the C library to keep freed memory for the next allocation.
 
   XLA on a CPU allocates its temporaries anew at every call. Handed back to the
@@ -17,7 +18,7 @@ def keep() -> bool:
   Returns:
     Whether there is a C library, glibc, that can be asked.
   """
-  if platform.libc_ver()[0] != "glibc":
+  if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
     return False
   mallopt = ctypes.CDLL(None).mallopt
   settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}

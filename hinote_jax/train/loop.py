@@ -9,15 +9,21 @@ from typing import Any
 
 from absl import logging
 import jax
-import ml_collections
 import numpy as np
 
 from hinote_jax import losses, models
 from hinote_jax.core import naming
 from hinote_jax.data import batches
-from hinote_jax.evaluate import scoring
-from hinote_jax.train import checkpoint, metric_log, optim, parallel, validation
-from hinote_jax.train import pipeline as pipelines
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.evaluate import windows
+from hinote_jax.train import (
+  checkpoint,
+  contract,
+  metric_log,
+  optim,
+  parallel,
+  run_data,
+)
 from hinote_jax.train import step as train_step
 from hinote_jax.train import workdir as workdirs
 
@@ -36,7 +42,7 @@ _COUNTS = (
 )
 
 
-def _check(config: ml_collections.ConfigDict) -> None:
+def _check(config: workdirs.Config) -> None:
   """Refuses what would fail later, before anything is begun."""
   counts = {name: config[name] for name in _COUNTS}
   for part in ("validation", "test"):
@@ -58,8 +64,8 @@ def _check(config: ml_collections.ConfigDict) -> None:
 
 
 def model_arguments(
-  config: ml_collections.ConfigDict,
-  pipeline: pipelines.Pipeline,
+  config: workdirs.Config,
+  data: run_data.RunData,
   units: list[float],
 ) -> dict[str, Any]:
   """Returns what `models.build` needs: one channel a variable of the data.
@@ -68,11 +74,11 @@ def model_arguments(
   fields are paired their scale is the largest.
   """
   arguments = {
-    **workdirs.given(config.model),
-    "channels": len(pipeline.dataset.variables),
+    **workdirs.set_fields(config.model),
+    "channels": len(data.dataset.variables),
   }
-  if pipeline.scale and "max_scale" in arguments:
-    arguments["max_scale"] = pipeline.scale
+  if data.scale and "max_scale" in arguments:
+    arguments["max_scale"] = data.scale
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = units
   return arguments
@@ -81,7 +87,7 @@ def model_arguments(
 def _require_finite(
   step: int,
   metrics: dict[str, jax.Array],
-  pipeline: pipelines.Pipeline,
+  data: run_data.RunData,
   rows,
   saved,
 ) -> dict[str, float]:
@@ -90,7 +96,7 @@ def _require_finite(
   if not all(np.isfinite(v) for v in values.values()):
     drawn = "; ".join(
       f"field {d.field} ({d.time}) x{d.scale:.3f} at {d.start}"
-      for d in pipeline.train.describe(step - 1, rows)
+      for d in data.train.describe(step - 1, rows)
     )
     last = f"step {saved[-1]}" if saved else "none"
     raise NonFiniteLoss(
@@ -102,7 +108,7 @@ def _require_finite(
 
 
 def train(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> dict[str, Any]:
   """Trains the run of a config in its workdir, or goes on with it.
 
@@ -122,30 +128,34 @@ def train(
   workdir = workdirs.check(workdir, config)
 
   # Data.
-  pipeline = pipelines.make(config, workdir)
+  data = run_data.make(config, workdir)
   rows = parallel.process_rows(config.batch_size)
-  logging.info("data: %s, %s", pipeline.dataset.name, pipeline.split)
+  logging.info("data: %s, %s", data.dataset.name, data.split)
 
   # Model, loss, optimiser, state.
-  units = pipelines.residual_scale(pipeline.train)
-  arguments = model_arguments(config, pipeline, units)
-  module = models.build(**arguments)
-  loss = losses.build(**workdirs.given(config.loss))
-  transform, rate = optim.build(steps=config.steps, **config.optim)
+  units = run_data.residual_scale(data.train)
+  arguments = model_arguments(config, data, units)
+  module, spec = models.build(**arguments), models.spec(config.model.name)
+  loss = losses.build(**workdirs.set_fields(config.loss))
+  transform, rate = optim.build(
+    steps=config.steps, **workdirs.set_fields(config.optim)
+  )
   state = train_step.init_state(
     jax.random.key(config.seed),
     module,
     loss,
     transform,
-    pipeline.train.batch(0, [0]),
+    data.train.batch(0, [0]),
+    spec=spec,
   )
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     # Restore.
-    restored = checkpoints.restore(state)
+    restored = checkpoints.restore(state.to_dict())
     if restored is not None:
       # What was measured on the data stays as it was, to the last bit.
-      state, meta = restored
+      values, meta = restored
+      state = train_step.TrainState(**values)
       units, arguments = meta["units"], meta["model"]
       module = models.build(**arguments)
     first = int(state.step)
@@ -159,23 +169,25 @@ def train(
         ema_decay=config.ema_decay,
         accumulate=config.accumulate,
         units=units,
+        spec=spec,
+        seed=config.seed,
       ),
       config.parallel,
     )
-    validate = validation.Validator(
-      module, pipeline.validation, config.validation_examples
+    validate = windows.Validator(
+      module, data.validation, config.validation_examples, spec=spec
     )
     state = parallel.put_state(state, config.parallel)
 
     def make_batch(step):
-      return parallel.put_batch(
-        pipeline.train.batch(step, rows), config.parallel
-      )
+      batch = data.train.batch(step, rows)
+      batch[contract.ROW] = np.asarray(rows, np.uint32)
+      return parallel.put_batch(batch, config.parallel)
 
     make_batch(first)  # a batch that does not divide is refused here
     if is_leader:
       workdirs.claim(workdir, config)
-      pipeline.split.save(workdir / pipelines.SPLIT, pipeline.dataset)
+      data.split.save(workdir / run_data.SPLIT, data.dataset)
 
     # Loop.
     log = metric_log.MetricLog(
@@ -184,7 +196,7 @@ def train(
     stream = batches.prefetch(make_batch, range(first, config.steps))
     started, waited = time.monotonic(), 0.0
     pending = collections.deque()  # steps under way, checked when they are old
-    shown = {}
+    shown, values = {}, {}
     with log, contextlib.closing(stream):
       while True:
         asked = time.monotonic()
@@ -201,12 +213,13 @@ def train(
           or done == config.steps
         )
         while len(pending) > (0 if is_due else 2):
-          values = _require_finite(
-            *pending.popleft(), pipeline, rows, checkpoints.steps
-          )
+          late, metrics = pending.popleft()
+          values = _require_finite(late, metrics, data, rows, checkpoints.steps)
         if done % config.log_every == 0 or done == config.steps:
           shown["loss"] = f"{values['loss']:.3g}"
-          log.write(done, values | {"learning_rate": float(rate(step))})
+          log.write(
+            done, values | {"learning_rate": float(np.asarray(rate(step)))}
+          )
           elapsed = time.monotonic() - started
           log.write_timing(
             done,
@@ -216,11 +229,12 @@ def train(
             },
           )
         if done % config.validate_every == 0 or done == config.steps:
-          scores = validate(parallel.get_state(state.average))
+          snapshot = parallel.get_state(state).to_dict()
+          scores = validate(checkpoint.averaged(snapshot))
           shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
           log.write(done, scores)
-          meta = {"model": arguments, "units": units, **pipeline.meta()}
-          checkpoints.save(done, state, meta, scores)
+          meta = {"model": arguments, "units": units, **data.meta()}
+          checkpoints.save(done, snapshot, meta, scores)
         log.advance(**shown)
     _, meta = checkpoints.load("best")
   return {
@@ -233,7 +247,7 @@ def train(
 
 
 def train_and_evaluate(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> None:
   """Trains a run, evaluates its best checkpoint and says how it went."""
   summary = train(config, workdir)
@@ -243,7 +257,7 @@ def train_and_evaluate(
 
 
 def evaluate(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike
+  config: workdirs.Config, workdir: str | os.PathLike
 ) -> pathlib.Path:
   """Evaluates a run's best checkpoint on the held-out fields.
 
@@ -256,4 +270,4 @@ def evaluate(
   """
   workdirs.read_config(workdir)
   workdir = workdirs.check(workdir, config, apart_from="evaluate")
-  return scoring.score(config, workdir, pipelines.make(config, workdir))
+  return scoring.score(config, workdir, run_data.make(config, workdir))

@@ -1,5 +1,9 @@
 """The optimiser: AdamW, warm-up and cosine, clipping, and EMA of weights."""
 
+from collections.abc import Sequence
+import re
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -42,6 +46,7 @@ def build(
   weight_decay: float = 0.0,
   clip: float = 1.0,
   b2: float = 0.99,
+  frozen: Sequence[str] = (),
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
   """Returns the optimiser and its learning rate as a function of the step.
 
@@ -53,6 +58,8 @@ def build(
     weight_decay: of kernels only.
     clip: largest global norm of the gradient.
     b2: Adam's second decay.
+    frozen: regular expressions; parameters in whose path, such as
+      "model/encoder/trunk/head/kernel", one of them is found stay as they are.
   """
   rate = schedule(
     learning_rate=learning_rate, steps=steps, warmup=warmup, final=final
@@ -61,7 +68,35 @@ def build(
     optax.clip_by_global_norm(clip),
     optax.adamw(rate, b2=b2, weight_decay=weight_decay, mask=_is_kernel),
   )
+  if frozen:
+    transform = optax.partition(
+      {"trained": transform, "frozen": optax.set_to_zero()},
+      lambda params: _labels(params, frozen),
+    )
   return transform, rate
+
+
+def _labels(params: Any, patterns: Sequence[str]) -> Any:
+  """Returns of each parameter whether it is "trained" or "frozen", a tree.
+
+  Raises:
+    ValueError: a pattern is found in no path, or all are frozen.
+  """
+  leaves, structure = jax.tree_util.tree_flatten_with_path(params)
+  paths = [
+    jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
+  ]
+  for pattern in patterns:
+    if not any(re.search(pattern, path) for path in paths):
+      raise ValueError(
+        f"config.optim.frozen: {pattern!r} is found in no parameter; there are "
+        f"{', '.join(paths)}"
+      )
+  every = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+  labels = ["frozen" if every.search(path) else "trained" for path in paths]
+  if "trained" not in labels:
+    raise ValueError(f"config.optim.frozen: {patterns} leave nothing to train")
+  return jax.tree.unflatten(structure, labels)
 
 
 def ema(average, params, *, decay: float, step):
@@ -71,5 +106,5 @@ def ema(average, params, *, decay: float, step):
   the first weights are forgotten in short runs too.
   """
   t = jnp.asarray(step, jnp.float32)
-  decay = jnp.minimum(decay, (1.0 + t) / (10.0 + t))
-  return optax.incremental_update(params, average, 1.0 - decay)
+  now = jnp.minimum(decay, (1.0 + t) / (10.0 + t))
+  return optax.incremental_update(params, average, 1.0 - now)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from hinote_jax.train import optim
+from hinote_jax.models.spec import Spec
+from hinote_jax.train import contract, optim
 
 
 class TrainState(struct.PyTreeNode):
@@ -21,12 +22,23 @@ class TrainState(struct.PyTreeNode):
     params: {"model": ..., "loss": ...}.
     average: exponential moving average of the model's parameters.
     opt_state: of the optimiser.
+    untrained: {"model": ..., "loss": ...}, the collections of each beside its
+      parameters; of neither where it has none.
   """
 
   step: Any
   params: Any
   average: Any
   opt_state: Any
+  untrained: Any = struct.field(default_factory=dict)
+
+  def to_dict(self) -> dict[str, Any]:
+    """Returns what a checkpoint holds: the fields that are not empty.
+
+    So a run without untrained collections is stored as it was before there
+    were any, and one of that time can be gone on with.
+    """
+    return {k: v for k, v in vars(self).items() if k != "untrained" or v}
 
 
 def init_state(
@@ -35,50 +47,67 @@ def init_state(
   loss: nn.Module,
   transform: optax.GradientTransformation,
   batch: dict[str, Any],
+  *,
+  spec: Spec = contract.PLAIN,
 ) -> TrainState:
   """Returns a fresh state; `batch` gives the shapes, one example is enough."""
   one = jax.tree.map(lambda leaf: leaf[:1], batch)
   model_key, loss_key = jax.random.split(key)
-  inputs = one["lowres"], one["coords"], one["cell"]
-  model = jax.jit(module.init)(model_key, *inputs).get("params", {})
   highres = one["highres"]
   prior = loss.init(loss_key, highres, highres, one["lowres"], one["coords"])
-  params = {"model": model, "loss": prior.get("params", {})}
-  copy = jax.tree.map(jnp.copy, model)
+  every = {
+    "model": contract.init(module, model_key, one, spec),
+    "loss": dict(prior),
+  }
+  params = {part: own.pop("params", {}) for part, own in every.items()}
   return TrainState(
-    jnp.zeros((), jnp.int32), params, copy, transform.init(params)
+    step=jnp.zeros((), jnp.int32),
+    params=params,
+    average=jax.tree.map(jnp.copy, params["model"]),
+    opt_state=transform.init(params),
+    untrained={part: rest for part, rest in every.items() if rest},
   )
 
 
 def make_objective(
-  module: nn.Module, loss: nn.Module, units: Sequence[float] = (1.0,)
+  module: nn.Module,
+  loss: nn.Module,
+  units: Sequence[float] = (1.0,),
+  *,
+  spec: Spec = contract.PLAIN,
 ) -> Callable:
-  """Returns objective(params, batch) -> (mean loss, {"mse": ...}).
+  """Returns objective(params, batch, untrained=None, key=None).
+
+  It gives the mean loss and {"mse": ...}.
 
   Args:
     module: any model of the zoo.
     loss: any loss of `losses`.
     units: what the loss takes as one, a number a channel: a smooth variable,
       whose errors are small, then weighs as much as a rough one.
+    spec: of the model.
   """
-  units = np.asarray(units, np.float32)
+  unit = np.asarray(units, np.float32)
 
-  def objective(params, batch):
-    inputs = batch["lowres"], batch["coords"], batch["cell"]
-    if units.size not in (1, batch["highres"].shape[-1]):
+  def objective(params, batch, untrained=None, key=None):
+    if unit.size not in (1, batch["highres"].shape[-1]):
       raise ValueError(
-        f"{units.size} units do not fit {batch['highres'].shape[-1]} channels"
+        f"{unit.size} units do not fit {batch['highres'].shape[-1]} channels"
       )
-    pred = module.apply({"params": params["model"]}, *inputs)
+    variables = {
+      part: {"params": own, **(untrained or {}).get(part, {})}
+      for part, own in params.items()
+    }
+    pred = contract.apply(module, variables["model"], batch, spec, key=key)
     each = loss.apply(
-      {"params": params["loss"]},
-      pred / units,
-      batch["highres"] / units,
-      batch["lowres"] / units,
+      variables["loss"],
+      pred / unit,
+      batch["highres"] / unit,
+      batch["lowres"] / unit,
       batch["coords"],
     )
     mse = jnp.mean(jnp.square(pred - batch["highres"]))
-    return jnp.mean(each), {"mse": mse}
+    return jnp.mean(jnp.asarray(each)), {"mse": mse}
 
   return objective
 
@@ -103,6 +132,8 @@ def make_train_step(
   ema_decay: float = 0.999,
   accumulate: int = 1,
   units: Sequence[float] = (1.0,),
+  spec: Spec = contract.PLAIN,
+  seed: int = 0,
 ) -> Callable:
   """Returns step(state, batch, axis_name=None) -> (state, metrics).
 
@@ -115,29 +146,34 @@ def make_train_step(
       and their gradients averaged: the memory of a part, the step of a batch.
       The parts are unrolled: a scan over convolutions is slow on a CPU.
     units: of the loss, see `make_objective`.
+    spec: of the model: what it takes from the batch, and draws.
+    seed: of what it draws.
 
   The step reduces over `axis_name` where one is given. Metrics: loss, mse (of
   normalised values) and grad_norm before clipping.
   """
   gradient = jax.value_and_grad(
-    make_objective(module, loss, units), has_aux=True
+    make_objective(module, loss, units, spec=spec), has_aux=True
   )
 
   def step(state: TrainState, batch, axis_name: str | None = None):
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
     total = None
     for part in _split(batch, accumulate):
-      result = gradient(state.params, part)
+      result = gradient(state.params, part, state.untrained, key)
       total = result if total is None else jax.tree.map(jnp.add, total, result)
     (value, parts), grads = jax.tree.map(lambda t: t / accumulate, total)
     if axis_name is not None:
       value, parts, grads = jax.lax.pmean((value, parts, grads), axis_name)
     updates, opt_state = transform.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
+    params: Any = optax.apply_updates(state.params, updates)
     average = optim.ema(
       state.average, params["model"], decay=ema_decay, step=state.step
     )
     metrics = {"loss": value, **parts, "grad_norm": optax.tree.norm(grads)}
-    state = TrainState(state.step + 1, params, average, opt_state)
+    state = state.replace(
+      step=state.step + 1, params=params, average=average, opt_state=opt_state
+    )
     return state, metrics
 
   return step

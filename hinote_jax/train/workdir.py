@@ -8,11 +8,16 @@ import platform
 import shlex
 import sys
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_collections
 
 from hinote_jax.io import files
+
+if TYPE_CHECKING:
+  Config = Any  # its fields have no static types
+else:
+  Config = ml_collections.ConfigDict
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
@@ -24,22 +29,22 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   files.write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def plain(config: Config) -> dict[str, Any]:
   """Returns a config as what JSON gives back: tuples are lists."""
   return json.loads(json.dumps(config.to_dict()))
 
 
-def given(part: ml_collections.ConfigDict) -> dict[str, Any]:
+def set_fields(part: Config) -> dict[str, Any]:
   """Returns a part of a config without the fields left at None."""
-  return _given(part.to_dict())
 
+  def of(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+      name: of(value) if isinstance(value, dict) else value
+      for name, value in fields.items()
+      if value is not None
+    }
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-  return {
-    name: _given(value) if isinstance(value, dict) else value
-    for name, value in fields.items()
-    if value is not None
-  }
+  return of(part.to_dict())
 
 
 def command() -> str:
@@ -49,13 +54,13 @@ def command() -> str:
 
 def versions() -> dict[str, str]:
   """Returns the versions a result depends on."""
-  found = {"python": platform.python_version()}
+  versions_ = {"python": platform.python_version()}
   for package in _PACKAGES:
     try:
-      found[package] = importlib.metadata.version(package)
+      versions_[package] = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-      found[package] = "not installed"
-  return found
+      versions_[package] = "not installed"
+  return versions_
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -81,7 +86,7 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 
 def check(
   workdir: str | os.PathLike,
-  config: ml_collections.ConfigDict,
+  config: Config,
   *,
   apart_from: str | None = None,
 ) -> pathlib.Path:
@@ -108,8 +113,11 @@ def check(
     ) from error
   if (path / CONFIG).exists():
     ours, theirs = plain(config), read_config(path)
-    for part in (ours, theirs):
-      part.pop(apart_from, None)
+    if apart_from:
+      ours, theirs = (
+        {name: part for name, part in config.items() if name != apart_from}
+        for config in (ours, theirs)
+      )
     changed = differences(ours, theirs)
     if changed:
       raise ValueError(
@@ -119,7 +127,7 @@ def check(
   return path
 
 
-def claim(path: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+def claim(path: pathlib.Path, config: Config) -> None:
   """Writes what the folder is of, once everything else is known to be sound."""
   write_json(path / CONFIG, plain(config))
   write_json(path / VERSIONS, versions())

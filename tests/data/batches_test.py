@@ -13,6 +13,7 @@ from hinote_jax import degradations
 from hinote_jax.core import grids
 from hinote_jax.data import batches, normalise
 from hinote_jax.data.sources import repeated
+from tests.degradations import axis
 
 
 def _windows(dataset, text="decimate(cubic, antialias)", **options):
@@ -390,8 +391,13 @@ def test_at_whole_scales_an_area_blurs_less():
     for start in (
       np.linspace(0.0, 1.0, 40, endpoint=False) if scale > 2 else [0]
     ):
-      index, matrix = degradations.parse("area").axis_operator(
-        64, scale=scale, start=8.0 + start, count=1, is_periodic=False
+      index, matrix = axis.operator(
+        degradations.parse("area"),
+        64,
+        scale=scale,
+        start=8.0 + start,
+        count=1,
+        is_periodic=False,
       )
       centre = 8.0 + start + scale / 2 - 0.5
       variances.append(matrix[0] @ (place[index] - centre) ** 2)

@@ -9,6 +9,7 @@ from scipy import ndimage
 from hinote_jax import degradations
 from hinote_jax.degradations import matrices
 from hinote_jax.infer import consistency
+from tests.degradations import axis
 
 _PERIODIC = (False, True)
 
@@ -50,8 +51,8 @@ def test_matrix_of_one_product_is_the_operator_of_an_axis(
   (along_y,), (along_x,) = matrices.whole(
     degradation, (fine, 3), (n, 1), (is_periodic, False)
   )
-  indices, matrix = degradation.axis_operator(
-    fine, scale=fine / n, count=n, is_periodic=is_periodic
+  indices, matrix = axis.operator(
+    degradation, fine, scale=fine / n, count=n, is_periodic=is_periodic
   )
   want = matrix @ (indices[:, None] == np.arange(fine))
   np.testing.assert_allclose(along_y.toarray(), want, atol=1e-12)

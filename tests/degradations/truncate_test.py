@@ -7,6 +7,7 @@ from scipy import fft
 
 from hinote_jax import degradations
 from hinote_jax.core import spectral
+from tests.degradations import axis
 
 # Centres are rounded to 1e-9 cells.
 _ROUNDING = 2e-8
@@ -14,8 +15,8 @@ _TRUNCATE = degradations.parse("truncate")
 
 
 def _matrix(n, count, is_periodic):
-  indices, matrix = _TRUNCATE.axis_operator(
-    n, scale=n / count, count=count, is_periodic=is_periodic
+  indices, matrix = axis.operator(
+    _TRUNCATE, n, scale=n / count, count=count, is_periodic=is_periodic
   )
   np.testing.assert_array_equal(indices, np.arange(n))
   return matrix
@@ -69,8 +70,8 @@ def test_windows_at_any_scale_keep_waves_below_their_nyquist(
 ):
   # The axis need not hold a whole number of coarse cells.
   n, count = 60, 5
-  indices, matrix = _TRUNCATE.axis_operator(
-    n, scale=scale, start=start, count=count, is_periodic=is_periodic
+  indices, matrix = axis.operator(
+    _TRUNCATE, n, scale=scale, start=start, count=count, is_periodic=is_periodic
   )
   u = start + _centers(count * scale, count)
   for k in range(30):

@@ -9,6 +9,7 @@ from scipy import ndimage
 from hinote_jax import degradations
 from hinote_jax.core import grids
 from hinote_jax.infer import consistency
+from tests.degradations import axis
 
 _TEXTS = (
   "area",
@@ -34,8 +35,8 @@ def _dense(text, fine_shape, coarse_shape, periodic):
   """Returns D as one dense matrix [h*w H*W], from a gather a coarse cell."""
   axes = []
   for n, m, is_periodic in zip(fine_shape, coarse_shape, periodic, strict=True):
-    indices, matrix = degradations.parse(text).axis_operator(
-      n, scale=n / m, count=m, is_periodic=is_periodic
+    indices, matrix = axis.operator(
+      degradations.parse(text), n, scale=n / m, count=m, is_periodic=is_periodic
     )
     axes.append(matrix @ (indices[:, None] == np.arange(n)))
   return np.kron(*axes)

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from hinote_jax import infer
-from hinote_jax.evaluate.images import evaluation, sources
+from hinote_jax.evaluate import image_sets, images
 from tests.parity import reference
 
 _FILE = reference.SHARED / "weights" / "liif_edsr_baseline.pth"
@@ -16,9 +16,9 @@ _IMAGES = reference.SHARED / "data" / "natural" / "Set5"
   reason=f"no checkpoint at {_FILE} or no images at {_IMAGES}",
 )
 def test_luma_psnr_is_the_published_one():
-  scores = evaluation.evaluate(
+  scores = images.evaluate(
     {"liif": infer.load(_FILE), "bicubic": infer.load("bicubic")},
-    sources.load("folder", path=_IMAGES),
+    image_sets.load("folder", path=_IMAGES),
     protocol="benchmark_luma",
     scales=(4.0, 8.0),
     progress=False,

@@ -8,7 +8,7 @@ import pytest
 
 from hinote_jax import degradations
 from hinote_jax.core import resize
-from hinote_jax.evaluate.images import protocols, sources
+from hinote_jax.evaluate import image_sets, protocols
 from hinote_jax.nn import blocks
 from tests.parity import reference
 
@@ -220,7 +220,7 @@ def test_matlabs_own_files_of_set5(name):
   # The x4 inputs that SR-LUT ships, which MATLAB made.
   want = _arrays("S_x4_4bit", "srlut")[f"lr:{name}"]
   path = reference.SHARED / "data/natural/Set5" / f"{name}.png"
-  found = protocols.matlab(sources.read(path), want.shape[:2])
+  found = protocols.matlab(image_sets.read(path), want.shape[:2])
   np.testing.assert_array_equal(found, want)
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from hinote_jax.train import checkpoint
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 _FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from hinote_jax import checkpoint
+from hinote_jax.train import checkpoint
 state = {"values": np.random.default_rng(0).normal(size=200_000)}
 score = {checkpoint.BEST_KEY: 1.0}
 with checkpoint.Checkpoints(sys.argv[1]) as checkpoints:
@@ -73,12 +73,22 @@ def test_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
   assert checkpoint.load(tmp_path, "latest")[1]["step"] == 2
 
 
-def test_digest_knows_values_and_not_containers():
+def test_digest_knows_values_and_paths_and_not_containers():
   state = {"a": np.arange(3.0), "b": (np.ones(2), np.zeros(2, np.float32))}
-  again = [np.zeros(2, np.float32), {"x": np.arange(3.0)}, np.ones(2)]
+  again = {"b": [np.ones(2), np.zeros(2, np.float32)], "a": np.arange(3.0)}
   assert checkpoint.digest(state) == checkpoint.digest(again)
   state["a"][1] = np.nextafter(1.0, 2.0)
   assert checkpoint.digest(state) != checkpoint.digest(again)
+
+
+def test_digest_sees_two_parameters_change_places():
+  one, other = np.arange(3.0), np.ones(3)
+  state, turned = {"a": one, "b": other}, {"a": other, "b": one}
+  assert checkpoint.digest(state) != checkpoint.digest(turned)
+  # What checkpoints of before carry does not, and is still theirs.
+  assert checkpoint.digest(state, 1) == checkpoint.digest(turned, 1)
+  state["a"] = np.nextafter(one, 9.0)
+  assert checkpoint.digest(state, 1) != checkpoint.digest(turned, 1)
 
 
 def test_best_and_latest_stay_and_older_ones_go(tmp_path):

@@ -9,8 +9,8 @@ import pytest
 _PROGRAM = """
 import resource
 import numpy as np
-from hinote_jax import host_memory
-assert host_memory.keep()
+from hinote_jax.train import host_memory
+assert host_memory.keep_freed()
 np.ones(1 << 24)  # 128 MiB, the peak
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(4):

@@ -12,11 +12,11 @@ import pytest
 from hinote_jax import infer
 from hinote_jax.core import grids
 from hinote_jax.evaluate import report
-from hinote_jax.train import checkpoint, metric_log, pipeline
+from hinote_jax.train import checkpoint, metric_log, run_data
 from hinote_jax.train import loop as train
 from tests import runs
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_training_and_prediction_see_the_same_operator(config, tmp_path):
   config.model.preset = "default"
   train.train(config, tmp_path / "run")
   predictor = infer.load(tmp_path / "run")
-  windows = pipeline.make(config, tmp_path / "run").validation
+  windows = run_data.make(config, tmp_path / "run").validation
   (batch,) = windows.fixed(3, scale=2.0)  # 8 cells, 16 fine, 8 of them asked
   inputs = batch["lowres"], batch["coords"], batch["cell"]
   trained = predictor.module.apply(predictor.variables, *inputs)

@@ -25,7 +25,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.data import paths, series
-from hinote_jax.evaluate.images import sources as image_sources
+from hinote_jax.evaluate import image_sets
 from hinote_jax.fields import axes
 from hinote_jax.io import images as readers
 from hinote_jax.io import inputs, picture
@@ -148,7 +148,7 @@ def div2k(
   names = tuple(variables or picture.RGB)
   chosen = [picture.RGB.index(n) for n in _known(names, picture.RGB, "DIV2K")]
   parts = {
-    part: image_sources.div2k(path, config=config, split=part)
+    part: image_sets.div2k(path, config=config, split=part)
     for part in ("train", "validation")
   }
   where = [

@@ -1,0 +1,249 @@
+"""Scores predictors on whole held-out fields, all on the same fields.
+
+The protocol of every number of the project: fields are coarsened by one named
+degradation, every predictor gets the same coarse values in physical units and
+answers in physical units, PSNR is the mean over images of the per-image PSNR,
+the data range is given and named. Cells weigh alike.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.core import grids
+from hinote_jax.evaluate import scores
+from hinote_jax.fields import axes
+from hinote_jax.metrics import context as contexts
+from hinote_jax.metrics import domains, running, turbulence
+
+
+def evaluate(
+  predictors: scores.Predictors,
+  dataset: Any,
+  indices: Iterable[int | np.integer],
+  *,
+  degradation: Any,
+  scales: Iterable[float | int],
+  data_range: Iterable[float | int | np.floating],
+  climatology: np.ndarray | None = None,
+  header: Mapping[str, Any] | None = None,
+  progress: bool = True,
+) -> scores.Evaluation:
+  """Scores predictors on whole fields of a dataset.
+
+  Args:
+    predictors: name -> function of (lowres [h w c], shape=(H, W)) that returns
+      [H W c]; both in physical units.
+    dataset: a `data.fields.Dataset`, or what looks like one. Where it has
+      `extras(index, coarse, fine)`, predictors get what that returns for field
+      `index` on the grids of these shapes.
+    indices: which times, held out from training.
+    degradation: has `field(values, shape, periodic=...)` from [H W c] to
+      [h w c], as `degradations.Degradation`; its text goes into the header.
+    scales: how many times coarser the inputs are; sides round to a cell.
+    data_range: full scale of each variable for PSNR and SSIM, in its unit, [c].
+    climatology: the mean of the training part, [H W c], for the anomalies of
+      weather; `time_mean` makes it. None takes each truth's own mean.
+    header: what the caller knows: "split", "degradation", "data_range_source",
+      "command", "versions", ... It wins over what is filled in here.
+    progress: show a progress bar.
+
+  Returns:
+    One row per scale, model and variable, with "scale_y", "scale_x", the
+    `running.METRICS` and what `domains` scores; the first field at every scale.
+    Its spectra are one dict per scale: "scale", "wavenumber" [k] in cycles per
+    fine cell, "power" name -> [c k] with the name "truth" for the target,
+    "coherence" name -> [c k] with the truth; of turbulence "flow", a dict per
+    variable that tells of velocity: "variable", and "energy" and "enstrophy",
+    name -> [k].
+
+  Raises:
+    ValueError: nothing to evaluate, or a prediction with the wrong shape or
+      with values that are not finite; names model, scale and time.
+  """
+  times = [int(i) for i in indices]
+  scales = list(dict.fromkeys(float(s) for s in scales))
+  if not (predictors and times and scales):
+    raise ValueError(
+      "nothing to evaluate: "
+      f"{len(predictors)} models, {len(times)} times, {len(scales)} scales"
+    )
+  span = np.asarray(list(data_range), np.float64)
+  count = len(dataset.variables)
+  if span.shape != (count,):
+    raise ValueError(f"data_range needs {count} values, got {data_range}")
+  context = domains.context(
+    dataset, times, data_range=span, climatology=climatology
+  )
+  predicted = scores.predicted(
+    predictors,
+    _inputs(dataset, times, degradation, scales),
+    total=len(scales) * len(times),
+    unit="field",
+    label="time ",
+    progress=progress,
+  )
+  rows, spectra, examples = [], [], []
+  for _, group in itertools.groupby(predicted, lambda e: e.scale):
+    first, reduced = scores.of_fields(group, dataset.domain, context)
+    rows += _rows(reduced, first, context)
+    spectra.append(_spectra(reduced, first.scale, context))
+    examples.append(first)
+  filled = _header(predictors, dataset, times, degradation, scales, context)
+  return scores.Evaluation(
+    filled | dict(header or {}), rows, spectra=spectra, examples=examples
+  )
+
+
+def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:
+  """Returns the mean of some fields of a dataset, [H W c] float64.
+
+  Raises:
+    ValueError: there are no fields.
+  """
+  indices = list(indices)
+  if not indices:
+    raise ValueError(f"{dataset.name}: no fields to take the mean of")
+  total = np.zeros(np.shape(dataset.values)[1:])
+  for index in indices:
+    total += dataset.values[index]
+  return total / len(indices)
+
+
+def _inputs(
+  dataset, times: Sequence[int], degradation, scales: Sequence[float]
+) -> Iterator[scores.Example]:
+  """Yields every field at every scale, one scale after the other."""
+  y, x, is_geographic = _coordinates(dataset)
+  for scale, index in itertools.product(scales, times):
+    highres = np.asarray(dataset.values[index], np.float32)
+    lowres = _lowres(dataset, index, highres, degradation, scale)
+    extras = {}
+    if hasattr(dataset, "extras"):
+      extras = dataset.extras(index, lowres.shape[:2], highres.shape[:2])
+    yield scores.Example(
+      scale=scale,
+      name=str(dataset.times[index]),
+      lowres=lowres,
+      highres=highres,
+      y=y,
+      x=x,
+      is_geographic=is_geographic,
+      extras=extras,
+    )
+
+
+def _lowres(dataset, index, highres, degradation, scale) -> np.ndarray:
+  """Returns the coarse field, made of the fine one or stored beside it."""
+  shape = grids.coarse_shape(highres.shape[:2], scale)
+  stored = getattr(dataset, "lowres", None)
+  if stored is None:
+    rng = np.random.default_rng(index)  # for a degradation that adds noise
+    lowres = degradation.field(
+      highres, shape, periodic=dataset.periodic, rng=rng
+    )
+    return np.asarray(lowres, np.float32)
+  if tuple(stored.shape) != tuple(shape):
+    (y, x), (h, w) = highres.shape[:2], stored.shape
+    raise ValueError(
+      f"{dataset.name} is paired with fields {y / h:g} x {x / w:g} times "
+      f"coarser and x{scale:g} was asked for: set config.evaluate.scales to "
+      "that scale alone"
+    )
+  return np.asarray(stored.values[index], np.float32)
+
+
+def _coordinates(dataset) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
+  """Returns y, x and whether they are degrees; None where only counted."""
+  both = dataset.y, dataset.x
+  is_such = (axes.is_latitude, axes.is_longitude)
+  is_geographic = all(
+    known(a.name, a.units) for known, a in zip(is_such, both, strict=True)
+  )
+  is_known = [is_geographic or a.units not in contexts.COUNTED for a in both]
+  y, x = (a.values if k else None for a, k in zip(both, is_known, strict=True))
+  return y, x, is_geographic
+
+
+def _rows(
+  reduced, example: scores.Example, context: contexts.Context
+) -> list[dict[str, Any]]:
+  """Returns one row per model and variable."""
+  coarse, fine = example.lowres.shape, example.highres.shape
+  rows = []
+  for name, (shared, science, _) in reduced.items():
+    for channel, variable in enumerate(context.names):
+      row = {
+        "scale": example.scale,
+        "scale_y": fine[0] / coarse[0],
+        "scale_x": fine[1] / coarse[1],
+        "model": name,
+        "variable": variable,
+      }
+      row |= {key: float(shared[key][channel]) for key in running.METRICS}
+      more = {key: float(values[channel]) for key, values in science.items()}
+      row |= {key: value for key, value in more.items() if not np.isnan(value)}
+      rows.append(row)
+  return rows
+
+
+def _spectra(reduced, scale: float, context) -> dict[str, Any]:
+  """Returns the spectra averaged over times as lists."""
+  first = next(iter(reduced.values()))
+  power = {"truth": first.scores["truth_power"]}
+  power |= {name: model.scores["power"] for name, model in reduced.items()}
+  shared = {name: model.scores["coherence"] for name, model in reduced.items()}
+  entry = {
+    "scale": scale,
+    "wavenumber": first.scores["wavenumber"].tolist(),
+    "power": {name: values.T.tolist() for name, values in power.items()},
+    "coherence": {name: values.T.tolist() for name, values in shared.items()},
+  }
+  flow = [
+    {"variable": name} | _flow(reduced, context.names.index(name))
+    for name in turbulence.flows(first.means, context)
+  ]
+  return entry | ({"flow": flow} if flow else {})
+
+
+def _flow(reduced, channel: int) -> dict[str, dict[str, list[float]]]:
+  """Returns the energy and enstrophy spectra of a variable, by model."""
+  first, spectra = next(iter(reduced.values())), {}
+  for quantity in turbulence.QUANTITIES:
+    curves = {"truth": first.means[f"truth_{quantity}"]}
+    curves |= {name: model.means[quantity] for name, model in reduced.items()}
+    spectra[quantity] = {
+      name: values[:, channel].tolist() for name, values in curves.items()
+    }
+  return spectra
+
+
+def _header(predictors, dataset, indices, degradation, scales, context):
+  """Returns what is known here about an evaluation, as JSON values."""
+  spans = context.data_range.tolist()
+  header = {
+    "dataset": dataset.name,
+    "domain": dataset.domain,
+    "citation": dataset.citation,
+    "variables": [
+      {"name": v.name, "units": v.units, "long_name": v.long_name}
+      for v in dataset.variables
+    ],
+    "shape": [int(n) for n in np.shape(dataset.values)[1:3]],
+    "periodic": [bool(p) for p in dataset.periodic],
+    "times": [str(dataset.times[i]) for i in indices],
+    "degradation": str(degradation),
+    "data_range": dict(zip(context.names, spans, strict=True)),
+    "scales": scales,
+    "models": list(predictors),
+  }
+  if any(context.thresholds):
+    pairs = zip(context.names, context.thresholds, strict=True)
+    header["thresholds"] = {name: dict(known) for name, known in pairs}
+  if dataset.domain == "weather":
+    is_given = context.climatology is not None
+    normal = "the mean of the training part" if is_given else "its own mean"
+    header["anomalies"] = f"of each field from {normal}"
+  return header

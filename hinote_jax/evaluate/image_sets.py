@@ -1,0 +1,180 @@
+"""Images for evaluation: a folder of files, or DIV2K by tensorflow-datasets.
+
+Every image is [H W 3] of uint8 or uint16 and is read when it is asked for.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.core import naming
+from hinote_jax.io import inputs
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_GREY, _DEEP_GREY = ("1", "L"), ("I;16", "I;16B", "I;16L", "I;16N")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+  """A set of images.
+
+  Attributes:
+    name: of the set.
+    names: of each image.
+    read: index -> [H W 3], uint8 or uint16.
+  """
+
+  name: str
+  names: tuple[str, ...]
+  read: Callable[[int], np.ndarray]
+
+
+def load(
+  name: str,
+  *,
+  path: str | os.PathLike | None = None,
+  limit: int | None = None,
+  **options: Any,
+) -> Images:
+  """Returns a set of images by name.
+
+  Args:
+    name: "folder" or "div2k".
+    path: the folder; for "div2k" the data folder of tensorflow-datasets, None
+      for its own default.
+    limit: take only so many, the first.
+    **options: of `folder` or `div2k`.
+
+  Raises:
+    ValueError: the name is unknown, or there are no images.
+    OSError: the folder or the data set is not there.
+  """
+  source = naming.look_up("image set", name, {"folder": folder, "div2k": div2k})
+  images = source(path, **options)
+  if limit is None:
+    return images
+  if limit < 1:
+    raise ValueError(f"limit must be at least 1 image, got {limit}")
+  return dataclasses.replace(images, names=images.names[:limit])
+
+
+def folder(path: str | os.PathLike | None) -> Images:
+  """Returns the images of a folder, by name; sub-folders are left out."""
+  if not path:
+    raise ValueError("images need a folder: give --config.data.path=FOLDER")
+  root = pathlib.Path(path)
+  if not root.is_dir():
+    raise NotADirectoryError(f"{str(path)!r} is not a folder of images")
+  files = sorted(
+    file
+    for file in root.iterdir()
+    if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+  )
+  if not files:
+    raise ValueError(
+      f"folder {str(path)!r} holds no image: known are {', '.join(SUFFIXES)}"
+    )
+  return Images(
+    name=root.resolve().name,
+    names=tuple(file.name for file in files),
+    read=lambda i: read(files[i]),
+  )
+
+
+def div2k(
+  path: str | os.PathLike | None,
+  *,
+  config: str = "bicubic_x2",
+  split: str = "validation",
+) -> Images:
+  """Returns the high-resolution images of a part of DIV2K.
+
+  There are 100 of "validation" and 800 of "train". They must have been
+  prepared by tensorflow-datasets; any configuration has the same ones. They
+  come in the order of its records, not of their numbers.
+  """
+  tfds = inputs.require("tensorflow_datasets", "data")
+  inputs.require("array_record", "data")
+  inputs.require("PIL.Image", "io")
+  builder = tfds.builder(
+    f"div2k/{config}", data_dir=None if path is None else os.fspath(path)
+  )
+  where = builder.data_dir_root
+  command = f"tfds build div2k --config={config} --file_format=array_record"
+  if not builder.is_prepared():
+    raise FileNotFoundError(
+      f"div2k/{config} is not prepared in {where}: run `{command} "
+      f"--data_dir={where}` (it downloads the images and needs TensorFlow), or "
+      "name another folder by --config.data.path"
+    )
+  try:
+    records = builder.as_data_source(
+      split, decoders={"lr": tfds.decode.SkipDecoding()}
+    )
+  except (NotImplementedError, ValueError) as error:
+    reason = " ".join(str(error).split())[:200]
+    raise ValueError(
+      f"div2k/{config} in {where} cannot be read image by image ({reason}): "
+      f"prepare it by `{command}` in another folder"
+    ) from error
+  return Images(
+    name=f"DIV2K {split} (tensorflow-datasets, div2k/{config})",
+    names=tuple(f"record {i}" for i in range(len(records))),
+    read=lambda i: np.asarray(records[i]["hr"]),
+  )
+
+
+def read(path: str | os.PathLike) -> np.ndarray:
+  """Reads an image file, [H W 3].
+
+  Grey images become three equal channels, as the published code has it;
+  palettes are looked up; an alpha channel that is opaque everywhere is dropped.
+  A tag that says which side is up is not obeyed.
+
+  Returns:
+    uint8, or uint16 for grey images of 16 bits.
+
+  Raises:
+    OSError: the file is damaged or no image.
+    ValueError: it is partly transparent, has several frames, colours of 16
+      bits (which Pillow would cut to 8), or is neither grey nor RGB.
+  """
+  pillow = inputs.require("PIL.Image", "io")
+  try:
+    with pillow.open(path) as image:
+      # What the decoder is told, before loading forgets it.
+      is_deep = any(";16" in str(tile.args) for tile in image.tile)
+      image.load()
+      return _rgb(image, is_deep, path)
+  except (OSError, SyntaxError, pillow.DecompressionBombError) as error:
+    reason = " ".join(str(error).split())[:200]
+    raise OSError(f"cannot read the image {path} ({reason})") from error
+
+
+def _rgb(image: Any, is_deep: bool, path: str | os.PathLike) -> np.ndarray:
+  """Returns an open Pillow image as [H W 3], or says why not."""
+  frames = getattr(image, "n_frames", 1)
+  if frames > 1:
+    raise ValueError(f"{path} holds {frames} pictures: give each its own file")
+  if image.mode in _DEEP_GREY:
+    return np.repeat(np.asarray(image, np.uint16)[..., None], 3, axis=-1)
+  if is_deep:
+    raise ValueError(
+      f"{path} has colours of 16 bits, of which Pillow keeps 8: convert it to "
+      "8 bits a channel"
+    )
+  if image.has_transparency_data:
+    image = image.convert("RGBA")
+    if np.asarray(image)[..., 3].min() < 255:
+      raise ValueError(
+        f"{path} is partly transparent: put it on a background first"
+      )
+  elif image.mode not in (*_GREY, "P", "RGB"):
+    raise ValueError(
+      f"{path} has the mode {image.mode} of Pillow: convert it to grey or RGB"
+    )
+  return np.asarray(image.convert("RGB"))

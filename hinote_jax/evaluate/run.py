@@ -1,0 +1,210 @@
+"""Scores a run: its best weights beside the interpolations, and the report."""
+
+from collections.abc import Iterable
+import functools
+import os
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from hinote_jax import infer, losses, models, plots
+from hinote_jax.core import grids
+from hinote_jax.evaluate import fields, report, scores
+from hinote_jax.train import checkpoint, contract, metric_log, run_data
+from hinote_jax.train import workdir as workdirs
+
+
+class _InNormalised:
+  """A degradation of physical fields; its noise is of normalised ones."""
+
+  def __init__(self, degradation, normaliser):
+    self._degradation, self._normaliser = degradation, normaliser
+
+  def __str__(self):
+    return str(self._degradation)
+
+  def field(self, values, shape, *, periodic, rng=None):
+    lowres = self._degradation.field(
+      self._normaliser.normalise(values), shape, periodic=periodic, rng=rng
+    )
+    return self._normaliser.denormalise(lowres)
+
+
+def predictors(
+  config: workdirs.Config, workdir: pathlib.Path, data: Any
+) -> dict[str, infer.Predictor]:
+  """Returns the run's model first, then what it stands beside.
+
+  `config.evaluate.against` names interpolations and workdirs of other runs on
+  the same variables.
+
+  Raises:
+    ValueError: another run has other variables.
+  """
+  shared = dict(normaliser=data.normaliser, periodic=data.dataset.periodic)
+  names = tuple(v.name for v in data.dataset.variables)
+  loaded = {config.model.name: infer.load(workdir)}
+  for name in config.evaluate.against:
+    if name in models.INTERPOLATIONS:
+      loaded[name] = infer.Predictor(models.build(name), {}, **shared)
+      continue
+    other = infer.load(name)
+    if other.names and other.names != names:
+      raise ValueError(
+        f"config.evaluate.against: {name} is of {', '.join(other.names)}, "
+        f"this run of {', '.join(names)}"
+      )
+    loaded[_label(name, loaded)] = other
+  return loaded
+
+
+def _label(workdir: str, taken: Iterable[str]) -> str:
+  """Returns what the table calls another run: its model, or its folder."""
+  label = workdirs.read_config(workdir)["model"]["name"]
+  return label if label not in taken else str(workdir)
+
+
+def evaluate_run(
+  config: workdirs.Config, workdir: pathlib.Path, data: Any
+) -> scores.Evaluation:
+  """Evaluates a run's best weights on held-out fields.
+
+  They are those of its split or, with `config.evaluate.path`, all of the files
+  that it names.
+  """
+  _, meta = checkpoint.load_variables(workdir)
+  held_out = _test_fields(config, data)
+  header = {
+    "command": workdirs.command(),
+    "checkpoint": f"step {meta['step']}, best on validation",
+    "versions": workdirs.versions(),
+  }
+  return fields.evaluate(
+    predictors(config, workdir, data),
+    degradation=_InNormalised(data.degradation, data.normaliser),
+    scales=(data.scale,) if data.scale else config.evaluate.scales,
+    **(held_out | {"header": header | held_out["header"]}),
+    progress=jax.process_index() == 0,
+  )
+
+
+def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:
+  """Returns what a run is scored on, arguments of `fields.evaluate`."""
+  if path := config.evaluate.get("path"):
+    unseen = run_data.unseen(data, path, config.data.get("cache_dir"))
+    return dict(
+      dataset=unseen,
+      indices=range(len(unseen)),
+      data_range=np.ptp(unseen.values, axis=(0, 1, 2)),
+      header={
+        "split": f"{len(unseen)} fields of files that nothing was trained on",
+        "data_range_source": "maximum - minimum of these fields",
+      },
+    )
+  dataset, split = data.dataset, data.split
+  is_weather = dataset.domain == "weather"
+  return dict(
+    dataset=dataset,
+    indices=split.test,
+    data_range=data.normaliser.data_range,
+    climatology=fields.time_mean(dataset, split.train) if is_weather else None,
+    header={
+      "split": split.describe(dataset.groups),
+      "data_range_source": "maximum - minimum of the training part",
+    },
+  )
+
+
+def score(
+  config: workdirs.Config, workdir: pathlib.Path, data: Any
+) -> pathlib.Path:
+  """Evaluates a run and writes its report; returns the path of report.md.
+
+  That of other files stands in a folder of the workdir, called after them.
+  """
+  evaluation = evaluate_run(config, workdir, data)
+  folder, figures = workdir, {}
+  if config.evaluate.get("path"):
+    folder = workdir / f"on_{evaluation.header['dataset']}"
+  else:
+    figures = _prior_figure(config, workdir, data)
+  if jax.process_index() != 0:
+    return folder / "report.md"
+  return report.write(
+    folder,
+    evaluation,
+    curves=metric_log.read(workdir),
+    figures=figures,
+  )
+
+
+def _under_queries(batch: dict[str, Any]) -> np.ndarray:
+  """Returns the input cells of the first example that its queries lie in."""
+  lowres = batch["lowres"][0]
+  sides = []
+  for asked, n in zip(batch["coords"], lowres.shape[:2], strict=True):
+    index = np.floor(grids.to_index(asked[0], n) + 0.5).astype(int)
+    sides.append(slice(index.min(), index.max() + 1))
+  return lowres[tuple(sides)]
+
+
+def _prior_figure(config, workdir: str | os.PathLike, data: Any):
+  """Draws the loss prior's weights on a validation window, if there is one."""
+  if config.loss.name != "frequency_prior" or not plots.is_available():
+    return {}
+  from hinote_jax.plots import prior
+
+  loss = losses.build(**workdirs.set_fields(config.loss))
+  largest = data.validation.scale_range[1]
+  batch = data.validation.fixed(1, scale=largest)[0]
+  stored = checkpoint.load(workdir)
+  assert stored is not None  # it was scored before
+  state, meta = stored
+  module = models.build(**meta["model"])  # a window closes on no axis
+  spec = models.spec(meta["model"]["name"])
+  predict = jax.jit(functools.partial(contract.apply, module, spec=spec))
+  pred = predict(checkpoint.averaged(state), batch)
+  variables = {
+    "params": state["params"].get("loss") or {},
+    **state.get("untrained", {}).get("loss", {}),
+  }
+  arguments = batch["lowres"], batch["coords"]
+  weight = loss.apply(
+    variables, pred, batch["highres"], *arguments, method="weights"
+  )
+  resized = loss.apply(variables, *arguments, method="resized")
+  variable = data.dataset.variables[0]
+  return {
+    "prior": prior.prior(
+      lowres=_under_queries(batch)[..., 0],
+      highres=batch["highres"][0, ..., 0],
+      resized=np.asarray(resized)[0, ..., 0],
+      weight=np.asarray(weight)[0, ..., 0],
+      name=variable.long_name or variable.name,
+      units="standard deviations",
+    )
+  }
+
+
+def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
+  """Says in a few lines how a run ended and where to look."""
+  evaluation = report.read(path.parent)
+  model = evaluation.header["models"][0]
+  minutes, seconds = divmod(int(summary["seconds"]), 60)
+  print(
+    f"\ntrained {summary['steps_now']} of {summary['steps']} steps in "
+    f"{minutes} min {seconds} s; best validation error "
+    f"{summary['best_error']:.3f} of bicubic's, at step {summary['best_step']}"
+  )
+  print(f"held-out mean squared error of {model} over bicubic's:")
+  for scale in evaluation.header["scales"]:
+    parts = []
+    for row in evaluation.select(scale=scale, model=model):
+      where = dict(scale=scale, variable=row["variable"])
+      for other in evaluation.select(model=scores.BASELINE, **where):
+        ratio = scores.ratio(row["mse"], other["mse"])
+        parts.append(f"{row['variable']} {ratio:.3f}")
+    print(f"  x{scale:<4g} {'   '.join(parts)}")
+  print(f"report:  {path}\nfigures: {path.parent / 'figures'}")

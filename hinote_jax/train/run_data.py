@@ -1,0 +1,168 @@
+"""What a run reads: its fields, their parts, and the windows of them."""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hinote_jax import data as datasets
+from hinote_jax import degradations, models
+from hinote_jax.data import batches, normalise, splits
+from hinote_jax.data.sources import pairs
+from hinote_jax.train import contract
+from hinote_jax.train import workdir as workdirs
+
+SPLIT = "split.json"
+
+
+class Paired:
+  """Stands for a degradation where the low resolution is given, not made."""
+
+  def __init__(self, dataset: Any):
+    self._name, self._shape = dataset.name, dataset.lowres.shape
+
+  def __str__(self) -> str:
+    return f"paired with {self._shape[0]} x {self._shape[1]} cells"
+
+  def field(self, values: Any, shape: Any, **options: Any) -> None:
+    """Refuses to make what must be taken from `Dataset.lowres`.
+
+    Raises:
+      ValueError: always.
+    """
+    raise ValueError(
+      f"{self._name} has a low resolution of its own, {self}, which nothing "
+      "degraded can stand for"
+    )
+
+
+class RunData(NamedTuple):
+  """What training reads: the fields, their parts, and the windows of them."""
+
+  dataset: Any
+  split: splits.Split
+  normaliser: normalise.Normaliser
+  degradation: Any
+  train: batches.Windows
+  validation: batches.Windows
+
+  @property
+  def scale(self) -> float | None:
+    """Scale of paired fields; None where scales are drawn."""
+    if self.dataset.lowres is None:
+      return None
+    return self.train.scale_range[0]
+
+  def meta(self) -> dict[str, Any]:
+    """Returns what belongs with the weights in a checkpoint."""
+    return {
+      "normaliser": self.normaliser.to_dict(),
+      "variables": [v.name for v in self.dataset.variables],
+      "periodic": list(self.dataset.periodic),
+      "fingerprint": self.dataset.fingerprint,
+    }
+
+
+def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
+  """Returns the data of a run; a split stored in its workdir must agree.
+
+  Where the fields are paired, the pairs' own scale takes the place of those of
+  `config.windows`.
+  """
+  dataset = datasets.load(**workdirs.set_fields(config.data))
+  scale_range = (config.windows.min_scale, config.windows.max_scale)
+  if dataset.lowres is not None:
+    scale = pairs.scale(dataset.shape, dataset.lowres.shape)
+    scale_range = (scale, scale)
+  is_drawn = scale_range[0] < scale_range[1]
+  whole = config.windows.get("whole", 0.0) if is_drawn else 0.0
+  split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
+  normaliser = normalise.Normaliser.fit(
+    dataset.values,
+    split.train,
+    names=[v.name for v in dataset.variables],
+  )
+  # Magnitudes have a zero, which is not that of normalised fields.
+  zero = normaliser.normalise(np.zeros(dataset.channels, np.float32))
+  degradation = degradations.parse(config.degradation).with_zero(zero)
+  if dataset.lowres is not None:
+    degradation = None
+  train, validation = (
+    batches.Windows(
+      dataset,
+      indices,
+      normaliser,
+      degradation,
+      seed=config.seed,
+      window=config.windows.window,
+      queries=config.windows.queries,
+      scale_range=scale_range,
+      whole=whole,
+    )
+    for indices in (split.train, split.validation)
+  )
+  if degradation is None:
+    degradation = Paired(dataset)
+  return RunData(dataset, split, normaliser, degradation, train, validation)
+
+
+def unseen(data: RunData, path: Any, cache_dir: str | None = None) -> Any:
+  """Returns files of a run's variables that nothing was trained on.
+
+  They close on themselves where the run's fields do, and are of its science.
+
+  Args:
+    data: of the run.
+    path: a file, a glob pattern, or several files.
+    cache_dir: see `data.load`.
+
+  Raises:
+    ValueError: the files lack a variable, have it in another unit, or are what
+      the run was trained on.
+    OSError: a file is missing.
+  """
+  ours = data.dataset
+  theirs = datasets.load(
+    "files",
+    path=path,
+    variables=ours.names,
+    periodic=tuple(ours.periodic),
+    domain=ours.domain,
+    cache_dir=cache_dir,
+  )
+  if theirs.fingerprint == ours.fingerprint:
+    raise ValueError(
+      f"config.evaluate.path: {path} is what the run was trained on; leave it "
+      "out to score the held-out part"
+    )
+  for mine, other in zip(ours.variables, theirs.variables, strict=True):
+    if other.units and other.units != mine.units:
+      raise ValueError(
+        f"config.evaluate.path: {mine.name} is in {other.units!r} there and "
+        f"the run's is in {mine.units!r}: bring the files to the run's unit"
+      )
+  return dataclasses.replace(theirs, variables=ours.variables)
+
+
+def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
+  """Returns the RMS of what bicubic interpolation misses, one a variable.
+
+  Over fixed training windows, in normalised units. It is the unit of the loss,
+  so that variables weigh alike, and of the decoder where a model wants it.
+
+  Raises:
+    ValueError: bicubic interpolation misses nothing of a variable.
+  """
+  (batch,) = windows.fixed(examples)
+  bicubic = contract.apply(models.build("bicubic"), {}, batch)
+  missed = np.square(batch["highres"] - bicubic)
+  missed = np.sqrt(np.mean(missed, axis=(0, 1, 2)))
+  for variable, size in zip(windows.dataset.variables, missed, strict=True):
+    if not size > 1e-6:
+      raise ValueError(
+        f"bicubic interpolation of {variable.name} misses nothing at scales "
+        f"{windows.scale_range}: there is nothing to learn; raise "
+        "config.windows.max_scale or leave the variable out"
+      )
+  return missed.tolist()
