@@ -1,8 +1,9 @@
-"""Writes the tables of README.md from the committed results.
+"""Writes the tables of README.md, and the tree of CONTRIBUTING.md.
 
 python -m experiments.readme
 """
 
+import ast
 import json
 import pathlib
 
@@ -13,7 +14,27 @@ from experiments.four_sciences import show as four_sciences
 from experiments.published_liif import show as published_liif
 from hinote_jax.evaluate import markdown, report
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+ROOT = pathlib.Path(__file__).parents[1]
+README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
+# In the order of the arrows: each knows those above it.
+_FOLDERS = (
+  "core",
+  "fields",
+  "io",
+  "degradations",
+  "losses",
+  "metrics",
+  "lazy",
+  "nn",
+  "models",
+  "interop",
+  "data",
+  "train",
+  "evaluate",
+  "infer",
+  "plots",
+  "cli",
+)
 
 
 def tables() -> dict[str, str]:
@@ -37,9 +58,25 @@ def filled(text: str) -> str:
   return markdown.filled(text, blocks)
 
 
+def tree() -> str:
+  """Returns the folders of the package and what each says of itself."""
+  lines = []
+  for name in _FOLDERS:
+    folder = ROOT / "hinote_jax" / name
+    inner = sorted(p.parent for p in folder.glob("*/__init__.py"))
+    for part in (folder, *inner):
+      module = ast.parse((part / "__init__.py").read_text(encoding="utf-8"))
+      first = (ast.get_docstring(module) or "").splitlines()[0]
+      depth = 2 * len(part.relative_to(folder).parts)
+      lines.append(f"{' ' * depth + part.name + '/':<18} {first}")
+  return "```\n" + "\n".join(lines) + "\n```"
+
+
 def main() -> None:
-  """Rewrites README.md."""
+  """Rewrites README.md and CONTRIBUTING.md."""
   README.write_text(filled(README.read_text()))
+  text = CONTRIBUTING.read_text(encoding="utf-8")
+  CONTRIBUTING.write_text(markdown.filled(text, {"tree": tree()}))
 
 
 if __name__ == "__main__":

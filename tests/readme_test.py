@@ -19,6 +19,12 @@ def test_every_table_is_what_its_script_prints():
   assert readme.filled(text) == text, "run python -m experiments.readme"
 
 
+def test_the_tree_of_the_house_is_what_the_folders_say():
+  text = readme.CONTRIBUTING.read_text(encoding="utf-8")
+  filled = markdown.filled(text, {"tree": readme.tree()})
+  assert filled == text, "run python -m experiments.readme"
+
+
 def test_the_page_of_four_sciences_is_what_its_script_prints():
   text = show.README.read_text()
   assert show.filled(text) == text, (
