@@ -398,7 +398,7 @@ def resample(
     reads = resize.reads(n, count, boundary=rule, **options)
     make = grids.node_line if registration == "nodes" else grids.cell_line
     lines.append(make(n, count))
-    tables.append((reads.index, reads.weight))
+    tables.append((reads.cells, reads.weight))
     reach.append(math.ceil(reads.reach))
   reading = Reading(x, (lines[0], lines[1]), (reach[0], reach[1]))
   domain = Domain(shape, x.domain.periodic)
