@@ -80,23 +80,23 @@ def cells(
   y, x = samplers.sides(points, shape, periodic)
   if not ensemble:
     y, x = _nearest(y), _nearest(x)
-  for p in range(y.index.shape[-1]):
-    for q in range(x.index.shape[-1]):
+  for p in range(y.cells.shape[-1]):
+    for q in range(x.cells.shape[-1]):
       weight_y, weight_x = align(y.weight[..., p], x.weight[..., q])
       offsets = align(y.offset[..., p], x.offset[..., q])
       yield Cells(
-        y.index[..., p], x.index[..., q], weight_y * weight_x, *offsets
+        y.cells[..., p], x.cells[..., q], weight_y * weight_x, *offsets
       )
 
 
 def _nearest(side: samplers.Neighbours) -> samplers.Neighbours:
   """Returns the nearer of two neighbours, the even one of a tie, weight 1."""
   above = side.weight[..., 1:]
-  is_even = side.index[..., 1:] % 2 == 0
+  is_even = side.cells[..., 1:] % 2 == 0
   is_above = jnp.where(above == 0.5, is_even, above > 0.5)
   index, offset = (
     jnp.where(is_above, values[..., 1:], values[..., :1])
-    for values in (side.index, side.offset)
+    for values in (side.cells, side.offset)
   )
   return samplers.Neighbours(index, jnp.ones_like(offset), offset)
 
