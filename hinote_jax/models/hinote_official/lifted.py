@@ -52,7 +52,7 @@ def distinct(
     samplers.sides(coords, placement.shape, periodic, halve_at_walls=True),
     placement,
     periodic,
-    feats.shape[1:3],
+    grids.pair(feats.shape[1:3]),
   )
   (b, height), width = coords.y.shape, coords.x.shape[1]
   along_y, along_x = (

@@ -34,15 +34,15 @@ class Cells(NamedTuple):
     offset_x: the same along the row.
   """
 
-  y: jax.Array
-  x: jax.Array
-  weight: jax.Array
-  offset_y: jax.Array
-  offset_x: jax.Array
+  y: Array
+  x: Array
+  weight: Array
+  offset_y: Array
+  offset_x: Array
 
 
 def take(
-  feats: Float[Array, "b h w c"], y: jax.Array, x: jax.Array
+  feats: Float[Array, "b h w c"], y: Array, x: Array
 ) -> Float[Array, "b H W c"]:
   """Returns the features of cells, by rows [b H] and columns [b W] or points.
 
@@ -215,7 +215,7 @@ def take_placed(patch: lazy.Patch, cell_y, cell_x, periodic: Periodic):
   return take(patch.values, y, x)
 
 
-def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> jax.Array:
+def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> Array:
   """Returns ReLU layers and a linear last one applied to x, [.. d]."""
   for i, (kernel, bias) in enumerate(layers):
     x = nn.relu(x) if i else x
