@@ -41,9 +41,10 @@ runs/.fields-stamp: $(VENV)/.demo-stamp $(VENV)/.io-stamp $(VENV)/.files-stamp
 	@$(BIN)/python -m experiments.four_sciences.photographs runs/photographs
 	@touch $@
 
-test: $(VENV)/.tests-stamp  ## lint, check the format, run the tests
+test: $(VENV)/.tests-stamp  ## lint, check format and types, run the tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them

@@ -5,12 +5,21 @@ A field of n cells along an axis covers the extent [-1, 1]; cell i is centred at
 is (y, x), rows first.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax.core.typing import Array
+
+T = TypeVar("T")
+
+
+def pair(values: Iterable[T]) -> tuple[T, T]:
+  """Returns two values, one of y and one of x, as a tuple."""
+  y, x = values
+  return y, x
 
 
 class Axes(NamedTuple):
@@ -38,15 +47,15 @@ class Line(NamedTuple):
 
   first: float | int
   step: float | int
-  count: int
+  count: int  # pyright: ignore[reportIncompatibleMethodOverride]
 
-  def index(self) -> np.ndarray:
+  def index(self) -> np.ndarray:  # pyright: ignore[reportIncompatibleMethodOverride]
     """Returns where the points lie, [count] float64, in input cells."""
     return self.first + self.step * np.arange(self.count)
 
   def coords(self, n: int) -> np.ndarray:
     """Returns the points as coordinates of an axis of n cells, float32."""
-    return to_coord(self.index(), n).astype(np.float32)
+    return np.asarray(to_coord(self.index(), n), np.float32)
 
   def is_whole(self, n: int) -> bool:
     """Says whether the points divide the extent of n cells among them."""
@@ -80,7 +89,7 @@ class Placement(NamedTuple):
   @classmethod
   def whole(cls, values: Array) -> "Placement":
     """Returns the place of an array [b h w c] that is the whole grid."""
-    return cls((0, 0), values.shape[1:3])
+    return cls((0, 0), pair(values.shape[1:3]))
 
   def local(
     self, index: Array, axis: int, is_periodic: bool, length: int
@@ -188,13 +197,13 @@ def scaled_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
     ValueError: `scale` is below 1 or not finite.
   """
   _require_scale(scale)
-  return tuple(int(np.floor(n * scale + 0.5)) for n in shape)
+  return pair(int(np.floor(n * scale + 0.5)) for n in shape)
 
 
 def coarse_shape(shape: tuple[int, int], scale: float | int) -> tuple[int, int]:
   """Returns the shape `scale` times coarser, each side rounded, at least 1."""
   _require_scale(scale)
-  return tuple(max(1, int(np.floor(n / scale + 0.5))) for n in shape)
+  return pair(max(1, int(np.floor(n / scale + 0.5))) for n in shape)
 
 
 def scale_of(cell: Array, shape: tuple[int, int]) -> Array:

@@ -23,7 +23,7 @@ How others resize, as method, antialias, boundary:
       with align_corners      registration="nodes"; reflect (reflection)
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -204,12 +204,12 @@ class Reads(NamedTuple):
   """What each cell of a resized axis reads of the axis.
 
   Attributes:
-    index: cells that are read, [count t] int32.
+    cells: that are read, [count t] int32.
     weight: of each, [count t] float32 or better.
     reach: no cell is further than this from the centre of what reads it.
   """
 
-  index: np.ndarray
+  cells: np.ndarray
   weight: np.ndarray
   reach: float
 
@@ -324,7 +324,7 @@ def resize(
   registration: str = "cells",
 ) -> jax.Array:
   """Resizes a field [b h w c] to `shape`, [b H W c]; see `matrix`."""
-  options = dict(method=method, antialias=antialias)
+  options: Any = dict(method=method, antialias=antialias)
   options |= dict(scale=scale, registration=registration)
   y, x_ = (
     matrix(n, m, boundary=rule, **options)
@@ -414,4 +414,4 @@ def _index(coord: Array, n: int, registration: str) -> Array:
 
 def boundaries(periodic: tuple[bool, bool], wall: str) -> tuple[str, str]:
   """Returns the rule of each axis: "wrap" where periodic, else `wall`."""
-  return tuple("wrap" if p else wall for p in periodic)
+  return grids.pair("wrap" if p else wall for p in periodic)

@@ -65,7 +65,7 @@ def weights(u: Array, n: int, *, periodic: bool, count: int) -> Array:
 def matrix(n: int, count: int, *, periodic: bool) -> np.ndarray:
   """Returns the [count n] matrix of band-limited resizing of one axis."""
   u = resizing.centers(n, count)
-  return weights(u, n, periodic=periodic, count=count)
+  return np.asarray(weights(u, n, periodic=periodic, count=count))
 
 
 def sample(
@@ -215,7 +215,8 @@ def resize(
   coming back, each counts one half, and what was its phase there is lost.
   """
   spectrum = forward(x, periodic=periodic)
-  return inverse(spectrum, x.shape[1:3], shape, periodic=periodic)
+  was = grids.pair(x.shape[1:3])
+  return inverse(spectrum, was, shape, periodic=periodic)
 
 
 def low_pass(

@@ -84,7 +84,7 @@ class _Whole:
 
   def tiles(self) -> list[Tile]:
     """Returns the one tile there is."""
-    return [tuple(slice(0, n) for n in self._values.shape[:2])]
+    return [grids.pair(slice(0, n) for n in self._values.shape[:2])]
 
   def __call__(
     self, tiles: Sequence[Tile]
@@ -163,7 +163,7 @@ class Plan:
     Raises:
       ValueError: the memory is too small.
     """
-    self.shape = tuple(line.count for line in lines)
+    self.shape = grids.pair(line.count for line in lines)
     views = ensemble.EIGHT if is_ensemble else ensemble.EIGHT[:1]
     self._views = [_View(view, shape, lines, periodic) for view in views]
     self._module, self._variables = module, variables
@@ -201,11 +201,11 @@ class Plan:
   def _answer(self, view, lowres):
     lowres = np.ascontiguousarray(view.transform.apply(lowres))[None]
     module = self._module.clone(periodic=view.periodic)
-    if self._devices is not None:
+    if chosen := self._devices:
       run = self._once(
         (view.key, view.lines),
         lambda: devices.Sharded(
-          module, self._variables, view.lines, devices=self._devices
+          module, self._variables, view.lines, devices=chosen
         ),
       )
       return _Whole(run(lowres)[0])
@@ -227,6 +227,7 @@ class Plan:
     return _Streamed(run({network.inputs[0]: lowres}))
 
   def _tiled(self, module, shape, lines):
+    assert self._memory is not None
     network = lazy.graph(module, self._variables, shape, lines)
     run = tiles.Tiles(network.last, self._memory, self._report, side=self._side)
     return network, run

@@ -180,7 +180,7 @@ class Predictor:
       periodic: of the fields; None: as this predictor's.
       **options: of `plans.Plan`.
     """
-    periodic = self.periodic if periodic is None else tuple(periodic)
+    periodic = grids.pair(self.periodic if periodic is None else periodic)
     known = {k: v for k, v in options.items() if k != "report"}
     devices = known.pop("devices", None)
     key = (shape, lines, periodic, *sorted(known.items()), str(devices))

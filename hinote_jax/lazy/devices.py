@@ -284,7 +284,8 @@ class Sharded:
     network = queries.graph(
       self._module, variables, lowres.shape, self._lines, extras
     )
-    shapes = lowres.shape[1:3], tuple(line.count for line in self._lines)
+    of_field, of_queries = lowres.shape[1:3], [n.count for n in self._lines]
+    shapes = grids.pair(of_field), grids.pair(of_queries)
     leaves = jax.tree.leaves(extras)
     given = [leaf for leaf in leaves if queries.is_on_grid(leaf, *shapes)]
     run = _Devices(self._mesh.size, self._points)

@@ -75,13 +75,14 @@ class Patch(NamedTuple):
     domain: of the whole grid.
   """
 
-  values: jax.Array
+  values: Array
   start: jax.Array | tuple[int, int]
   domain: Domain
 
   @classmethod
-  def whole(cls, values: Array) -> "Patch":
+  def whole(cls, values: "Grid") -> "Patch":
     """Returns an array [b h w c] as the patch that is all of its grid."""
+    assert not isinstance(values, LazyGrid)
     height, width = values.shape[1:3]
     return cls(jnp.asarray(values), (0, 0), Domain((height, width)))
 
@@ -186,7 +187,7 @@ class LazyGrid:
   ) -> "LazyGrid":
     """Returns a grid whose values, of shape [b h w c], are given later."""
     b, h, w, c = shape
-    return cls(Domain((h, w), tuple(periodic)), is_kept=True, given=(b, c))
+    return cls(Domain((h, w), grids.pair(periodic)), is_kept=True, given=(b, c))
 
   @property
   def is_input(self) -> bool:

@@ -76,7 +76,7 @@ class Applied:
 
   module: nn.Module
 
-  def __call__(self, variables: Any, values: Array) -> Array:
+  def __call__(self, variables: Any, values: Array) -> Any:
     return self.module.apply(variables, values)
 
 
@@ -326,7 +326,8 @@ def crop(
   if not isinstance(x, LazyGrid):
     return x[:, : shape[0], : shape[1]]
   lines = grids.Line(0, 1, shape[0]), grids.Line(0, 1, shape[1])
-  domain, reading = Domain(shape, tuple(periodic)), Reading(x, lines, (0, 0))
+  reading = Reading(x, lines, (0, 0))
+  domain = Domain(shape, grids.pair(periodic))
   # What goes around after it did not before is stored between.
   is_kept = domain.periodic != x.domain.periodic
   return LazyGrid(domain, (reading,), _cropped, is_kept=is_kept)
@@ -398,7 +399,7 @@ def resample(
     reads = resize.reads(n, count, boundary=rule, **options)
     make = grids.node_line if registration == "nodes" else grids.cell_line
     lines.append(make(n, count))
-    tables.append((reads.index, reads.weight))
+    tables.append((reads.cells, reads.weight))
     reach.append(math.ceil(reads.reach))
   reading = Reading(x, (lines[0], lines[1]), (reach[0], reach[1]))
   domain = Domain(shape, x.domain.periodic)

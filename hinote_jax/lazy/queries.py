@@ -38,7 +38,7 @@ class Queries(NamedTuple):
     return cls(lines, grids.Axes(y, x), shape)
 
   @property
-  def count(self) -> tuple[int, int]:
+  def counts(self) -> tuple[int, int]:
     """How many points there are along y and x."""
     return self.lines[0].count, self.lines[1].count
 
@@ -47,13 +47,14 @@ class Queries(NamedTuple):
     both = zip(self.lines, self.shape, strict=True)
     return np.asarray([[2 * line.step / n for line, n in both]], np.float32)
 
-  def on(self, x: LazyGrid, reach: int | None) -> Reading:
+  def on(self, x: Grid, reach: int | None) -> Reading:
     """Returns the reading of the cells around each query.
 
     Args:
       x: a grid over the extent of the input, as fine or finer.
       reach: 1 for the cells on both sides of a query.
     """
+    assert isinstance(x, LazyGrid)
     lines = []
     for line, n, m in zip(self.lines, self.shape, x.domain.shape, strict=True):
       ratio = m / n
@@ -73,7 +74,7 @@ def is_regular(coords: Coords) -> bool:
 def query_shape(coords: Coords) -> tuple[int, int]:
   """Returns (H, W), the shape in which the query points are arranged."""
   if isinstance(coords, Queries):
-    return coords.count
+    return coords.counts
   return grids.query_shape(coords)
 
 
@@ -110,10 +111,10 @@ def at_queries(
       comes after.
   """
   if not isinstance(coords, Queries):
-    points = grids.batched(coords, len(inputs[0]))
+    points = grids.batched(coords, inputs[0].shape[0])
     return function(params, points, *(Patch.whole(x) for x in inputs))
   readings = tuple(coords.on(x, reach) for x in inputs)
-  domain = Domain(coords.count, periodic)
+  domain = Domain(coords.counts, periodic)
   known = (coords.coords, params)
   return LazyGrid(domain, readings, _AtQueries(function), known)
 
@@ -127,8 +128,8 @@ def interpolate(
   snap: float = 0.0,
 ) -> Any:
   """Returns a field interpolated at query points, see `resize.sample`."""
-  function = _Interpolated(method, tuple(boundary), snap)
-  if isinstance(x, LazyGrid):
+  function = _Interpolated(method, grids.pair(boundary), snap)
+  if isinstance(x, LazyGrid) or isinstance(coords, Queries):
     reach = math.ceil(resize.radius(method))
     return at_queries(function, (), coords, x, reach=reach)
   options: Any = dict(method=method, boundary=boundary, snap=snap)
@@ -138,7 +139,7 @@ def interpolate(
 @dataclasses.dataclass(frozen=True)
 class _Interpolated:
   method: str
-  boundary: tuple[str, ...]
+  boundary: tuple[str, str]
   snap: float
 
   def __call__(self, params, points, patch):
@@ -187,7 +188,7 @@ def graph(
   inputs, known = [lowres], []
   leaves, tree = jax.tree.flatten(dict(extras or {}))
   for leaf in leaves:
-    if is_on_grid(leaf, (shape[1], shape[2]), queries.count):
+    if is_on_grid(leaf, (shape[1], shape[2]), queries.counts):
       leaf = LazyGrid.input(leaf.shape, module.periodic)
       inputs.append(leaf)
     known.append(leaf)

@@ -55,6 +55,7 @@ class Store:
     if self._array is not None:
       self._array[:, y : y + height, x : x + width] = values
       return
+    assert self._file is not None
     for b, rows in enumerate(np.ascontiguousarray(values, np.float32)):
       for i, row in enumerate(rows):
         self._file.seek(self._offset(b, y + i, x))
@@ -89,6 +90,7 @@ class Store:
   def _piece(self, y, rows, x, columns):
     if self._array is not None:
       return self._array[:, y : y + rows, x : x + columns]
+    assert self._file is not None
     b, _, _, c = self.shape
     out = np.empty((b, rows, columns, c), np.float32)
     for k in range(b):

@@ -364,5 +364,5 @@ def _size(root: schedule.Root, side: int) -> tuple[int, int]:
 
 def _wide(values: jax.Array) -> np.ndarray:
   """Returns values in double precision."""
-  values = np.asarray(values)
-  return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+  kind = np.complex128 if jnp.iscomplexobj(values) else np.float64
+  return np.asarray(values).astype(kind)

@@ -70,7 +70,7 @@ def over_points(
   function: Callable[[grids.Coords], Array],
   coords: grids.Coords,
   most: int,
-) -> jax.Array:
+) -> Array:
   """Returns function(coords), evaluated for at most `most` points at once.
 
   The answer at a point must not depend on the other points.

@@ -1,6 +1,7 @@
 """Parts that several models share: convolutions, residual blocks, trunks."""
 
 from collections.abc import Callable
+from typing import TypedDict
 
 from flax import linen as nn
 import jax
@@ -15,6 +16,13 @@ from hinote_jax.core.typing import Array, Periodic
 small_init = nn.initializers.variance_scaling(
   0.02, "fan_in", "truncated_normal"
 )
+
+
+class Options(TypedDict):
+  """What the layers of a network have in common, see `Conv`."""
+
+  periodic: Periodic
+  dtype: DTypeLike
 
 
 def require_channels(
@@ -91,7 +99,7 @@ class Dense(nn.Module):
 
   @lazy.layer()
   @nn.compact
-  def __call__(self, x: Float[lazy.Grid, "*b c"]) -> Float[lazy.Grid, "*b d"]:
+  def __call__(self, x: Float[Array, "*b c"]) -> Float[Array, "*b d"]:
     shape = (x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     y = multiply(x, kernel, self.dtype)
@@ -121,9 +129,7 @@ class Conv(nn.Module):
 
   @lazy.layer(reach=lambda conv: conv.size // 2)
   @nn.compact
-  def __call__(
-    self, x: Float[lazy.Grid, "b h w c"]
-  ) -> Float[lazy.Grid, "b h w d"]:
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
     shape = (self.size, self.size, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     x = convolve(x, kernel, self.periodic, self.dtype)
@@ -149,7 +155,7 @@ def convolve(
   x = jnp.pad(x.astype(dtype), [(0, 0), *wrap, (0, 0)], mode="wrap")
   return jax.lax.conv_general_dilated(
     x,
-    kernel.astype(dtype),
+    jnp.asarray(kernel, dtype),
     window_strides=(1, 1),
     padding=zero,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -172,7 +178,7 @@ class ResidualBlock(nn.Module):
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b h w c"]:
     width = x.shape[-1]
-    options = dict(periodic=self.periodic, dtype=self.dtype)
+    options = Options(periodic=self.periodic, dtype=self.dtype)
     y = lazy.pointwise(nn.relu, Conv(width, name="first", **options)(x))
     y = Conv(width, kernel_init=small_init, name="second", **options)(y)
     return x + y * self.scale
@@ -198,7 +204,7 @@ class Trunk(nn.Module):
   def __call__(
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b h w d"]:
-    options = dict(periodic=self.periodic, dtype=self.dtype)
+    options = Options(periodic=self.periodic, dtype=self.dtype)
     head = Conv(self.width, name="head", **options)(x)
     x = head
     for i in range(self.blocks):

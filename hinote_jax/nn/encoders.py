@@ -19,7 +19,7 @@ class EnlargingEdsr(edsr.Edsr):
   repository builds its peers, kept to read their weights, not to be trained.
   """
 
-  def __call__(self, lowres: Float[lazy.Grid, "b h w c"]):
+  def __call__(self, lowres: Float[lazy.Grid, "b h w c"]):  # pyright: ignore[reportIncompatibleMethodOverride]
     return self.enlarge(lowres)
 
 

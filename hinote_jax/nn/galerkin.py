@@ -168,10 +168,10 @@ class Affinity(NamedTuple):
     points: n.
   """
 
-  kernel: jax.Array
-  bias: jax.Array
+  kernel: Array
+  bias: Array
   summed: Any
-  points: jax.Array
+  points: Array
 
   def matrices(self) -> tuple[Float[Array, "b c c"], Float[Array, "b 1 c"]]:
     """Returns kernel and bias; attention(x) = x @ kernel + bias. Float32."""
@@ -208,10 +208,10 @@ class Moments:
     heads = b, parts.shape[2], -1, norms[0][0].shape[-1]
 
     def share(band):
-      points, is_counted = band
+      x, is_counted = band
       k, v = (
         apply_norm(
-          self.norm, _dense(points, *layer, self.dtype).reshape(*heads), *norm
+          self.norm, _dense(x, *layer, dtype=self.dtype).reshape(*heads), *norm
         )
         for norm, layer in zip(norms, layers, strict=True)
       )
@@ -316,7 +316,7 @@ class _Block:
       y = _dense(points, kernel, bias, self.dtype)
       if not self.is_folded:
         y = _dense(points + y, expand, shift, self.dtype)
-      total = points + _dense(self.activate(y), *contract, self.dtype)
+      total = points + _dense(self.activate(y), *contract, dtype=self.dtype)
       return self.activate_sum(total) if self.activate_sum else total
 
     most = bands.points_at_once(self.points_at_once)

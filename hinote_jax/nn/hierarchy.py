@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import resize
+from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Periodic
 from hinote_jax.nn import blocks, galerkin
 
@@ -98,7 +98,7 @@ class Hierarchy(nn.Module):
     for level, width in enumerate(self.widths):
       if level > 0:
         finer.append(x)
-        x = self._low_pass(self._activate(x), coarser(x.shape[1:3]))
+        x = self._low_pass(self._activate(x), coarser(grids.pair(x.shape[1:3])))
         down = blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")
         x = lazy.keep(down(x))
       x = self._level(x, level)

@@ -28,18 +28,18 @@ class Neighbours(NamedTuple):
   """The two neighbours of each query along one axis; p = 0 below, 1 above.
 
   Attributes:
-    index: folded cell index, [.. 2] int32.
+    cells: folded cell index, [.. 2] int32.
     weight: linear interpolation weight, [.. 2], sums to 1.
     offset: query minus neighbour, 2 per feature cell, [.. 2].
   """
 
-  index: jax.Array
-  weight: jax.Array
-  offset: jax.Array
+  cells: Array
+  weight: Array
+  offset: Array
 
 
 def neighbours(
-  coord: jax.Array, n: int, *, is_periodic: bool, halve_at_walls: bool = False
+  coord: Array, n: int, *, is_periodic: bool, halve_at_walls: bool = False
 ) -> Neighbours:
   """Finds the two neighbouring cells of each coordinate along one axis.
 
@@ -94,7 +94,7 @@ def relative_cell(
 
 
 def sides(
-  coords: tuple[jax.Array, jax.Array],
+  coords: tuple[Array, Array],
   shape: tuple[int, int],
   periodic: Periodic,
   *,
@@ -122,7 +122,7 @@ def in_patch(
     shape: (h, w) of the window.
   """
   return [
-    side._replace(index=placement.local(side.index, axis, periodic[axis], n))
+    side._replace(cells=placement.local(side.cells, axis, periodic[axis], n))
     for axis, (side, n) in enumerate(zip(near, shape, strict=True))
   ]
 
@@ -160,14 +160,15 @@ def local_ensemble(
     periodic,
     halve_at_walls=halve_at_walls,
   )
-  y, x = in_patch([y, x], placement, periodic, feats.shape[1:3])
+  size = grids.pair(feats.shape[1:3])
+  y, x = in_patch([y, x], placement, periodic, size)
   batch = jnp.arange(b)[:, None, None]
   offsets, weighted = [], []
   for p, q in CORNERS:
     area = y.weight[..., p] * x.weight[..., q]
     offsets += [y.offset[..., p], x.offset[..., q]]
     weighted.append(
-      area[..., None] * feats[batch, y.index[..., p], x.index[..., q]]
+      area[..., None] * feats[batch, y.cells[..., p], x.cells[..., q]]
     )
   rel_cell = jnp.broadcast_to(
     rel_cell[:, None, None, :], (*points.shape[:3], 2)
@@ -217,7 +218,7 @@ class SampledDense(nn.Module):
     kernel = self.param("kernel", init, shape)
     bias = self.param("bias", nn.initializers.zeros, (self.width,))
     apply = _SampledDense(
-      self.width, tuple(self.periodic), self.halve_at_walls, self.dtype
+      self.width, grids.pair(self.periodic), self.halve_at_walls, self.dtype
     )
     return lazy.at_queries(
       apply, (kernel, bias, rel_cell), coords, feats, periodic=self.periodic
@@ -255,7 +256,7 @@ class _SampledDense:
     b, h, w, c = feats.shape
     feats = feats.astype(self.dtype)
     along_y, along_x = (
-      (jax.nn.one_hot(s.index, n) * s.weight[..., None]).astype(self.dtype)
+      (jax.nn.one_hot(s.cells, n) * s.weight[..., None]).astype(self.dtype)
       for s, n in ((y, h), (x, w))
     )
     if along_y.shape[1] * along_x.shape[1] > h * w:

@@ -105,10 +105,10 @@ class HybridDoubling(nn.Module):
   def __call__(
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b H W c"]:
-    c, options = x.shape[-1], dict(periodic=self.periodic, dtype=self.dtype)
-    local = lazy.pixel_shuffle(
-      blocks.Conv(4 * c, name="local", **options)(x), 2
-    )
+    c = x.shape[-1]
+    options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
+    conv = blocks.Conv(4 * c, name="local", **options)
+    local = lazy.pixel_shuffle(conv(x), 2)
     world = FourierDoubling(c, self.periodic, name="fourier")(x)
     both = lazy.pointwise(_Joined(self.dtype), local, world)
     return blocks.Dense(c, dtype=self.dtype, name="mix")(both)

@@ -60,7 +60,7 @@ def shift_mask(
     for n, closed in zip(shape, periodic, strict=True)
   ]
   side = 2 * is_start[0][:, None] + is_start[1]
-  side = partition(side[None, :, :, None], window)[0, :, :, 0]
+  side = np.asarray(partition(side[None, :, :, None], window)[0, :, :, 0])
   return side[:, :, None] == side[:, None, :]
 
 

@@ -67,7 +67,7 @@ def test_windows_hold_the_cells_that_samplers_read(
   first, shape = _read((line, line), 1, source, (start, start), (_SIZE, _SIZE))
   placement = grids.Placement(first, (n, n))
   for axis in (0, 1):
-    index = placement.local(near.index, axis, is_periodic, shape[axis])
+    index = placement.local(near.cells, axis, is_periodic, shape[axis])
     assert np.all((index >= 0) & (index < shape[axis]))
     assert shape[axis] <= line.step * _SIZE + 5
 

@@ -55,14 +55,14 @@ def test_token_has_offsets_then_features_then_cell():
 
 def test_offsets_at_a_wall_are_from_the_end_cell():
   near = samplers.neighbours(jnp.asarray([-1.0, 1.0]), 4, is_periodic=False)
-  np.testing.assert_array_equal(near.index, [[0, 0], [3, 3]])
+  np.testing.assert_array_equal(near.cells, [[0, 0], [3, 3]])
   np.testing.assert_allclose(near.offset, [[-1, -1], [1, 1]], atol=1e-6)
   np.testing.assert_allclose(near.weight, 0.5, atol=1e-6)
 
 
 def test_offsets_across_a_seam_are_short():
   near = samplers.neighbours(jnp.asarray([-1.0, 1.0]), 4, is_periodic=True)
-  np.testing.assert_array_equal(near.index, [[3, 0], [3, 0]])
+  np.testing.assert_array_equal(near.cells, [[3, 0], [3, 0]])
   np.testing.assert_allclose(near.offset, [[1, -1], [1, -1]], atol=1e-6)
 
 
@@ -87,7 +87,7 @@ def test_neighbours_of_a_query_on_a_centre_are_it_and_the_next(n, scale):
   coord = grids.axis_centers(n * scale)[scale // 2 :: scale]
   near = samplers.neighbours(jnp.asarray(coord), n, is_periodic=True)
   want = np.stack([np.arange(n), (np.arange(n) + 1) % n], axis=-1)
-  np.testing.assert_array_equal(near.index, want)
+  np.testing.assert_array_equal(near.cells, want)
   np.testing.assert_allclose(near.weight[:, 0], 1.0, atol=1e-6 * n)
   assert near.weight.min() >= 0.0
 

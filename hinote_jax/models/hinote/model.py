@@ -107,7 +107,7 @@ class Hinote(nn.Module):
       ValueError: wrong number of channels, or an argument that does not fit.
     """
     self._check(lowres)
-    options = dict(periodic=self.periodic, dtype=self.dtype)
+    options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
     encoder = parts.Encoder(
       self.width, self.blocks, self.upsample, name="encoder", **options
     )
@@ -134,7 +134,7 @@ class Hinote(nn.Module):
         **options,
       )
     rel_cell = samplers.relative_cell(
-      cell, feats.shape[1:3], self.upsample, self.max_scale
+      cell, grids.pair(feats.shape[1:3]), self.upsample, self.max_scale
     )
     residual = decoder(lazy.keep(feats), coords, rel_cell)
     rules = resize.boundaries(self.periodic, "edge")

@@ -32,7 +32,7 @@ class Encoder(nn.Module):
   def __call__(
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b H W d"]:
-    options = dict(periodic=self.periodic, dtype=self.dtype)
+    options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
     trunk = blocks.Trunk(self.width, self.blocks, name="trunk", **options)
     x = lazy.keep(trunk(x))
     for i in range(int(math.log2(self.upsample))):

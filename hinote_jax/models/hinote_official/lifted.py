@@ -52,11 +52,11 @@ def distinct(
     samplers.sides(coords, placement.shape, periodic, halve_at_walls=True),
     placement,
     periodic,
-    feats.shape[1:3],
+    grids.pair(feats.shape[1:3]),
   )
   (b, height), width = coords.y.shape, coords.x.shape[1]
   along_y, along_x = (
-    jax.nn.one_hot(side.index, n) * side.weight[..., None]
+    jax.nn.one_hot(side.cells, n) * side.weight[..., None]
     for side, n in ((y, feats.shape[1]), (x, feats.shape[2]))
   )
   weighted = jnp.einsum(

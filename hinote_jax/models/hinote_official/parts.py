@@ -97,7 +97,7 @@ class Sampler(nn.Module):
     coords: lazy.Coords,
     rel_cell: Float[Array, "b 2"],
   ) -> Float[lazy.Grid, "b H W k"]:
-    sample = _Sampled(self.method, tuple(self.periodic))
+    sample = _Sampled(self.method, grids.pair(self.periodic))
     if self.method == "nearest" or not isinstance(coords, lazy.Queries):
       return lazy.at_queries(sample, rel_cell, coords, feats)
     # Interpolated neighbours fade beyond the whole grid's edges.

@@ -34,15 +34,15 @@ class Cells(NamedTuple):
     offset_x: the same along the row.
   """
 
-  y: jax.Array
-  x: jax.Array
-  weight: jax.Array
-  offset_y: jax.Array
-  offset_x: jax.Array
+  y: Array
+  x: Array
+  weight: Array
+  offset_y: Array
+  offset_x: Array
 
 
 def take(
-  feats: Float[Array, "b h w c"], y: jax.Array, x: jax.Array
+  feats: Float[Array, "b h w c"], y: Array, x: Array
 ) -> Float[Array, "b H W c"]:
   """Returns the features of cells, by rows [b H] and columns [b W] or points.
 
@@ -80,23 +80,23 @@ def cells(
   y, x = samplers.sides(points, shape, periodic)
   if not ensemble:
     y, x = _nearest(y), _nearest(x)
-  for p in range(y.index.shape[-1]):
-    for q in range(x.index.shape[-1]):
+  for p in range(y.cells.shape[-1]):
+    for q in range(x.cells.shape[-1]):
       weight_y, weight_x = align(y.weight[..., p], x.weight[..., q])
       offsets = align(y.offset[..., p], x.offset[..., q])
       yield Cells(
-        y.index[..., p], x.index[..., q], weight_y * weight_x, *offsets
+        y.cells[..., p], x.cells[..., q], weight_y * weight_x, *offsets
       )
 
 
 def _nearest(side: samplers.Neighbours) -> samplers.Neighbours:
   """Returns the nearer of two neighbours, the even one of a tie, weight 1."""
   above = side.weight[..., 1:]
-  is_even = side.index[..., 1:] % 2 == 0
+  is_even = side.cells[..., 1:] % 2 == 0
   is_above = jnp.where(above == 0.5, is_even, above > 0.5)
   index, offset = (
     jnp.where(is_above, values[..., 1:], values[..., :1])
-    for values in (side.index, side.offset)
+    for values in (side.cells, side.offset)
   )
   return samplers.Neighbours(index, jnp.ones_like(offset), offset)
 
@@ -215,7 +215,7 @@ def take_placed(patch: lazy.Patch, cell_y, cell_x, periodic: Periodic):
   return take(patch.values, y, x)
 
 
-def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> jax.Array:
+def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> Array:
   """Returns ReLU layers and a linear last one applied to x, [.. d]."""
   for i, (kernel, bias) in enumerate(layers):
     x = nn.relu(x) if i else x

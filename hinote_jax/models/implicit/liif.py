@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from hinote_jax import lazy
+from hinote_jax.core import grids
 from hinote_jax.core.typing import Periodic
 from hinote_jax.models.implicit import base
 from hinote_jax.nn import blocks
@@ -41,7 +42,8 @@ class Liif(base.Implicit):
       tokens = tokens + lazy.constant(on_cell.astype(self.dtype), tokens)
     widths = (*self.hidden[1:], self.channels)
     layers = self._layers(width, widths, first=1)
-    decode = _Decoder(tuple(self.periodic), self.local_ensemble, self.dtype)
+    periodic = grids.pair(self.periodic)
+    decode = _Decoder(periodic, self.local_ensemble, self.dtype)
     return self._decode(decode, (offset, layers), coords, tokens)
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from hinote_jax import lazy
+from hinote_jax.core import grids
 from hinote_jax.core.typing import Periodic
 from hinote_jax.models.implicit import base
 from hinote_jax.nn import blocks
@@ -92,7 +93,7 @@ class Lte(base.Implicit):
     waves: how many waves a cell has; the MLP sees their cosines and sines.
   """
 
-  hidden: tuple[int, ...] = (256, 256, 256)
+  hidden: Sequence[int] = (256, 256, 256)
   waves: int = 128
 
   def answer(self, feats, lowres, coords, cell):
@@ -104,7 +105,7 @@ class Lte(base.Implicit):
     widths = (*self.hidden, self.channels)
     layers = self._layers(2 * self.waves, widths)
     ratio = feats.shape[1] // lowres.shape[1]
-    decode = _Decoder(tuple(self.periodic), ratio, self.dtype)
+    decode = _Decoder(grids.pair(self.periodic), ratio, self.dtype)
     residual = self._decode(decode, (phase, layers), coords, both)
     return residual + self._skip(lowres, coords)
 

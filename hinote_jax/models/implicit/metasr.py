@@ -5,6 +5,7 @@ it lies in. The last layer of that MLP and the features are both linear in the
 answer, so they are multiplied with each other once a cell, not once a query.
 """
 
+from collections.abc import Sequence
 import dataclasses
 
 from flax import linen as nn
@@ -24,12 +25,12 @@ _init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 class MetaSr(base.Implicit):
   """A convolution of the features whose weights depend on the query."""
 
-  hidden: tuple[int, ...] = (256,)
+  hidden: Sequence[int] = (256,)
 
   def answer(self, feats, lowres, coords, cell):
     mixed = self._mixed(feats)
     layers = self._layers(3, self.hidden)
-    decode = _Decoder(tuple(self.periodic), self.channels, self.dtype)
+    decode = _Decoder(grids.pair(self.periodic), self.channels, self.dtype)
     return self._decode(decode, (jnp.asarray(cell), layers), coords, mixed)
 
   def _mixed(self, feats):
@@ -42,7 +43,7 @@ class MetaSr(base.Implicit):
       "mix_bias", nn.initializers.zeros, (3, 3, c, self.channels)
     )
     both = jnp.concatenate([kernel, bias], axis=-1)
-    convolve = _Convolved(tuple(self.periodic), self.dtype)
+    convolve = _Convolved(grids.pair(self.periodic), self.dtype)
     return lazy.local(convolve, both, feats, reach=1)
 
 

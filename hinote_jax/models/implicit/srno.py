@@ -1,11 +1,13 @@
 """SRNO, the super-resolution neural operator (Wei and Zhang, CVPR 2023)."""
 
+from collections.abc import Sequence
 import dataclasses
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from hinote_jax import lazy
+from hinote_jax.core import grids
 from hinote_jax.models.implicit import base
 from hinote_jax.nn import activations, bands, blocks, galerkin, samplers
 
@@ -25,14 +27,14 @@ class Srno(base.Implicit):
       `mcell` at 4; infinity for never, its default.
   """
 
-  hidden: tuple[int, ...] = (256,)
+  hidden: Sequence[int] = (256,)
   width: int = 256
   heads: int = 16
   blocks: int = 2
   max_scale: float = jnp.inf
 
   def answer(self, feats, lowres, coords, cell):
-    shape = feats.shape[1:3]
+    shape = grids.pair(feats.shape[1:3])
     rel_cell = samplers.relative_cell(cell, shape, 1, self.max_scale)
     x = samplers.SampledDense(
       self.width,

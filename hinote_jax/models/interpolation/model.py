@@ -43,7 +43,7 @@ def _by_axes(lowres, queries, periodic):
 
   A point needs all cells of its row and column, not of the field.
   """
-  (h, w), (height, _) = lowres.domain.shape, queries.count
+  (h, w), (height, _) = lowres.domain.shape, queries.counts
   rows, columns = (grids.Line(0, 1, n) for n in (h, w))
   (y, x), lines = queries.coords, queries.lines
   tall = lazy.LazyGrid(
@@ -55,7 +55,7 @@ def _by_axes(lowres, queries, periodic):
   )
   same_rows = grids.Line(0, 1, height)
   return lazy.LazyGrid(
-    lazy.Domain(queries.count),
+    lazy.Domain(queries.counts),
     (lazy.Reading(tall, (same_rows, lines[1]), (0, None)),),
     _Evaluated(1, w, periodic[1]),
     x,

@@ -22,9 +22,14 @@ class Srcnn(fixed_scale.FixedScale):
   def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     _, h, w, _ = lowres.shape
     edges = resize.boundaries(self.periodic, "edge")
-    options = dict(registration=self.registration, boundary=edges)
-    options |= dict(method="cubic_torch", antialias=False)
-    x = lazy.resample(lowres, (h * self.scale, w * self.scale), **options)
+    x = lazy.resample(
+      lowres,
+      (h * self.scale, w * self.scale),
+      method="cubic_torch",
+      antialias=False,
+      boundary=edges,
+      registration=self.registration,
+    )
     x = lazy.pointwise(nn.relu, self._conv(64, "conv_0", 9)(x))
     x = lazy.pointwise(nn.relu, self._conv(32, "conv_1", 5)(x))
     return self._conv(self.channels, "conv_2", 5)(x)

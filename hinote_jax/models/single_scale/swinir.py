@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import naming
+from hinote_jax.core import grids, naming
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.nn import activations, blocks, window_attention
 
@@ -64,8 +64,8 @@ class Swinir(fixed_scale.FixedScale):
       raise ValueError(f"upsampler '' keeps the grid, got scale {self.scale}")
     _, h, w, _ = lowres.shape
     more = -h % self.window_size, -w % self.window_size
-    whole = tuple(self.periodic[i] and not more[i] for i in (0, 1))
-    options = dict(periodic=whole, dtype=self.dtype)
+    whole = grids.pair(self.periodic[i] and not more[i] for i in (0, 1))
+    options = blocks.Options(periodic=whole, dtype=self.dtype)
     mean = jnp.asarray(self.mean or 0.0, lowres.dtype)
     x = (lowres - mean) * self.img_range
     x = lazy.pad_by_reflection(x, more, whole)
@@ -88,9 +88,9 @@ class Swinir(fixed_scale.FixedScale):
 
   def _block(self, x, heads, shift, options, name):
     """Attention and a perceptron, each behind a layer norm, with a skip."""
-    options = dict(name=f"{name}_attention", **options)
-    sizes = (heads, self.window_size, shift)
-    attention = window_attention.WindowAttention(*sizes, **options)
+    attention = window_attention.WindowAttention(
+      heads, self.window_size, shift, name=f"{name}_attention", **options
+    )
     x = x + attention(self._norm(f"{name}_norm_0")(x))
     # As released, safe from the rounding of a ratio found by division.
     hidden = int(self.embed_dim * self.mlp_ratio + 1e-6)

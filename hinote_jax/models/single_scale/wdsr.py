@@ -6,7 +6,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core.typing import Periodic
+from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.nn import blocks
 
@@ -25,9 +25,7 @@ class NormedConv(nn.Module):
 
   @lazy.layer(reach=lambda conv: conv.size // 2)
   @nn.compact
-  def __call__(
-    self, x: Float[lazy.Grid, "b h w c"]
-  ) -> Float[lazy.Grid, "b h w d"]:
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w d"]:
     shape = (self.size, self.size, x.shape[-1], self.features)
     direction = self.param("direction", nn.initializers.lecun_normal(), shape)
     length = jnp.sqrt(jnp.sum(direction**2, axis=(0, 1, 2)))
@@ -57,7 +55,7 @@ class Wdsr(fixed_scale.FixedScale):
 
   @nn.compact
   def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
-    options = dict(periodic=self.periodic, dtype=self.dtype)
+    options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
     outputs = self.channels * self.scale**2
     x = NormedConv(self.width, name="head", **options)(lowres)
     for i in range(self.blocks):
