@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
 
-from hinote_jax import models
+from hinote_jax import lazy, models
 from hinote_jax.models.single_scale import wdsr
 from hinote_jax.nn import blocks
 
@@ -73,7 +73,7 @@ def test_without_its_tail_it_is_the_linear_skip():
   params["tail"] = params["tail"] | {"magnitude": jnp.zeros(4)}
   got = _enlarge(_small(), params, x)
   skip = wdsr.NormedConv(4, 5).apply({"params": params["skip"]}, x)
-  np.testing.assert_allclose(got, blocks.pixel_shuffle(skip, 2), atol=1e-6)
+  np.testing.assert_allclose(got, lazy.pixel_shuffle(skip, 2), atol=1e-6)
 
 
 def test_a_block_adds_its_part_of_the_residual():

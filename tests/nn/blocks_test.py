@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from hinote_jax import lazy
 from hinote_jax.nn import blocks
 
 _KEY = jax.random.key(0)
@@ -39,7 +40,7 @@ def test_conv_equals_scipy_correlation(periodic, size):
 def test_pixel_shuffle_puts_groups_on_subcells():
   # Channel group 2 p + q of a cell goes to its row p, column q.
   x = jnp.arange(2 * 3 * 8.0).reshape(1, 2, 3, 8)
-  got = blocks.pixel_shuffle(x, 2)
+  got = lazy.pixel_shuffle(x, 2)
   for i, j, p, q in itertools.product(range(2), range(3), (0, 1), (0, 1)):
     group = x[0, i, j, 2 * (2 * p + q) :][:2]
     np.testing.assert_array_equal(got[0, 2 * i + p, 2 * j + q], group)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax.nn import blocks, upsampling
+from hinote_jax import lazy
+from hinote_jax.nn import upsampling
 
 _KEY = jax.random.key(0)
 _PERIODIC = list(itertools.product((True, False), repeat=2))
@@ -73,7 +74,7 @@ def test_fourier_doubling_is_aligned_with_pixel_shuffle():
   x = jnp.asarray(wave, jnp.float32)[None, :, None, None] * jnp.ones(
     (1, 1, n, 1)
   )
-  spatial = blocks.pixel_shuffle(jnp.tile(x, (1, 1, 1, 4)), 2)
+  spatial = lazy.pixel_shuffle(jnp.tile(x, (1, 1, 1, 4)), 2)
   fourier = upsampling.FourierDoubling(1, (True, True)).apply(_identity(1), x)
 
   def phase(field):
