@@ -162,7 +162,7 @@ def read(
 ) -> tuple[Array, Array]:
   """Returns which cells of an axis of n are read at each position, [.. t].
 
-  As `taps`, boundedd; a point on the outer edge of the axis is within it.
+  As `taps`, bounded; a point on the outer edge of the axis is within it.
   """
   index, weight = taps(u, method=method, stretch=stretch)
   if method != "nearest" or boundary != "zero":
@@ -230,9 +230,22 @@ def reads(
   scale: float | int | None = None,
   registration: str = "cells",
 ) -> Reads:
-  """Returns what resizing an axis reads; arguments and errors as of `matrix`.
+  """Returns what resizing one axis reads.
 
-  The boundary "none" leaves cells beyond the ends where they are.
+  Args:
+    n: cells of the input.
+    count: cells of the output.
+    method: one of `METHODS`.
+    antialias: widen the kernel by the step of the output when reducing.
+    boundary: one of `BOUNDARIES`; or "none", which leaves cells beyond the
+      ends where they are.
+    scale: output cells per input cell; None: both grids have one extent.
+    registration: "cells" aligns the outer cell edges, "nodes" the first and
+      the last cell centres.
+
+  Raises:
+    ValueError: a name is unknown, or `scale` or a method of `OF_CELLS` is
+      asked of nodes.
   """
   naming.look_up("registration", registration, dict.fromkeys(REGISTRATIONS))
   is_of_cells = method in OF_CELLS
@@ -254,41 +267,9 @@ def reads(
   return Reads(np.asarray(index), np.asarray(weight), radius(method, step))
 
 
-def matrix(
-  n: int,
-  count: int,
-  *,
-  method: str,
-  antialias: bool = True,
-  boundary: str = "edge",
-  scale: float | int | None = None,
-  registration: str = "cells",
-) -> np.ndarray:
-  """Returns the [count n] matrix that resizes one axis.
-
-  Args:
-    n: cells of the input.
-    count: cells of the output.
-    method: one of `METHODS`.
-    antialias: widen the kernel by the step of the output when reducing.
-    boundary: one of `BOUNDARIES`.
-    scale: output cells per input cell; None: both grids have one extent.
-    registration: "cells" aligns the outer cell edges, "nodes" the first and
-      the last cell centres.
-
-  Raises:
-    ValueError: a name is unknown, or `scale` or a method of `OF_CELLS` is
-      asked of nodes.
-  """
-  index, weight, _ = reads(
-    n,
-    count,
-    method=method,
-    antialias=antialias,
-    boundary=boundary,
-    scale=scale,
-    registration=registration,
-  )
+def matrix(n: int, count: int, **options: Any) -> np.ndarray:
+  """Returns the [count n] matrix that resizes one axis; options of `reads`."""
+  index, weight, _ = reads(n, count, **options)
   return np.asarray(_dense(index, weight, n))
 
 

@@ -5,12 +5,18 @@
     def __call__(self, x): ...        # written for arrays
 
     y = lazy.pointwise(nn.relu, conv(x)) + x
-    y = lazy.keep(y)
+    y = lazy.stored(y)
 
 On arrays these lines compute. On a `LazyGrid` they describe, and `tiles.Tiles`
 or `devices.Sharded` carry out what they describe, in bounded memory.
 """
 
+from hinote_jax.lazy.cells import (
+  crop,
+  pad_by_reflection,
+  pixel_shuffle,
+  repeat,
+)
 from hinote_jax.lazy.grid import (
   Domain,
   Grid,
@@ -19,6 +25,7 @@ from hinote_jax.lazy.grid import (
   Reading,
   Total,
   Window,
+  bind,
   same_cells,
 )
 from hinote_jax.lazy.ops import (
@@ -26,16 +33,12 @@ from hinote_jax.lazy.ops import (
   along,
   concatenate,
   constant,
-  crop,
-  keep,
   layer,
   local,
-  pad_by_reflection,
-  pixel_shuffle,
   placed,
   pointwise,
-  repeat,
   resample,
+  stored,
   total,
   whole,
 )
@@ -64,13 +67,14 @@ __all__ = [
   "Window",
   "along",
   "at_queries",
+  "bind",
   "concatenate",
   "constant",
   "crop",
   "graph",
   "interpolate",
   "is_regular",
-  "keep",
+  "stored",
   "layer",
   "local",
   "pad_by_reflection",

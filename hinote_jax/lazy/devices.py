@@ -57,7 +57,7 @@ class _Devices:
     """Returns the device's rows of the grid that is asked for, [b t W c]."""
     for node, values in inputs.items():
       self._stores[node] = _Whole(jnp.asarray(values))
-    for root in schedule.kept_before(last):
+    for root in schedule.passes_before(last):
       if isinstance(root, Total):
         self._totals[root] = self._sum(root)
       elif root.is_undivided:

@@ -7,7 +7,7 @@ grid for windows; how far each window reaches into the grids before follows by
 composition. Windows are cut off at walls, where the padding of the network's
 own layers is then the right one, and run on around periodic axes.
 
-Two things end a pass over windows. A grid that is `is_kept` is computed as a
+Two things end a pass over windows. A grid that is `is_stored` is computed as a
 whole and stored, so that those after it need no halo of all before it. A
 `Total` is a sum over all windows (of a Galerkin integral, say) that later grids
 take as a parameter.
@@ -27,6 +27,27 @@ import numpy as np
 
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+  """A function with its first arguments given; equal ones are compiled once."""
+
+  function: Callable
+  given: tuple[Any, ...]
+
+  def __call__(self, *args: Any) -> Any:
+    return self.function(*self.given, *args)
+
+
+def bind(function: Callable, *given: Any) -> Bound:
+  """Returns `function` with its first arguments given.
+
+  Args:
+    function: of a module's top level, so that it equals itself.
+    *given: what may be compared: numbers, names, types, functions.
+  """
+  return Bound(function, given)
 
 
 class Domain(NamedTuple):
@@ -164,7 +185,7 @@ class LazyGrid:
     readings: what is read; nothing by an input, whose values are given.
     function: (params, window, *patches) -> [b h w c], the values of a window.
     params: arrays, or totals.
-    is_kept: computed as a whole and stored where it is read.
+    is_stored: computed as a whole and stored where it is read.
     is_undivided: computed by one window, whatever the memory.
     line_axis: 0 or 1 where windows should be as long as the grid, along it.
     given: (b, c) of an input.
@@ -174,7 +195,7 @@ class LazyGrid:
   readings: tuple[Reading, ...] = ()
   function: Function | None = None
   params: Any = ()
-  is_kept: bool = False
+  is_stored: bool = False
   is_undivided: bool = False
   line_axis: int | None = None
   given: tuple[int, int] | None = None
@@ -187,7 +208,9 @@ class LazyGrid:
   ) -> "LazyGrid":
     """Returns a grid whose values, of shape [b h w c], are given later."""
     b, h, w, c = shape
-    return cls(Domain((h, w), grids.pair(periodic)), is_kept=True, given=(b, c))
+    return cls(
+      Domain((h, w), grids.pair(periodic)), is_stored=True, given=(b, c)
+    )
 
   @property
   def is_input(self) -> bool:
@@ -217,7 +240,7 @@ class LazyGrid:
     else:
       pair, params = (self,), jnp.asarray(other)
     readings = tuple(same_cells(grid) for grid in pair)
-    function = _Arithmetic(function, is_turned)
+    function = bind(_combined, function, is_turned)
     return LazyGrid(self.domain, readings, function, params)
 
   def __add__(self, other):
@@ -250,17 +273,13 @@ class LazyGrid:
 Grid = Array | LazyGrid
 
 
-@dataclasses.dataclass(frozen=True)
-class _Arithmetic:
+def _combined(
+  operation: Callable, is_turned: bool, params, window, patch, *others
+):
   """An operation on two grids, or on one and a constant."""
-
-  operation: Callable
-  is_turned: bool
-
-  def __call__(self, params, window, patch, *others):
-    del window
-    a, b = patch.values, others[0].values if others else params
-    return self.operation(b, a) if self.is_turned else self.operation(a, b)
+  del window
+  a, b = patch.values, others[0].values if others else params
+  return operation(b, a) if is_turned else operation(a, b)
 
 
 def same_cells(source: LazyGrid, reach: float = 0) -> Reading:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from hinote_jax.core import grids, resize
-from hinote_jax.core.typing import Array, Periodic
+from hinote_jax.core.typing import Array
 from hinote_jax.lazy.grid import (
   Domain,
   Grid,
@@ -26,48 +26,31 @@ from hinote_jax.lazy.grid import (
   Reading,
   Total,
   Window,
+  bind,
   same_cells,
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pointwise:
-  function: Callable
-  has_params: bool
-
-  def __call__(self, params, window, *patches):
-    del window
-    known = (params,) if self.has_params else ()
-    return self.function(*known, *(patch.values for patch in patches))
+def _pointwise(function: Callable, has_params: bool, params, window, *patches):
+  del window
+  known = (params,) if has_params else ()
+  return function(*known, *(patch.values for patch in patches))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Local:
-  function: Callable
-  ratio: int
-
-  def __call__(self, params, window, patch):
-    values = self.function(params, patch.values)
-    start = jnp.asarray(patch.start) * self.ratio
-    return Patch(values, start, window.domain).crop(window)
+def _local(function: Callable, ratio: int, params, window, patch):
+  values = function(params, patch.values)
+  start = jnp.asarray(patch.start) * ratio
+  return Patch(values, start, window.domain).crop(window)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Whole:
-  function: Callable
-
-  def __call__(self, params, window, patch):
-    # The shape of a window of one cell is asked for before there is a grid.
-    values = self.function(params, patch.values)
-    return Patch(values, (0, 0), window.domain).crop(window)
+def _whole(function: Callable, params, window, patch):
+  # The shape of a window of one cell is asked for before there is a grid.
+  values = function(params, patch.values)
+  return Patch(values, (0, 0), window.domain).crop(window)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Summed:
-  function: Callable
-
-  def __call__(self, params, window, patch):
-    return self.function(params, patch, patch.inside(window))
+def _summed(function: Callable, params, window, patch):
+  return function(params, patch, patch.inside(window))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +109,7 @@ def pointwise(function: Callable, *inputs: Grid, params: Any = None) -> Any:
   if not isinstance(inputs[0], LazyGrid):
     return function(*known, *inputs)
   readings = tuple(same_cells(x) for x in inputs)  # type: ignore[arg-type]
-  call = _Pointwise(function, params is not None)
+  call = bind(_pointwise, function, params is not None)
   return LazyGrid(inputs[0].domain, readings, call, params)
 
 
@@ -137,15 +120,11 @@ def placed(
   if not isinstance(x, LazyGrid):
     height, width = x.shape[1:3]
     return function(params, Window.whole((height, width)), x)
-  return LazyGrid(x.domain, (same_cells(x),), _Placed(function), params)
+  return LazyGrid(x.domain, (same_cells(x),), bind(_placed, function), params)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Placed:
-  function: Callable
-
-  def __call__(self, params, window, patch):
-    return self.function(params, window, patch.values)
+def _placed(function: Callable, params, window, patch):
+  return function(params, window, patch.values)
 
 
 def local(
@@ -178,7 +157,7 @@ def local(
   )
   reading = Reading(x, (lines[0], lines[1]), (reach, reach))
   domain = Domain((ratio * h, ratio * w), periodic)
-  return LazyGrid(domain, (reading,), _Local(function, ratio), params)
+  return LazyGrid(domain, (reading,), bind(_local, function, ratio), params)
 
 
 def whole(
@@ -205,9 +184,9 @@ def whole(
   return LazyGrid(
     Domain(shape, x.domain.periodic),
     (reading,),
-    _Whole(function),
+    bind(_whole, function),
     params,
-    is_kept=True,
+    is_stored=True,
     is_undivided=True,
   )
 
@@ -238,36 +217,30 @@ def along(
   return LazyGrid(
     Domain(shape, periodic),
     (reading,),
-    _Along(function, axis),
+    bind(_along, function, axis),
     params,
-    is_kept=True,
+    is_stored=True,
     line_axis=axis,
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Along:
-  function: Callable
-  axis: int
-
-  def __call__(self, params, window, patch):
-    values, axis = self.function(params, patch.values), 1 + self.axis
-    size = window.shape[self.axis]
-    if values.shape[axis] == size:
-      return values
-    start = window.start[self.axis]
-    return jax.lax.dynamic_slice_in_dim(values, start, size, axis)
+def _along(function: Callable, axis: int, params, window, patch):
+  values, size = function(params, patch.values), window.shape[axis]
+  if values.shape[1 + axis] == size:
+    return values
+  start = window.start[axis]
+  return jax.lax.dynamic_slice_in_dim(values, start, size, 1 + axis)
 
 
-def keep(x: Any) -> Any:
+def stored(x: Any) -> Any:
   """Returns the same; a lazy grid is computed as a whole and stored here.
 
   What follows then reaches no further back: worth it before a costly step that
   is read with a halo, and wherever two passes would compute the same again.
   """
-  if not isinstance(x, LazyGrid) or x.is_kept:
+  if not isinstance(x, LazyGrid) or x.is_stored:
     return x
-  return dataclasses.replace(x, is_kept=True)
+  return dataclasses.replace(x, is_stored=True)
 
 
 def total(
@@ -291,7 +264,9 @@ def total(
   """
   if not isinstance(x, LazyGrid):
     return function(params, Patch.whole(x), None)
-  return Total(x.domain, (same_cells(x, reach),), _Summed(function), params)
+  return Total(
+    x.domain, (same_cells(x, reach),), bind(_summed, function), params
+  )
 
 
 def concatenate(inputs: Sequence[Grid]) -> Any:
@@ -311,62 +286,6 @@ def constant(values: Array, x: Grid) -> Any:
 def _constant(channels, window, values):
   shape = *values.shape[:3], channels.shape[-1]
   return jnp.broadcast_to(channels[:, None, None], shape)
-
-
-def crop(
-  x: Grid, shape: tuple[int, int], periodic: Periodic = (False, False)
-) -> Any:
-  """Returns the first rows and columns of a grid.
-
-  Args:
-    x: the grid.
-    shape: how many are left.
-    periodic: which axes of the result close on themselves.
-  """
-  if not isinstance(x, LazyGrid):
-    return x[:, : shape[0], : shape[1]]
-  lines = grids.Line(0, 1, shape[0]), grids.Line(0, 1, shape[1])
-  reading = Reading(x, lines, (0, 0))
-  domain = Domain(shape, grids.pair(periodic))
-  # What goes around after it did not before is stored between.
-  is_kept = domain.periodic != x.domain.periodic
-  return LazyGrid(domain, (reading,), _cropped, is_kept=is_kept)
-
-
-def _cropped(params, window, patch):
-  del params, window
-  return patch.values
-
-
-def pad_by_reflection(
-  x: Grid, more: tuple[int, int], periodic: Periodic = (False, False)
-) -> Any:
-  """Returns a grid with rows and columns added at its far ends, mirrored there.
-
-  Args:
-    x: the grid; it has more cells than are added.
-    more: how many rows and columns.
-    periodic: which axes of the result close on themselves.
-  """
-  if not isinstance(x, LazyGrid):
-    sides = [(0, 0), (0, more[0]), (0, more[1]), (0, 0)]
-    return jnp.pad(x, sides, mode="reflect")
-  h, w = x.domain.shape
-  shape = h + more[0], w + more[1]
-  # Beyond the end, cell n - 1 + i is cell n - 1 - i: twice as far away.
-  lines = grids.Line(0, 1, shape[0]), grids.Line(0, 1, shape[1])
-  reach = 2 * more[0], 2 * more[1]
-  reading = Reading(x, lines, reach)
-  return LazyGrid(Domain(shape, periodic), (reading,), _reflected)
-
-
-def _reflected(params, window, patch):
-  del params
-  values, start, (shape, _) = patch
-  for axis, n in enumerate(shape):
-    index = resize.fold(window.indices(axis), n, "reflect") - start[axis]
-    values = jnp.take(values, index, axis=1 + axis)
-  return values
 
 
 def resample(
@@ -418,35 +337,3 @@ def _resampled(tables, window, patch):
     weight = weight[row - turns * count]
     along.append(jnp.sum(jnp.where(hits, weight[..., None], 0.0), axis=-2))
   return resize.apply(patch.values, *along)
-
-
-def pixel_shuffle(x: Grid, factor: int) -> Any:
-  """Moves factor^2 channel groups into space, [b h w f*f*c] -> [b fh fw c]."""
-  return local(_Shuffled(factor), (), x, reach=0, ratio=factor)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shuffled:
-  factor: int
-
-  def __call__(self, params, x):
-    del params
-    b, h, w, k = x.shape
-    f = self.factor
-    x = x.reshape(b, h, w, f, f, k // f**2)
-    x = x.transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(b, h * f, w * f, k // f**2)
-
-
-def repeat(x: Grid, factor: int) -> Any:
-  """Returns every cell `factor` times along both axes."""
-  return local(_Repeated(factor), (), x, reach=0, ratio=factor)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Repeated:
-  factor: int
-
-  def __call__(self, params, x):
-    del params
-    return x.repeat(self.factor, axis=1).repeat(self.factor, axis=2)

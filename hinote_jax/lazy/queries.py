@@ -1,7 +1,6 @@
 """Query points of networks on lazy grids, and what is read around them."""
 
 from collections.abc import Callable, Mapping
-import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Patch, Reading
+from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Patch, Reading, bind
 
 
 class Queries(NamedTuple):
@@ -78,15 +77,11 @@ def query_shape(coords: Coords) -> tuple[int, int]:
   return grids.query_shape(coords)
 
 
-@dataclasses.dataclass(frozen=True)
-class _AtQueries:
-  function: Callable
-
-  def __call__(self, params, window, *patches):
-    coords, params = params
-    y, x = (c[window.indices(axis)] for axis, c in enumerate(coords))
-    points = grids.batched(grids.Axes(y, x), len(patches[0].values))
-    return self.function(params, points, *patches)
+def _at_points(function: Callable, params, window, *patches):
+  coords, params = params
+  y, x = (c[window.indices(axis)] for axis, c in enumerate(coords))
+  points = grids.batched(grids.Axes(y, x), len(patches[0].values))
+  return function(params, points, *patches)
 
 
 def at_queries(
@@ -116,7 +111,7 @@ def at_queries(
   readings = tuple(coords.on(x, reach) for x in inputs)
   domain = Domain(coords.counts, periodic)
   known = (coords.coords, params)
-  return LazyGrid(domain, readings, _AtQueries(function), known)
+  return LazyGrid(domain, readings, bind(_at_points, function), known)
 
 
 def interpolate(
@@ -128,7 +123,7 @@ def interpolate(
   snap: float = 0.0,
 ) -> Any:
   """Returns a field interpolated at query points, see `resize.sample`."""
-  function = _Interpolated(method, grids.pair(boundary), snap)
+  function = bind(_interpolated, method, grids.pair(boundary), snap)
   if isinstance(x, LazyGrid) or isinstance(coords, Queries):
     reach = math.ceil(resize.radius(method))
     return at_queries(function, (), coords, x, reach=reach)
@@ -136,22 +131,18 @@ def interpolate(
   return resize.sample(x, coords, **options)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Interpolated:
-  method: str
-  boundary: tuple[str, str]
-  snap: float
-
-  def __call__(self, params, points, patch):
-    del params
-    return resize.sample(
-      patch.values,
-      points,
-      method=self.method,
-      boundary=self.boundary,
-      snap=self.snap,
-      placement=patch.placement,
-    )
+def _interpolated(
+  method: str, boundary: tuple[str, str], snap: float, params, points, patch
+):
+  del params
+  return resize.sample(
+    patch.values,
+    points,
+    method=method,
+    boundary=boundary,
+    snap=snap,
+    placement=patch.placement,
+  )
 
 
 class Graph(NamedTuple):

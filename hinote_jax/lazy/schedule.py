@@ -104,7 +104,7 @@ def sources(root: Root) -> tuple[tuple[LazyGrid, ...], tuple[LazyGrid, ...]]:
       computed.append(node)
     elif id(node) not in seen:
       seen.add(id(node))
-      if node.is_kept:
+      if node.is_stored:
         stored.append(node)
         continue
       stack.append((node, True))
@@ -173,7 +173,7 @@ def _hulls(nodes, index, axis, size, starts, edges):
       length = min(length, n)
       first = np.clip(first, 0, n - length)
     hulls[i] = first, length
-    if isinstance(node, LazyGrid) and node.is_kept and i < len(nodes) - 1:
+    if isinstance(node, LazyGrid) and node.is_stored and i < len(nodes) - 1:
       continue
     for k, reading in enumerate(node.readings):
       line, reach = reading.lines[axis], reading.reach[axis]
@@ -236,7 +236,7 @@ def reach(schedule: Schedule) -> int:
   return int(np.ceil(farthest))
 
 
-def kept_before(root: Root) -> list[Root]:
+def passes_before(root: Root) -> list[Root]:
   """Returns the stored grids and totals that a pass needs, to do before it.
 
   In an order in which each follows what it needs; inputs are left out.

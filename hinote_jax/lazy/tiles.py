@@ -253,7 +253,7 @@ class Tiles:
     self.report: Report = report or (lambda what, done, total: None)
     self._programs: dict[Any, Any] = {}
     self._passes: dict[int, Pass] = {}
-    self._order = schedule.kept_before(last)
+    self._order = schedule.passes_before(last)
     self._stores: dict[int, stores.Store] = {}
     self._totals: dict[int, Any] = {}
     # After which pass a stored grid is read no more.

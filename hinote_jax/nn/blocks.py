@@ -210,7 +210,7 @@ class Trunk(nn.Module):
     for i in range(self.blocks):
       x = ResidualBlock(self.residual_scale, name=f"block_{i}", **options)(x)
       # A halo of sixteen cells costs less than to store; one of 66 does not.
-      x = lazy.keep(x) if i % 8 == 7 else x
+      x = lazy.stored(x) if i % 8 == 7 else x
     return head + Conv(self.width, name="tail", **options)(x)
 
 

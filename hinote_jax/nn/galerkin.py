@@ -155,7 +155,7 @@ class GalerkinAttention(nn.Module):
       ValueError: `heads` does not divide the channels.
     """
     known = self.affine(x if source is None else source, x.shape[-1])
-    return lazy.pointwise(_Attended(self.dtype), x, params=known)
+    return lazy.pointwise(lazy.bind(_attended, self.dtype), x, params=known)
 
 
 class Affinity(NamedTuple):
@@ -228,14 +228,10 @@ def _dense(x, kernel, bias, dtype):
   return jnp.matmul(x, kernel) + bias
 
 
-@dataclasses.dataclass(frozen=True)
-class _Attended:
-  dtype: DTypeLike
-
-  def __call__(self, known: Affinity, x):
-    b, height, width, c = x.shape
-    points = x.reshape(b, height * width, c)
-    return _dense(points, *known.matrices(), self.dtype).reshape(x.shape)
+def _attended(dtype: DTypeLike, known: Affinity, x):
+  b, height, width, c = x.shape
+  points = x.reshape(b, height * width, c)
+  return _dense(points, *known.matrices(), dtype).reshape(x.shape)
 
 
 class GalerkinBlock(nn.Module):
@@ -283,41 +279,41 @@ class GalerkinBlock(nn.Module):
     layer = functools.partial(blocks.Affine, c, use_bias=self.use_bias)
     expand = layer(name="expand")(c)
     contract = layer(kernel_init=blocks.small_init, name="contract")(c)
-    apply = _Block(
+    apply = lazy.bind(
+      _applied_block,
       self.dtype,
       self.activate,
       self.activate_sum,
       self.points_at_once,
       # One matrix for attention, sum and expansion: cheaper than two.
-      is_folded=height * width > c,
+      height * width > c,
     )
     return lazy.pointwise(apply, x, params=(known, expand, contract))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Block:
+def _applied_block(
+  dtype: DTypeLike,
+  activate: Callable,
+  activate_sum: Callable | None,
+  points_at_once: int | None,
+  is_folded: bool,
+  params,
+  x,
+):
   """What a Galerkin block makes of points, its integral known."""
+  known, (expand, shift), contract = params
+  kernel, bias = known.matrices()
+  if is_folded:
+    identity = jnp.eye(len(expand))
+    kernel = jnp.matmul(kernel + identity, expand, precision="highest")
+    bias = jnp.matmul(bias, expand, precision="highest") + shift
 
-  dtype: DTypeLike
-  activate: Callable
-  activate_sum: Callable | None
-  points_at_once: int | None
-  is_folded: bool
+  def apply(points):
+    y = _dense(points, kernel, bias, dtype)
+    if not is_folded:
+      y = _dense(points + y, expand, shift, dtype)
+    total = points + _dense(activate(y), *contract, dtype=dtype)
+    return activate_sum(total) if activate_sum else total
 
-  def __call__(self, params, x):
-    known, (expand, shift), contract = params
-    kernel, bias = known.matrices()
-    if self.is_folded:
-      identity = jnp.eye(len(expand))
-      kernel = jnp.matmul(kernel + identity, expand, precision="highest")
-      bias = jnp.matmul(bias, expand, precision="highest") + shift
-
-    def apply(points):
-      y = _dense(points, kernel, bias, self.dtype)
-      if not self.is_folded:
-        y = _dense(points + y, expand, shift, self.dtype)
-      total = points + _dense(self.activate(y), *contract, dtype=self.dtype)
-      return self.activate_sum(total) if self.activate_sum else total
-
-    most = bands.points_at_once(self.points_at_once)
-    return bands.pointwise(apply, x, most)
+  most = bands.points_at_once(points_at_once)
+  return bands.pointwise(apply, x, most)

@@ -100,7 +100,7 @@ class Hierarchy(nn.Module):
         finer.append(x)
         x = self._low_pass(self._activate(x), coarser(grids.pair(x.shape[1:3])))
         down = blocks.Dense(width, dtype=self.dtype, name=f"down_{level}")
-        x = lazy.keep(down(x))
+        x = lazy.stored(down(x))
       x = self._level(x, level)
     for level in reversed(range(len(finer))):
       skip = finer[level]
@@ -111,10 +111,10 @@ class Hierarchy(nn.Module):
         name=f"up_{level}",
       )
       # The projection commutes with the filter and is cheaper before it.
-      x = lazy.keep(up(self._activate(x)))
+      x = lazy.stored(up(self._activate(x)))
       x = skip + self._low_pass(x, skip.shape[1:3])
       # The finest level is made again where it is read: it is the largest.
-      x = lazy.keep(x) if level else x
+      x = lazy.stored(x) if level else x
     return x
 
   def _level(self, x, level):
@@ -123,10 +123,10 @@ class Hierarchy(nn.Module):
       block = blocks.ResidualBlock(
         periodic=self.periodic, dtype=self.dtype, name=f"conv_{level}_{i}"
       )
-      x = lazy.keep(block(x))
+      x = lazy.stored(block(x))
     for i in range(self.blocks[level]):
       block = galerkin.GalerkinBlock(
         self.heads, self.dtype, name=f"galerkin_{level}_{i}"
       )
-      x = lazy.keep(block(x)) if level else block(x)
+      x = lazy.stored(block(x)) if level else block(x)
     return x

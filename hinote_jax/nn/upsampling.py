@@ -1,7 +1,5 @@
 """Hybrid upsampling: an aligned spatial and a Fourier branch, concatenated."""
 
-import dataclasses
-
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -51,40 +49,32 @@ def _doubled_by_lines(x: lazy.LazyGrid, real, imag, periodic: Periodic):
   D_x (D_y x) R + H_x (D_y x) M for the mixing R + i M.
   """
   _, h, w, _ = x.shape
-  tall = lazy.along(_Lines(2 * h, periodic[0]), (), x, axis=0, count=2 * h)
-  mix = _MixedLines(2 * w, periodic[1])
+  tall = lazy.along(
+    lazy.bind(_resized_columns, 2 * h, periodic[0]), (), x, axis=0, count=2 * h
+  )
+  mix = lazy.bind(_resized_rows, 2 * w, periodic[1])
   return lazy.along(mix, (real, imag), tall, axis=1, count=2 * w)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Lines:
-  count: int
-  is_periodic: bool
+def _resized_columns(count: int, is_periodic: bool, params, x):
+  del params
+  turned = spectral.resize_rows(
+    jnp.swapaxes(x, 1, 2), count, is_periodic=is_periodic
+  )
+  return jnp.swapaxes(turned, 1, 2)
 
-  def __call__(self, params, x):
-    del params
-    turned = spectral.resize_rows(
-      jnp.swapaxes(x, 1, 2), self.count, is_periodic=self.is_periodic
+
+def _resized_rows(count: int, is_periodic: bool, params, x):
+  plain, turned = (
+    spectral.resize_rows(
+      jnp.matmul(x, matrix, precision="highest"),
+      count,
+      is_periodic=is_periodic,
+      is_turned=is_turned,
     )
-    return jnp.swapaxes(turned, 1, 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class _MixedLines:
-  count: int
-  is_periodic: bool
-
-  def __call__(self, params, x):
-    plain, turned = (
-      spectral.resize_rows(
-        jnp.matmul(x, matrix, precision="highest"),
-        self.count,
-        is_periodic=self.is_periodic,
-        is_turned=is_turned,
-      )
-      for matrix, is_turned in zip(params, (False, True), strict=True)
-    )
-    return plain + turned
+    for matrix, is_turned in zip(params, (False, True), strict=True)
+  )
+  return plain + turned
 
 
 def _near_identity(key, shape, dtype=jnp.float32):
@@ -110,13 +100,9 @@ class HybridDoubling(nn.Module):
     conv = blocks.Conv(4 * c, name="local", **options)
     local = lazy.pixel_shuffle(conv(x), 2)
     world = FourierDoubling(c, self.periodic, name="fourier")(x)
-    both = lazy.pointwise(_Joined(self.dtype), local, world)
+    both = lazy.pointwise(lazy.bind(_joined, self.dtype), local, world)
     return blocks.Dense(c, dtype=self.dtype, name="mix")(both)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Joined:
-  dtype: DTypeLike
-
-  def __call__(self, local, world):
-    return jnp.concatenate([local, world.astype(self.dtype)], axis=-1)
+def _joined(dtype: DTypeLike, local, world):
+  return jnp.concatenate([local, world.astype(dtype)], axis=-1)

@@ -1,6 +1,5 @@
 """Self-attention within square windows, as in Swin (Liu et al., ICCV 2021)."""
 
-import dataclasses
 import math
 
 from flax import linen as nn
@@ -113,9 +112,13 @@ class WindowAttention(nn.Module):
       self.param("bias_table", init, (rows, self.heads)),
       blocks.Affine(c, name="proj")(c),
     )
-    attend_ = _Attention(self.heads, self.window, self.dtype)
+    attend_ = lazy.bind(_attention, self.heads, self.window, self.dtype)
     if isinstance(x, lazy.LazyGrid):
-      return _in_patches(attend_, params, x, self.shift)
+      # A window begins up to `window - 1` cells before the first cell that is
+      # asked for, and windows end up to twice that behind the last.
+      reading = lazy.same_cells(x, 2 * (self.window - 1))
+      function = lazy.bind(_of_patch, attend_, self.window, self.shift)
+      return lazy.LazyGrid(x.domain, (reading,), function, params)
     return self._of_field(attend_, params, x)
 
   def _of_field(self, attend_, params, x):
@@ -129,23 +132,16 @@ class WindowAttention(nn.Module):
     return jnp.roll(y, (self.shift, self.shift), axis=(1, 2))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Attention:
+def _attention(heads: int, window: int, dtype: DTypeLike, params, x, mask=None):
   """Attention within the windows of a field of whole windows."""
-
-  heads: int
-  window: int
-  dtype: DTypeLike
-
-  def __call__(self, params, x, mask=None):
-    qkv, table, proj = params
-    shape = x.shape[1:3]
-    x = partition(x, self.window)
-    joined = _dense(x, qkv, self.dtype)
-    joined = joined.reshape(*x.shape[:3], 3, self.heads, -1)
-    q, k, v = jnp.moveaxis(joined, 3, 0)
-    y = attend(q, k, v, table[relative_index(self.window)], mask)
-    return merge(_dense(y, proj, self.dtype), shape)
+  qkv, table, proj = params
+  shape = x.shape[1:3]
+  x = partition(x, window)
+  joined = _dense(x, qkv, dtype)
+  joined = joined.reshape(*x.shape[:3], 3, heads, -1)
+  q, k, v = jnp.moveaxis(joined, 3, 0)
+  y = attend(q, k, v, table[relative_index(window)], mask)
+  return merge(_dense(y, proj, dtype), shape)
 
 
 def _dense(x, layer, dtype):
@@ -153,45 +149,29 @@ def _dense(x, layer, dtype):
   return blocks.multiply(x, kernel, dtype) + bias.astype(dtype)
 
 
-def _in_patches(attend_, params, x, shift):
-  """Returns the attention of a lazy grid, in patches of whole windows.
-
-  A window may begin up to `window - 1` cells before the first cell that is
-  asked for, and patches of windows end up to twice that behind the last.
-  """
-  reach = 2 * (attend_.window - 1)
-  function = _PatchAttention(attend_, shift)
-  return lazy.LazyGrid(x.domain, (lazy.same_cells(x, reach),), function, params)
-
-
-@dataclasses.dataclass(frozen=True)
-class _PatchAttention:
-  attend: _Attention
-  shift: int
-
-  def __call__(self, params, window, patch):
-    side, values = self.attend.window, patch.values
-    # The last cell asked for may be the first of one more window.
-    counts = [-(-(n + side - 1) // side) for n in window.shape]
-    # Windows begin at `shift`, and whole windows before and behind it.
-    first = [
-      (window.start[axis] - self.shift) // side * side + self.shift
-      for axis in (0, 1)
-    ]
-    inside, along = [], []
-    for axis, (n, closed) in enumerate(zip(*patch.domain, strict=True)):
-      cells = first[axis] + jnp.arange(counts[axis] * side)
-      # Beyond a wall there is nothing; what stands there is masked.
-      inside.append(
-        jnp.full(cells.shape, True) if closed else (cells >= 0) & (cells < n)
-      )
-      along.append(cells - patch.start[axis])
-    for axis, index in enumerate(along):
-      index = jnp.clip(index, 0, values.shape[1 + axis] - 1)
-      values = jnp.take(values, index, axis=1 + axis)
-    is_cell = inside[0][:, None] & inside[1]
-    of_window = partition(is_cell[None, :, :, None], side)[0, :, :, 0]
-    mask = of_window[:, :, None] == of_window[:, None, :]
-    values = self.attend(params, values, mask)
-    start = jnp.stack(first)
-    return lazy.Patch(values, start, patch.domain).crop(window)
+def _of_patch(attend_, side: int, shift: int, params, window, patch):
+  """Returns the attention of a window of a lazy grid, from a larger patch."""
+  values = patch.values
+  # The last cell asked for may be the first of one more window.
+  counts = [-(-(n + side - 1) // side) for n in window.shape]
+  # Windows begin at `shift`, and whole windows before and behind it.
+  first = [
+    (window.start[axis] - shift) // side * side + shift for axis in (0, 1)
+  ]
+  inside, along = [], []
+  for axis, (n, closed) in enumerate(zip(*patch.domain, strict=True)):
+    cells = first[axis] + jnp.arange(counts[axis] * side)
+    # Beyond a wall there is nothing; what stands there is masked.
+    inside.append(
+      jnp.full(cells.shape, True) if closed else (cells >= 0) & (cells < n)
+    )
+    along.append(cells - patch.start[axis])
+  for axis, index in enumerate(along):
+    index = jnp.clip(index, 0, values.shape[1 + axis] - 1)
+    values = jnp.take(values, index, axis=1 + axis)
+  is_cell = inside[0][:, None] & inside[1]
+  of_window = partition(is_cell[None, :, :, None], side)[0, :, :, 0]
+  mask = of_window[:, :, None] == of_window[:, None, :]
+  values = attend_(params, values, mask)
+  start = jnp.stack(first)
+  return lazy.Patch(values, start, patch.domain).crop(window)

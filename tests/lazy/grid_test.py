@@ -11,8 +11,9 @@ import pytest
 from hinote_jax import lazy
 from hinote_jax.core import grids
 from hinote_jax.lazy import schedule, tiles
+from hinote_jax.models.implicit import encoders
 from hinote_jax.models.single_scale import rdn
-from hinote_jax.nn import blocks, encoders, samplers
+from hinote_jax.nn import blocks, samplers
 from tests.infer import networks
 
 _SIZE = 16
@@ -153,12 +154,12 @@ def test_a_grid_that_two_read_is_computed_once():
 
 def test_kept_grids_and_totals_come_in_order():
   x = _input(9, 9)
-  a = lazy.keep(lazy.local(_same, (), x, reach=1))
+  a = lazy.stored(lazy.local(_same, (), x, reach=1))
   total = lazy.total(_summed, (), a)
-  b = lazy.keep(lazy.pointwise(_scaled, x, params=total))
+  b = lazy.stored(lazy.pointwise(_scaled, x, params=total))
   last = a + b
-  assert schedule.kept_before(last) == [a, total, b]
-  assert lazy.keep(a) is a and lazy.keep(x) is x
+  assert schedule.passes_before(last) == [a, total, b]
+  assert lazy.stored(a) is a and lazy.stored(x) is x
 
 
 def _summed(params, patch, inside):

@@ -214,7 +214,7 @@ def test_grids_are_dropped_after_their_last_reader():
   x = lazy.LazyGrid.input((1, 5, 5, 1))
   y = x
   for _ in range(4):
-    y = lazy.keep(y + 1.0)
+    y = lazy.stored(y + 1.0)
   run = tiles.Tiles(y + 1.0, 1e9)
   answer = run({x: np.zeros(x.shape, np.float32)})
   assert len(run._stores) == 1

@@ -42,7 +42,7 @@ _MODEL = '''
     @nn.compact
     def __call__(self, lowres, coords, cell):
       x = blocks.Conv(self.width, periodic=self.periodic, name="head")(lowres)
-      x = lazy.keep(lazy.pointwise(jax.nn.gelu, x))
+      x = lazy.stored(lazy.pointwise(jax.nn.gelu, x))
       total = lazy.total(_mean, (), x)
       points = jnp.asarray(float(x.shape[1] * x.shape[2]))
       gate = self.param("gate", nn.initializers.ones, (self.width,))

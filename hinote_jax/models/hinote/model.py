@@ -136,7 +136,7 @@ class Hinote(nn.Module):
     rel_cell = samplers.relative_cell(
       cell, grids.pair(feats.shape[1:3]), self.upsample, self.max_scale
     )
-    residual = decoder(lazy.keep(feats), coords, rel_cell)
+    residual = decoder(lazy.stored(feats), coords, rel_cell)
     rules = resize.boundaries(self.periodic, "edge")
     known = lazy.interpolate(lowres, coords, method=self.skip, boundary=rules)
     return residual * self._unit() + known
@@ -152,7 +152,7 @@ class Hinote(nn.Module):
     channels = [lowres]
     if self.sees_detail:
       quarter, rule = (-(-h // 4), -(-w // 4)), dict(periodic=self.periodic)
-      smooth = lazy.keep(hierarchy.low_pass(lowres, quarter, **rule))
+      smooth = lazy.stored(hierarchy.low_pass(lowres, quarter, **rule))
       smooth = hierarchy.low_pass(smooth, (h, w), **rule)
       channels.append((lowres - smooth) / self._unit())
     if self.sees_scale:

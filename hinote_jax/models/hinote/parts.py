@@ -34,10 +34,10 @@ class Encoder(nn.Module):
   ) -> Float[lazy.Grid, "b H W d"]:
     options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
     trunk = blocks.Trunk(self.width, self.blocks, name="trunk", **options)
-    x = lazy.keep(trunk(x))
+    x = lazy.stored(trunk(x))
     for i in range(int(math.log2(self.upsample))):
       double = upsampling.HybridDoubling(name=f"double_{i}", **options)
-      x = lazy.keep(double(x))
+      x = lazy.stored(double(x))
     return x
 
 

@@ -77,20 +77,15 @@ def distinct(
   return jnp.concatenate(values, -1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Sampled:
+def distinct_of_patch(periodic: Periodic, rel_cell, coords, patch):
   """`distinct` of a patch, for `lazy.at_queries`."""
-
-  periodic: Periodic
-
-  def __call__(self, rel_cell, coords, patch):
-    return distinct(
-      patch.values,
-      coords,
-      rel_cell,
-      periodic=self.periodic,
-      placement=patch.placement,
-    )
+  return distinct(
+    patch.values,
+    coords,
+    rel_cell,
+    periodic=periodic,
+    placement=patch.placement,
+  )
 
 
 def on_distinct(
@@ -273,9 +268,11 @@ class Decoder:
     """Returns what the decoder makes of all its points."""
     _, height, width, _ = tokens.shape
     # Lifting reads two points each way, the projection one of what it makes.
-    total = lazy.total(_Sums(self), params, tokens, reach=2)
+    total = lazy.total(lazy.bind(_sums, self), params, tokens, reach=2)
     points = jnp.asarray(float(height * width))
-    return lazy.local(_Answer(self), (params, total, points), tokens, reach=3)
+    return lazy.local(
+      lazy.bind(_answer, self), (params, total, points), tokens, reach=3
+    )
 
   def _cut(self, values, size):
     """Returns the bands of the tokens, [b m t rows+halo W+halo]."""
@@ -284,20 +281,12 @@ class Decoder:
     return _bands(values, -(-height // count), size // 2)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sums:
-  decoder: Decoder
-
-  def __call__(self, params, patch, inside):
-    return self.decoder.sums(params, patch, inside)
+def _sums(decoder: Decoder, params, patch, inside):
+  return decoder.sums(params, patch, inside)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Answer:
-  decoder: Decoder
-
-  def __call__(self, params, values):
-    return self.decoder.answer(params, values)
+def _answer(decoder: Decoder, params, values):
+  return decoder.answer(params, values)
 
 
 def _gather_taps(parts):

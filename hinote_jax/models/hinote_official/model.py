@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import naming, resize
+from hinote_jax.core import grids, naming, resize
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.models.hinote_official import lifted, parts, published
 from hinote_jax.nn import bands, blocks
@@ -130,7 +130,8 @@ class HinoteOfficial(nn.Module):
     kernel = params["lift"]["kernel"]
     if self.liif_up_method == "nearest" and lazy.is_regular(coords):
       # The tokens that repeat on a regular window are left out.
-      sample, kernel = lifted.Sampled(self.periodic), lifted.on_distinct(kernel)
+      sample = lazy.bind(lifted.distinct_of_patch, grids.pair(self.periodic))
+      kernel = lifted.on_distinct(kernel)
       tokens = lazy.at_queries(sample, rel_cell, coords, feats)
     else:
       tokens = sampler(feats, coords, rel_cell)

@@ -77,7 +77,7 @@ class Doubling(nn.Module):
     is_cat = self.combine == "cat"
     both = lazy.concatenate([near, far]) if is_cat else near + far
     fuse = blocks.Dense(x.shape[-1], use_bias=False, name="fuse")
-    return lazy.keep(lazy.pointwise(self.activate, fuse(both)))
+    return lazy.stored(lazy.pointwise(self.activate, fuse(both)))
 
 
 class Sampler(nn.Module):
@@ -97,32 +97,25 @@ class Sampler(nn.Module):
     coords: lazy.Coords,
     rel_cell: Float[Array, "b 2"],
   ) -> Float[lazy.Grid, "b H W k"]:
-    sample = _Sampled(self.method, grids.pair(self.periodic))
+    sample = lazy.bind(_sampled, self.method, grids.pair(self.periodic))
     if self.method == "nearest" or not isinstance(coords, lazy.Queries):
       return lazy.at_queries(sample, rel_cell, coords, feats)
     # Interpolated neighbours fade beyond the whole grid's edges.
     return lazy.at_queries(sample, rel_cell, coords, feats, reach=None)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sampled:
-  method: str
-  periodic: Periodic
-
-  def __call__(self, rel_cell, coords, patch):
-    if self.method != "nearest":
-      points = grids.dense(coords)
-      return published.blurred_ensemble(
-        patch.values, points, rel_cell, self.method
-      )
-    return samplers.local_ensemble(
-      patch.values,
-      coords,
-      rel_cell,
-      periodic=self.periodic,
-      halve_at_walls=True,
-      placement=patch.placement,
-    )
+def _sampled(method: str, periodic: Periodic, rel_cell, coords, patch):
+  if method != "nearest":
+    points = grids.dense(coords)
+    return published.blurred_ensemble(patch.values, points, rel_cell, method)
+  return samplers.local_ensemble(
+    patch.values,
+    coords,
+    rel_cell,
+    periodic=periodic,
+    halve_at_walls=True,
+    placement=patch.placement,
+  )
 
 
 class Decoder(nn.Module):
@@ -152,16 +145,16 @@ class Decoder(nn.Module):
     for i in range(self.levels - 1):
       x = published.alias_free(self.activate, finer[-1])
       down = Halving(self.width, self.dtype, name=f"down_{i}")
-      finer.append(lazy.keep(down(x)))
+      finer.append(lazy.stored(down(x)))
     finer = [self._block(i)(x) for i, x in enumerate(finer)]
     x = finer.pop()
     for i in range(self.levels - 1):
       h, w = x.shape[1:3]
-      x = lazy.keep(published.alias_free(self.activate, x))
+      x = lazy.stored(published.alias_free(self.activate, x))
       x = published.nodes(x, (2 * h, 2 * w))
-      x = lazy.keep(self._conv(f"up_{i}")(x))
+      x = lazy.stored(self._conv(f"up_{i}")(x))
       x = lazy.concatenate([finer.pop(), x])
-      x = lazy.keep(self._conv(f"merge_{i}")(x))
+      x = lazy.stored(self._conv(f"merge_{i}")(x))
     return blocks.Conv(1, name="project")(lazy.pointwise(_float32, x))
 
   def _block(self, level):

@@ -5,7 +5,6 @@ it and from where it lies relative to them; they differ in how.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import dataclasses
 from typing import Any, NamedTuple
 
 from flax import linen as nn
@@ -17,7 +16,8 @@ from jaxtyping import Float
 from hinote_jax import lazy
 from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.nn import bands, blocks, encoders, samplers
+from hinote_jax.models.implicit import encoders
+from hinote_jax.nn import bands, blocks, samplers
 
 # A dense layer: its kernel [c d] and bias [d].
 Layer = tuple[Array, Array]
@@ -143,7 +143,7 @@ class Implicit(nn.Module):
       dtype=self.dtype,
       name="encoder",
     )
-    feats = lazy.keep(encoder(lowres))
+    feats = lazy.stored(encoder(lowres))
     return self.answer(feats, lowres, coords, cell)
 
   def answer(
@@ -183,7 +183,9 @@ class Implicit(nn.Module):
 
   def _decode(self, decode, params, coords, feats):
     """Returns decode(params, points, patch of feats), in bands of points."""
-    in_bands = _InBands(decode, bands.points_at_once(self.points_at_once))
+    in_bands = lazy.bind(
+      _decode_in_bands, decode, bands.points_at_once(self.points_at_once)
+    )
     return lazy.at_queries(in_bands, params, coords, feats)
 
   def _skip(self, lowres, coords):
@@ -192,16 +194,13 @@ class Implicit(nn.Module):
     return lazy.interpolate(lowres, coords, method="linear", boundary=boundary)
 
 
-@dataclasses.dataclass(frozen=True)
-class _InBands:
-  decode: Callable
-  points_at_once: int
+def _decode_in_bands(
+  decode: Callable, points_at_once: int, params, coords, patch
+):
+  def at(points):
+    return decode(params, points, patch)
 
-  def __call__(self, params, coords, patch):
-    def decode(points):
-      return self.decode(params, points, patch)
-
-    return bands.over_points(decode, coords, self.points_at_once)
+  return bands.over_points(at, coords, points_at_once)
 
 
 def take_placed(patch: lazy.Patch, cell_y, cell_x, periodic: Periodic):

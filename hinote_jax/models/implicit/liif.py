@@ -4,8 +4,6 @@ The first layer of its MLP is linear in the features, so it is applied to them
 once, a convolution on their own grid, and not at every query.
 """
 
-import dataclasses
-
 from flax import linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -43,34 +41,34 @@ class Liif(base.Implicit):
     widths = (*self.hidden[1:], self.channels)
     layers = self._layers(width, widths, first=1)
     periodic = grids.pair(self.periodic)
-    decode = _Decoder(periodic, self.local_ensemble, self.dtype)
+    decode = lazy.bind(_decode, periodic, self.local_ensemble, self.dtype)
     return self._decode(decode, (offset, layers), coords, tokens)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Decoder:
+def _decode(
+  periodic: Periodic,
+  local_ensemble: bool,
+  dtype: DTypeLike,
+  params,
+  points,
+  patch,
+):
   """The MLP at the cells around each query, their answers mixed."""
-
-  periodic: Periodic
-  local_ensemble: bool
-  dtype: DTypeLike
-
-  def __call__(self, params, points, patch):
-    offset, layers = params
-    total = 0.0
-    for near in base.cells(
-      points,
-      patch.placement.shape,
-      self.periodic,
-      ensemble=self.local_ensemble,
-    ):
-      along_y = near.offset_y[..., None] * offset[0]
-      along_x = near.offset_x[..., None] * offset[1]
-      x = base.take_placed(patch, near.y, near.x, self.periodic)
-      x = x + (along_y + along_x).astype(self.dtype)
-      answer = base.mlp(nn.relu(x), layers).astype(jnp.float32)
-      total += near.weight[..., None] * answer
-    return total
+  offset, layers = params
+  total = 0.0
+  for near in base.cells(
+    points,
+    patch.placement.shape,
+    periodic,
+    ensemble=local_ensemble,
+  ):
+    along_y = near.offset_y[..., None] * offset[0]
+    along_x = near.offset_x[..., None] * offset[1]
+    x = base.take_placed(patch, near.y, near.x, periodic)
+    x = x + (along_y + along_x).astype(dtype)
+    answer = base.mlp(nn.relu(x), layers).astype(jnp.float32)
+    total += near.weight[..., None] * answer
+  return total
 
 
 build = Liif

@@ -5,7 +5,6 @@ phase depends on the cell of the query; an MLP mixes the waves.
 """
 
 from collections.abc import Sequence
-import dataclasses
 import math
 
 import jax
@@ -105,38 +104,33 @@ class Lte(base.Implicit):
     widths = (*self.hidden, self.channels)
     layers = self._layers(2 * self.waves, widths)
     ratio = feats.shape[1] // lowres.shape[1]
-    decode = _Decoder(grids.pair(self.periodic), ratio, self.dtype)
+    decode = lazy.bind(_decode, grids.pair(self.periodic), ratio, self.dtype)
     residual = self._decode(decode, (phase, layers), coords, both)
     return residual + self._skip(lowres, coords)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Decoder:
+def _decode(
+  periodic: Periodic, ratio: int, dtype: DTypeLike, params, points, patch
+):
   """The waves of the cells around each query, mixed by the MLP."""
-
-  periodic: Periodic
-  ratio: int
-  dtype: DTypeLike
-
-  def __call__(self, params, points, patch):
-    (phase, layers), total = params, 0.0
-    shape = patch.placement.shape
-    cells = base.cells(points, shape, self.periodic, ensemble=True)
-    if self.ratio > 1:
-      cells = _on_input_grid(list(cells), self.ratio)
-    for near in cells:
-      taken = base.take_placed(patch, near.y, near.x, self.periodic)
-      on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
-      angle = (
-        along_y.astype(jnp.float32) * near.offset_y[..., None]
-        + along_x.astype(jnp.float32) * near.offset_x[..., None]
-        + phase
-      )
-      cos, sin = (w.astype(self.dtype) for w in cos_sin_pi(angle))
-      waves = jnp.concatenate([on_cos * cos, on_sin * sin], axis=-1)
-      answer = base.mlp(waves, layers).astype(jnp.float32)
-      total += near.weight[..., None] * answer
-    return total
+  (phase, layers), total = params, 0.0
+  shape = patch.placement.shape
+  cells = base.cells(points, shape, periodic, ensemble=True)
+  if ratio > 1:
+    cells = _on_input_grid(list(cells), ratio)
+  for near in cells:
+    taken = base.take_placed(patch, near.y, near.x, periodic)
+    on_cos, on_sin, along_y, along_x = jnp.split(taken, 4, -1)
+    angle = (
+      along_y.astype(jnp.float32) * near.offset_y[..., None]
+      + along_x.astype(jnp.float32) * near.offset_x[..., None]
+      + phase
+    )
+    cos, sin = (w.astype(dtype) for w in cos_sin_pi(angle))
+    waves = jnp.concatenate([on_cos * cos, on_sin * sin], axis=-1)
+    answer = base.mlp(waves, layers).astype(jnp.float32)
+    total += near.weight[..., None] * answer
+  return total
 
 
 build = Lte

@@ -6,7 +6,6 @@ answer, so they are multiplied with each other once a cell, not once a query.
 """
 
 from collections.abc import Sequence
-import dataclasses
 
 from flax import linen as nn
 import jax
@@ -30,7 +29,9 @@ class MetaSr(base.Implicit):
   def answer(self, feats, lowres, coords, cell):
     mixed = self._mixed(feats)
     layers = self._layers(3, self.hidden)
-    decode = _Decoder(grids.pair(self.periodic), self.channels, self.dtype)
+    decode = lazy.bind(
+      _decode, grids.pair(self.periodic), self.channels, self.dtype
+    )
     return self._decode(decode, (jnp.asarray(cell), layers), coords, mixed)
 
   def _mixed(self, feats):
@@ -43,53 +44,41 @@ class MetaSr(base.Implicit):
       "mix_bias", nn.initializers.zeros, (3, 3, c, self.channels)
     )
     both = jnp.concatenate([kernel, bias], axis=-1)
-    convolve = _Convolved(grids.pair(self.periodic), self.dtype)
+    convolve = lazy.bind(_convolved, grids.pair(self.periodic), self.dtype)
     return lazy.local(convolve, both, feats, reach=1)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Convolved:
-  periodic: Periodic
-  dtype: DTypeLike
-
-  def __call__(self, kernel, x):
-    return blocks.convolve(x, kernel, self.periodic, self.dtype)
+def _convolved(periodic: Periodic, dtype: DTypeLike, kernel, x):
+  return blocks.convolve(x, kernel, periodic, dtype)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Decoder:
+def _decode(
+  periodic: Periodic, channels: int, dtype: DTypeLike, params, points, patch
+):
   """The convolution at the cell that each query lies in."""
-
-  periodic: Periodic
-  channels: int
-  dtype: DTypeLike
-
-  def __call__(self, params, points, patch):
-    cell, layers = params
-    h, w = patch.placement.shape
-    corner = 0.5 * cell  # a query's cell begins half of it before its centre
-    size = cell[:, :1] * (h / 2)  # in feature cells, of y alone
-    if isinstance(points, grids.Axes):
-      starts = points.y - corner[:, :1], points.x - corner[:, 1:]
-    else:
-      starts = jnp.moveaxis(points - corner[:, None, None], -1, 0)
-    y, x = (
-      _within(start, n, is_periodic)
-      for start, n, is_periodic in zip(
-        starts, (h, w), self.periodic, strict=True
-      )
-    )
-    if isinstance(points, grids.Axes):
-      place = y[1][:, :, None], x[1][:, None, :], size[:, :, None]
-    else:
-      place = y[1], x[1], size[:, :, None]
-    place = jnp.stack(jnp.broadcast_arrays(*place), axis=-1)
-    hidden = nn.relu(base.mlp(place.astype(self.dtype), layers))
-    taken = base.take_placed(patch, y[0], x[0], self.periodic)
-    taken = taken.astype(jnp.float32)
-    taken = taken.reshape(*taken.shape[:3], -1, self.channels)
-    answer = jnp.einsum("bHWk,bHWko->bHWo", hidden, taken[..., :-1, :])
-    return answer + taken[..., -1, :]
+  cell, layers = params
+  h, w = patch.placement.shape
+  corner = 0.5 * cell  # a query's cell begins half of it before its centre
+  size = cell[:, :1] * (h / 2)  # in feature cells, of y alone
+  if isinstance(points, grids.Axes):
+    starts = points.y - corner[:, :1], points.x - corner[:, 1:]
+  else:
+    starts = jnp.moveaxis(points - corner[:, None, None], -1, 0)
+  y, x = (
+    _within(start, n, is_periodic)
+    for start, n, is_periodic in zip(starts, (h, w), periodic, strict=True)
+  )
+  if isinstance(points, grids.Axes):
+    place = y[1][:, :, None], x[1][:, None, :], size[:, :, None]
+  else:
+    place = y[1], x[1], size[:, :, None]
+  place = jnp.stack(jnp.broadcast_arrays(*place), axis=-1)
+  hidden = nn.relu(base.mlp(place.astype(dtype), layers))
+  taken = base.take_placed(patch, y[0], x[0], periodic)
+  taken = taken.astype(jnp.float32)
+  taken = taken.reshape(*taken.shape[:3], -1, channels)
+  answer = jnp.einsum("bHWk,bHWko->bHWo", hidden, taken[..., :-1, :])
+  return answer + taken[..., -1, :]
 
 
 def _within(start: jax.Array, n: int, is_periodic: bool):

@@ -1,7 +1,6 @@
 """SRNO, the super-resolution neural operator (Wei and Zhang, CVPR 2023)."""
 
 from collections.abc import Sequence
-import dataclasses
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -53,29 +52,22 @@ class Srno(base.Implicit):
         name=f"galerkin_{i}",
       )(x)
     layers = self._layers(self.width, (*self.hidden, self.channels))
-    project = _Projection(self.dtype, self.points_at_once)
+    project = lazy.bind(_project, self.dtype, self.points_at_once)
     residual = lazy.pointwise(project, x, params=layers)
     return residual + self._skip(lowres, coords)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Projection:
+def _project(dtype: DTypeLike, points_at_once: int | None, layers, x):
   """Pointwise layers from the operator's features to the field."""
 
-  dtype: DTypeLike
-  points_at_once: int | None
+  def project(points):
+    for kernel, bias in layers[:-1]:
+      y = blocks.multiply(points, kernel, dtype) + bias
+      points = activations.gelu(y)
+    kernel, bias = layers[-1]
+    return blocks.multiply(points, kernel, jnp.float32) + bias
 
-  def __call__(self, layers, x):
-    def project(points):
-      for kernel, bias in layers[:-1]:
-        y = blocks.multiply(points, kernel, self.dtype) + bias
-        points = activations.gelu(y)
-      kernel, bias = layers[-1]
-      return blocks.multiply(points, kernel, jnp.float32) + bias
-
-    return bands.pointwise(
-      project, x, bands.points_at_once(self.points_at_once)
-    )
+  return bands.pointwise(project, x, bands.points_at_once(points_at_once))
 
 
 build = Srno

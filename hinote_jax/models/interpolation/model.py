@@ -1,6 +1,5 @@
 """Interpolations as models without parameters."""
 
-import dataclasses
 import functools
 
 from flax import linen as nn
@@ -49,34 +48,25 @@ def _by_axes(lowres, queries, periodic):
   tall = lazy.LazyGrid(
     lazy.Domain((height, w)),
     (lazy.Reading(lowres, (rows, columns), (None, 0)),),
-    _Evaluated(0, h, periodic[0]),
+    lazy.bind(_evaluated, 0, h, periodic[0]),
     y,
-    is_kept=True,
+    is_stored=True,
   )
   same_rows = grids.Line(0, 1, height)
   return lazy.LazyGrid(
     lazy.Domain(queries.counts),
     (lazy.Reading(tall, (same_rows, lines[1]), (0, None)),),
-    _Evaluated(1, w, periodic[1]),
+    lazy.bind(_evaluated, 1, w, periodic[1]),
     x,
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Evaluated:
+def _evaluated(axis: int, n: int, is_periodic: bool, coords, window, patch):
   """The trigonometric polynomial of whole lines along an axis of n cells."""
-
-  axis: int
-  n: int
-  is_periodic: bool
-
-  def __call__(self, coords, window, patch):
-    u = grids.to_index(coords[window.indices(self.axis)], self.n)
-    weights = spectral_.weights(
-      u, self.n, periodic=self.is_periodic, count=self.n
-    )
-    spec = "Hh,bhwc->bHwc" if self.axis == 0 else "Ww,bhwc->bhWc"
-    return jnp.einsum(spec, weights, patch.values, precision="highest")
+  u = grids.to_index(coords[window.indices(axis)], n)
+  weights = spectral_.weights(u, n, periodic=is_periodic, count=n)
+  spec = "Hh,bhwc->bHwc" if axis == 0 else "Ww,bhwc->bhWc"
+  return jnp.einsum(spec, weights, patch.values, precision="highest")
 
 
 nearest = functools.partial(Interpolation, method="nearest")

@@ -53,8 +53,8 @@ class FourierLayer(nn.Module):
     if not isinstance(x, lazy.LazyGrid):
       return _filtered(x, *kernels) + local
     modes = _Modes((h, w), up, down, along_x)
-    spectrum = lazy.total(modes.spectrum, (), x)
-    kept = lazy.placed(modes.field, (spectrum, kernels), x)
+    spectrum = lazy.total(lazy.bind(_Modes.spectrum, modes), (), x)
+    kept = lazy.placed(lazy.bind(_Modes.field, modes), (spectrum, kernels), x)
     return kept + local
 
 
@@ -175,7 +175,7 @@ class Dfno(fixed_scale.FixedScale):
     x = blocks.Trunk(self.width, self.blocks, *options, name="trunk")(lowres)
     shape = (h * self.scale, w * self.scale)
     x = lazy.resample(
-      lazy.keep(x),
+      lazy.stored(x),
       shape,
       method="cubic_torch",
       antialias=False,
@@ -187,7 +187,7 @@ class Dfno(fixed_scale.FixedScale):
     modes = (self.modes1, self.modes2)
     for i in range(self.layers):
       x = FourierLayer(self.fourier_width, modes, name=f"layer_{i}")(
-        lazy.keep(x)
+        lazy.stored(x)
       )
       x = lazy.pointwise(nn.relu, x) if i < self.layers - 2 else x
     x = lazy.pointwise(

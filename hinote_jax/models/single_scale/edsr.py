@@ -37,7 +37,7 @@ class Edsr(fixed_scale.FixedScale):
       self.dtype,
       name="trunk",
     )(lowres)
-    x = lazy.keep(x)
+    x = lazy.stored(x)
     x = self._shuffle_up("tail")(x)
     return self._conv(self.channels, "last")(x)
 

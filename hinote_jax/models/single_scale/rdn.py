@@ -52,7 +52,7 @@ class Trunk(nn.Module):
       for j in range(self.layers):
         new = conv(self.growth, 3, f"block_{i}_conv_{j}", seen)
         seen = lazy.concatenate([seen, lazy.pointwise(nn.relu, new)])
-      x = lazy.keep(x + conv(self.width, 1, f"block_{i}_fuse", seen))
+      x = lazy.stored(x + conv(self.width, 1, f"block_{i}_fuse", seen))
       outputs.append(x)
     x = conv(self.width, 1, "fuse", lazy.concatenate(outputs))
     return head + conv(self.width, 3, "tail", x)
@@ -77,7 +77,7 @@ class Rdn(fixed_scale.FixedScale):
       self.dtype,
       name="trunk",
     )(lowres)
-    x = lazy.keep(x)
+    x = lazy.stored(x)
     x = self._shuffle_up("tail", width=self.growth)(x)
     return self._conv(self.channels, "last")(x)
 

@@ -69,8 +69,8 @@ class Swinir(fixed_scale.FixedScale):
     mean = jnp.asarray(self.mean or 0.0, lowres.dtype)
     x = (lowres - mean) * self.img_range
     x = lazy.pad_by_reflection(x, more, whole)
-    head = lazy.keep(blocks.Conv(self.embed_dim, name="head", **options)(x))
-    y = self._up(lazy.keep(head + self._body(head, options)), options)
+    head = lazy.stored(blocks.Conv(self.embed_dim, name="head", **options)(x))
+    y = self._up(lazy.stored(head + self._body(head, options)), options)
     x = y if self.upsampler else x + y
     shape = h * self.scale, w * self.scale
     return lazy.crop(x, shape, self.periodic) / self.img_range + mean
@@ -83,7 +83,7 @@ class Swinir(fixed_scale.FixedScale):
       for j in range(depth):
         shift = self.window_size // 2 if j % 2 else 0
         y = self._block(y, heads, shift, options, f"group_{i}_block_{j}")
-      x = lazy.keep(x + self._connection(y, options, f"group_{i}_conv"))
+      x = lazy.stored(x + self._connection(y, options, f"group_{i}_conv"))
     return self._connection(self._norm("norm_1")(x), options, "body_conv")
 
   def _block(self, x, heads, shift, options, name):
@@ -98,7 +98,7 @@ class Swinir(fixed_scale.FixedScale):
     outer = blocks.Dense(self.embed_dim, dtype=self.dtype, name=f"{name}_fc_1")
     y = inner(self._norm(f"{name}_norm_1")(x))
     # Every window reaches two windows far: store before the next does.
-    return lazy.keep(x + outer(lazy.pointwise(activations.gelu, y)))
+    return lazy.stored(x + outer(lazy.pointwise(activations.gelu, y)))
 
   def _norm(self, name):
     return blocks.LayerNorm(1e-5, dtype=self.dtype, name=name)

@@ -64,7 +64,7 @@ class Wdsr(fixed_scale.FixedScale):
       y = lazy.pointwise(nn.relu, y)
       y = NormedConv(self.width, name=f"block_{i}_second", **options)(y)
       x = x + y * self.residual_scale
-      x = lazy.keep(x) if i % 8 == 7 else x
+      x = lazy.stored(x) if i % 8 == 7 else x
     x = NormedConv(outputs, name="tail", **options)(x)
     skip = NormedConv(outputs, 5, name="skip", **options)(lowres)
     return lazy.pixel_shuffle(x + skip, self.scale)

@@ -1,0 +1,89 @@
+"""Cells of a grid added, left out, repeated and moved; see `ops`."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from hinote_jax.core import grids, resize
+from hinote_jax.core.typing import Periodic
+from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Reading, bind
+from hinote_jax.lazy.ops import local
+
+
+def crop(
+  x: Grid, shape: tuple[int, int], periodic: Periodic = (False, False)
+) -> Any:
+  """Returns the first rows and columns of a grid.
+
+  Args:
+    x: the grid.
+    shape: how many are left.
+    periodic: which axes of the result close on themselves.
+  """
+  if not isinstance(x, LazyGrid):
+    return x[:, : shape[0], : shape[1]]
+  lines = grids.Line(0, 1, shape[0]), grids.Line(0, 1, shape[1])
+  reading = Reading(x, lines, (0, 0))
+  domain = Domain(shape, grids.pair(periodic))
+  # What goes around after it did not before is stored between.
+  is_stored = domain.periodic != x.domain.periodic
+  return LazyGrid(domain, (reading,), _cropped, is_stored=is_stored)
+
+
+def _cropped(params, window, patch):
+  del params, window
+  return patch.values
+
+
+def pad_by_reflection(
+  x: Grid, more: tuple[int, int], periodic: Periodic = (False, False)
+) -> Any:
+  """Returns a grid with rows and columns added at its far ends, mirrored there.
+
+  Args:
+    x: the grid; it has more cells than are added.
+    more: how many rows and columns.
+    periodic: which axes of the result close on themselves.
+  """
+  if not isinstance(x, LazyGrid):
+    sides = [(0, 0), (0, more[0]), (0, more[1]), (0, 0)]
+    return jnp.pad(x, sides, mode="reflect")
+  h, w = x.domain.shape
+  shape = h + more[0], w + more[1]
+  # Beyond the end, cell n - 1 + i is cell n - 1 - i: twice as far away.
+  lines = grids.Line(0, 1, shape[0]), grids.Line(0, 1, shape[1])
+  reach = 2 * more[0], 2 * more[1]
+  reading = Reading(x, lines, reach)
+  return LazyGrid(Domain(shape, periodic), (reading,), _reflected)
+
+
+def _reflected(params, window, patch):
+  del params
+  values, start, (shape, _) = patch
+  for axis, n in enumerate(shape):
+    index = resize.fold(window.indices(axis), n, "reflect") - start[axis]
+    values = jnp.take(values, index, axis=1 + axis)
+  return values
+
+
+def pixel_shuffle(x: Grid, factor: int) -> Any:
+  """Moves factor^2 channel groups into space, [b h w f*f*c] -> [b fh fw c]."""
+  return local(bind(_shuffled, factor), (), x, reach=0, ratio=factor)
+
+
+def _shuffled(factor: int, params, x):
+  del params
+  (b, h, w, k), f = x.shape, factor
+  x = x.reshape(b, h, w, f, f, k // f**2)
+  x = x.transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(b, h * f, w * f, k // f**2)
+
+
+def repeat(x: Grid, factor: int) -> Any:
+  """Returns every cell `factor` times along both axes."""
+  return local(bind(_repeated, factor), (), x, reach=0, ratio=factor)
+
+
+def _repeated(factor: int, params, x):
+  del params
+  return x.repeat(factor, axis=1).repeat(factor, axis=2)
