@@ -29,7 +29,7 @@ def _in_tiles(make, x, periodic, side):
   return networks.values(tiles.Tiles(make(source), 1e9, side=side), {source: x})
 
 
-@settings(max_examples=5)
+@settings(max_examples=12)
 @given(
   st.sampled_from(("linear", "cubic", "sinc")),
   st.sampled_from(("edge", "mirror", "reflect", "drop", "zero")),
@@ -64,7 +64,7 @@ def test_resampled_tiles_are_those_of_resize(
   np.testing.assert_allclose(got[0, ..., 0], want, atol=1e-6)
 
 
-@settings(max_examples=5)
+@settings(max_examples=10)
 @given(_PERIODIC, _SHAPE, st.sampled_from((3, 7)), _SIDE)
 def test_local_tiles_are_those_of_the_whole(periodic, shape, size, side):
   x, halo = _field(shape), size // 2
@@ -100,7 +100,7 @@ def test_shuffled_and_repeated_cells_are_in_their_places(ratio, periodic):
     np.testing.assert_array_equal(got, function(jnp.asarray(x), ratio))
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(
   _PERIODIC,
   st.tuples(st.integers(1, 4), st.integers(1, 4)),
@@ -117,7 +117,7 @@ def test_windows_attend_within_themselves(periodic, windows, shift, side):
   np.testing.assert_allclose(got, want, atol=2e-6)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(_PERIODIC, _SHAPE, _SIDE)
 def test_fourier_branch_is_that_of_the_whole(periodic, shape, side):
   x = _field(shape, channels=2)
@@ -128,7 +128,7 @@ def test_fourier_branch_is_that_of_the_whole(periodic, shape, side):
   np.testing.assert_allclose(got, want, atol=3e-6)
 
 
-@settings(max_examples=5)
+@settings(max_examples=8)
 @given(_PERIODIC, st.tuples(st.integers(4, 12), st.integers(4, 12)), _SIDE)
 def test_padded_and_cropped_grids_are_those_of_arrays(periodic, shape, side):
   x, more = _field(shape), (-shape[0] % 5 % 4, -shape[1] % 5 % 4)
