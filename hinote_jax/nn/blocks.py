@@ -40,6 +40,11 @@ def require_channels(
     )
 
 
+def as_float32(x: Array) -> jax.Array:
+  """Returns x in float32, for the layers that are exact whatever the dtype."""
+  return jnp.asarray(x, jnp.float32)
+
+
 class LayerNorm(nn.LayerNorm):
   """Flax's layer norm of every point, on arrays and lazy grids."""
 

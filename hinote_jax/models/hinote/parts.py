@@ -90,11 +90,7 @@ def _project(channels: int, x: Float[lazy.Grid, "b H W c"]):
   project = blocks.Dense(
     channels, kernel_init=blocks.small_init, name="project"
   )
-  return project(lazy.pointwise(_float32, x))
-
-
-def _float32(x):
-  return x.astype(jnp.float32)
+  return project(lazy.pointwise(blocks.as_float32, x))
 
 
 class QueryDecoder(nn.Module):

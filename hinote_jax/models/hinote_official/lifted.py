@@ -268,10 +268,10 @@ class Decoder:
     """Returns what the decoder makes of all its points."""
     _, height, width, _ = tokens.shape
     # Lifting reads two points each way, the projection one of what it makes.
-    total = lazy.total(lazy.bind(_sums, self), params, tokens, reach=2)
+    total = lazy.total(lazy.bind(Decoder.sums, self), params, tokens, reach=2)
     points = jnp.asarray(float(height * width))
     return lazy.local(
-      lazy.bind(_answer, self), (params, total, points), tokens, reach=3
+      lazy.bind(Decoder.answer, self), (params, total, points), tokens, reach=3
     )
 
   def _cut(self, values, size):
@@ -279,14 +279,6 @@ class Decoder:
     _, height, width, _ = values.shape
     count = -(-height // max(1, self.points_at_once // width))
     return _bands(values, -(-height // count), size // 2)
-
-
-def _sums(decoder: Decoder, params, patch, inside):
-  return decoder.sums(params, patch, inside)
-
-
-def _answer(decoder: Decoder, params, values):
-  return decoder.answer(params, values)
 
 
 def _gather_taps(parts):

@@ -155,7 +155,7 @@ class Decoder(nn.Module):
       x = lazy.stored(self._conv(f"up_{i}")(x))
       x = lazy.concatenate([finer.pop(), x])
       x = lazy.stored(self._conv(f"merge_{i}")(x))
-    return blocks.Conv(1, name="project")(lazy.pointwise(_float32, x))
+    return blocks.Conv(1, name="project")(lazy.pointwise(blocks.as_float32, x))
 
   def _block(self, level):
     return galerkin.GalerkinBlock(
@@ -171,10 +171,6 @@ class Decoder(nn.Module):
 
   def _conv(self, name):
     return blocks.Conv(self.width, dtype=self.dtype, name=name)
-
-
-def _float32(x):
-  return x.astype(jnp.float32)
 
 
 class Halving(nn.Module):
