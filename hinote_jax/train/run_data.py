@@ -40,7 +40,7 @@ class Paired:
 class RunData(NamedTuple):
   """What training reads: the fields, their parts, and the windows of them."""
 
-  dataset: Any
+  dataset: datasets.Dataset
   split: splits.Split
   normaliser: normalise.Normaliser
   degradation: Any
@@ -107,7 +107,9 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   return RunData(dataset, split, normaliser, degradation, train, validation)
 
 
-def unseen(data: RunData, path: Any, cache_dir: str | None = None) -> Any:
+def unseen(
+  data: RunData, path: Any, cache_dir: str | None = None
+) -> datasets.Dataset:
   """Returns files of a run's variables that nothing was trained on.
 
   They close on themselves where the run's fields do, and are of its science.
@@ -142,7 +144,8 @@ def unseen(data: RunData, path: Any, cache_dir: str | None = None) -> Any:
         f"config.evaluate.path: {mine.name} is in {other.units!r} there and "
         f"the run's is in {mine.units!r}: bring the files to the run's unit"
       )
-  return dataclasses.replace(theirs, variables=ours.variables)
+  header = dataclasses.replace(theirs.header, variables=ours.variables)
+  return dataclasses.replace(theirs, header=header)
 
 
 def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
