@@ -60,6 +60,9 @@ def _left(memory: str | float | int, held: int) -> int:
   return left
 
 
+Extras = Mapping[str, Any]
+
+
 class _View:
   """One of the ensemble's views of a field, and what is asked of it."""
 
@@ -74,6 +77,19 @@ class _View:
     """What views must share to share what is compiled."""
     counts = tuple(line.count for line in self.lines)
     return self.shape, counts, self.periodic
+
+  def extras(self, extras: Extras) -> Extras:
+    """Returns what goes with the turned field, with an axis for a batch."""
+
+    def turned(leaf):
+      leaf = np.asarray(leaf)
+      if leaf.ndim == 2:  # the kernel of a blur
+        leaf = self.transform.apply(leaf[..., None])[..., 0]
+      elif leaf.ndim > 2:
+        leaf = self.transform.apply(leaf)
+      return np.ascontiguousarray(leaf)[None]
+
+    return jax.tree.map(turned, dict(extras))
 
 
 class _Whole:
@@ -178,14 +194,17 @@ class Plan:
     self,
     lowres: np.ndarray,
     is_wanted: Callable[[Tile], bool] | None = None,
+    extras: Extras | None = None,
   ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Yields where the tiles of the result are, and their values [r s c].
 
     Args:
       lowres: normalised field, [h w c].
       is_wanted: says of a tile whether to compute it; None: all.
+      extras: of the model's call, without the axis b.
     """
-    answers = [self._answer(view, lowres) for view in self._views]
+    extras = extras or {}
+    answers = [self._answer(view, lowres, extras) for view in self._views]
     first = answers[0]
     tiles = [t for t in first.tiles() if is_wanted is None or is_wanted(t)]
     if len(answers) == 1:
@@ -198,8 +217,9 @@ class Plan:
         total = total + view.transform.undo(answer.read(*window))
       yield tile, np.asarray(total / len(answers), np.float32)
 
-  def _answer(self, view, lowres):
+  def _answer(self, view, lowres, extras):
     lowres = np.ascontiguousarray(view.transform.apply(lowres))[None]
+    extras = view.extras(extras)
     module = self._module.clone(periodic=view.periodic)
     if chosen := self._devices:
       run = self._once(
@@ -208,27 +228,32 @@ class Plan:
           module, self._variables, view.lines, devices=chosen
         ),
       )
-      return _Whole(run(lowres)[0])
+      return _Whole(run(lowres, extras)[0])
     queries = lazy.Queries.of_lines(view.lines, view.shape)
     arguments = self._variables, lowres, queries.coords, queries.cell()
     if self._memory is None:
       apply = self._once(view.key, lambda: jax.jit(module.apply))
-      return _Whole(np.asarray(apply(*arguments))[0])
+      return _Whole(np.asarray(apply(*arguments, **extras))[0])
     if math.prod(self.shape) <= _AT_ONCE and self._side is None:
       apply = self._once(
-        view.key, lambda: jax.jit(module.apply).lower(*arguments).compile()
+        view.key,
+        lambda: jax.jit(module.apply).lower(*arguments, **extras).compile(),
       )
       if tiles.memory_of(apply) <= self._memory:
-        return _Whole(np.asarray(apply(*arguments))[0])
+        return _Whole(np.asarray(apply(*arguments, **extras))[0])
+    # What lies on no grid is a number of the graph, not read by windows.
+    loose = [
+      leaf.tobytes() for leaf in jax.tree.leaves(extras) if leaf.ndim < 4
+    ]
     network, run = self._once(
-      (view.key, view.lines, "tiles"),
-      lambda: self._tiled(module, lowres.shape, view.lines),
+      (view.key, view.lines, *loose),
+      lambda: self._tiled(module, lowres.shape, view.lines, extras),
     )
-    return _Streamed(run({network.inputs[0]: lowres}))
+    return _Streamed(run(network.given(lowres, extras)))
 
-  def _tiled(self, module, shape, lines):
+  def _tiled(self, module, shape, lines, extras):
     assert self._memory is not None
-    network = lazy.graph(module, self._variables, shape, lines)
+    network = lazy.graph(module, self._variables, shape, lines, extras)
     run = tiles.Tiles(network.last, self._memory, self._report, side=self._side)
     return network, run
 

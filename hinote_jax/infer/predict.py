@@ -93,7 +93,8 @@ class Predictor:
       memory: what the process may take, "2GB": tile by tile; None: at once.
       devices: to divide the field among.
       extras: what else the model's spec declares, by name, with an axis b
-        where `field` has one; what this model does not take is left out.
+        where `field` is an array that has one; what this model does not take
+        is left out.
       **options: of `upscaling.Options`.
 
     Returns:
@@ -102,19 +103,16 @@ class Predictor:
     Raises:
       ValueError: not exactly one of `scale`, `shape` and `like`, a result
         coarser than the field, a wrong number of channels, values that are not
-        finite, or a model with extras that is asked for tiles.
+        finite, or extras that the model takes and that are not given.
     """
+    extras = self._taken(extras or {})
     is_whole = memory is None and devices is None and not options
-    if self._spec.extras and (isinstance(field, fields.Field) or not is_whole):
-      raise ValueError(
-        f"{self._spec.name} takes {', '.join(self._spec.extras)} beside the "
-        "field, which only arrays that are predicted whole can have"
-      )
     if isinstance(field, fields.Field):
       return self._of_field(
         field,
         dict(scale=scale, shape=shape, like=like),
         devices,
+        extras,
         memory=memory,
         **options,
       )
@@ -124,14 +122,19 @@ class Predictor:
     header = _plain_header(lowres, self.names, self.periodic)
     goal = upscaling.target(header, scale=scale, shape=shape, like=like)
     shape = len(goal.y), len(goal.x)
+    if values.ndim < 4:
+      extras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], extras)
     if is_whole:
-      if values.ndim < 4:
-        extras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], extras)
-      highres = self._at_once(lowres, shape, extras or {})
+      highres = self._at_once(lowres, shape, extras)
     else:
       chosen = upscaling.Options(memory=memory, **options)
       make = upscaling.Upscaler(self, header, goal, chosen, devices=devices)
-      highres = np.stack([make.field(one) for one in lowres])
+      highres = np.stack(
+        [
+          make.field(one, jax.tree.map(lambda leaf: leaf[i], extras))  # noqa: B023
+          for i, one in enumerate(lowres)
+        ]
+      )
     lead = values.shape[:-3] if values.ndim > 2 else ()
     tail = values.shape[-1:] if values.ndim > 2 else ()
     return highres.astype(np.float32).reshape(*lead, *shape, *tail)
@@ -142,7 +145,7 @@ class Predictor:
       lowres = self.normaliser.normalise(lowres)
     cell = np.tile(grids.cell_size(shape), (len(lowres), 1))
     batch = {
-      **{name: extras[name] for name in self._spec.extras if name in extras},
+      **extras,
       "lowres": jnp.asarray(lowres),
       "coords": grids.axes(shape),
       "cell": cell,
@@ -152,13 +155,24 @@ class Predictor:
       highres = np.asarray(self.normaliser.denormalise(highres))
     return highres
 
-  def _of_field(self, field, wanted, devices, **options):
+  def _taken(self, extras: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the extras that the model takes, all of which must be given."""
+    if missing := [name for name in self._spec.extras if name not in extras]:
+      raise ValueError(
+        f"{self._spec.name} takes {', '.join(missing)} beside the field: give "
+        f"extras={{{missing[0]!r}: ...}}"
+      )
+    return {name: extras[name] for name in self._spec.extras}
+
+  def _of_field(self, field, wanted, devices, extras, **options):
     """Returns a field of a file on a finer grid."""
     goal = upscaling.target(field.header, **wanted)
     chosen = upscaling.Options(**options)
     make = upscaling.Upscaler(self, field.header, goal, chosen, devices=devices)
     lead, one = field.header.lead_shape, field.values.shape[-3:]
-    fine = [make.field(values) for values in field.values.reshape(-1, *one)]
+    fine = [
+      make.field(values, extras) for values in field.values.reshape(-1, *one)
+    ]
     values = np.stack(fine).reshape(*lead, *fine[0].shape)
     return fields.Field(make.header, values)
 
@@ -200,6 +214,7 @@ class Predictor:
     plan: plans.Plan,
     values: np.ndarray,
     is_wanted: Callable[[plans.Tile], bool] | None = None,
+    extras: Mapping[str, Any] | None = None,
   ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
     """Yields where the tiles of a finer field are, and their values [r s c].
 
@@ -207,12 +222,14 @@ class Predictor:
       plan: of this predictor.
       values: in physical units, finite, [h w c].
       is_wanted: of `plans.Plan`.
+      extras: what else the model takes, without an axis b.
     """
+    extras = self._taken(extras or {})
     if self.normaliser is None:
-      yield from plan(values, is_wanted)
+      yield from plan(values, is_wanted, extras)
       return
     values = np.asarray(self.normaliser.normalise(values))
-    for tile, highres in plan(values, is_wanted):
+    for tile, highres in plan(values, is_wanted, extras):
       highres = self.normaliser.denormalise(highres)
       yield tile, np.asarray(highres, np.float32)
 

@@ -5,7 +5,7 @@ units and attributes stay; where asked, the result is made to degrade to the
 input again, to keep its mean, or to stay within a range.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
 import math
 from typing import Any, NamedTuple
@@ -195,6 +195,7 @@ class Upscaler:
     self,
     values: np.ndarray,
     is_wanted: Callable[[plans.Tile], bool] | None = None,
+    extras: Mapping[str, Any] | None = None,
   ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
     """Yields where the tiles of the result are, and their values [r s c].
 
@@ -202,13 +203,14 @@ class Upscaler:
       values: of one field, [h w c] float32, NaN where missing.
       is_wanted: says of a tile, in the direction of the input, whether to yield
         it; None: all.
+      extras: what else the model takes, in the direction of the input.
 
     Raises:
       ValueError: a variable is missing everywhere, or is infinite.
     """
     mask = np.isnan(values)
     known = self._filled(values, mask)
-    tiles = self._corrected(known, values, is_wanted)
+    tiles = self._corrected(known, values, is_wanted, extras)
     for (rows, columns), tile in tiles:
       tile = self._clipped(tile)
       if mask.any():
@@ -234,10 +236,10 @@ class Upscaler:
       return values
     return masks.fill(values, self._source.periodic, names).astype(np.float32)
 
-  def _raw(self, known, is_wanted=None):
+  def _raw(self, known, is_wanted, extras):
     """Yields the tiles of the network's answer, all channels."""
     lowres = known[..., self._seen]
-    tiles = self._predictor.tiles(self._plan, lowres, is_wanted)
+    tiles = self._predictor.tiles(self._plan, lowres, is_wanted, extras)
     for (rows, columns), tile in tiles:
       if not len(self._alpha):
         yield (rows, columns), tile
@@ -263,11 +265,11 @@ class Upscaler:
     y, x = along
     return np.einsum("Yy,yxc,Xx->YXc", y, values, x, optimize=True)
 
-  def _corrected(self, known, values, is_wanted):
+  def _corrected(self, known, values, is_wanted, extras):
     """Yields the tiles, consistent and with the input's mean where asked."""
     options = self._options
     if self._projection is None and not options.keeps_mean:
-      yield from self._raw(known, is_wanted)
+      yield from self._raw(known, is_wanted, extras)
       return
     residual = self._projection and self._projection.residual()
     mean, places = consistency.Mean(), []
@@ -275,7 +277,7 @@ class Upscaler:
     size = 4 * math.prod(shape)
     # The first sweep is stored: what is to be added is known after it.
     store = stores.Store(shape, is_scratch=self._is_large(size))
-    for (rows, columns), tile in self._raw(known):
+    for (rows, columns), tile in self._raw(known, None, extras):
       store.write(rows.start, columns.start, tile[None])
       places.append((rows, columns))
       mean.add(tile)
@@ -326,9 +328,11 @@ class Upscaler:
       parts.append(part)
     return tuple(parts), tile
 
-  def field(self, values: np.ndarray) -> np.ndarray:
-    """Returns one finer field, [H W c], held whole."""
+  def field(
+    self, values: np.ndarray, extras: Mapping[str, Any] | None = None
+  ) -> np.ndarray:
+    """Returns one finer field, [H W c], held whole; arguments as of a call."""
     whole = np.empty((*self._plan.shape, values.shape[-1]), np.float32)
-    for (rows, columns), tile in self(values):
+    for (rows, columns), tile in self(values, extras=extras):
       whole[rows, columns] = tile
     return whole

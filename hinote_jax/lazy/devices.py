@@ -284,12 +284,8 @@ class Sharded:
     network = queries.graph(
       self._module, variables, lowres.shape, self._lines, extras
     )
-    of_field, of_queries = lowres.shape[1:3], [n.count for n in self._lines]
-    shapes = grids.pair(of_field), grids.pair(of_queries)
-    leaves = jax.tree.leaves(extras)
-    given = [leaf for leaf in leaves if queries.is_on_grid(leaf, *shapes)]
     run = _Devices(self._mesh.size, self._points)
-    inputs = dict(zip(network.inputs, [lowres, *given], strict=True))
+    inputs = network.given(lowres, extras)
     return run.slab(network.last, inputs)
 
   def __call__(

@@ -156,6 +156,20 @@ class Graph(NamedTuple):
   last: LazyGrid
   inputs: tuple[LazyGrid, ...]
 
+  def given(
+    self, lowres: Any, extras: Mapping[str, Any] | None = None
+  ) -> dict[LazyGrid, Any]:
+    """Returns the values of every input, as whoever carries it out takes them.
+
+    Args:
+      lowres: the field, [b h w c].
+      extras: of the same shapes as the graph was made with.
+    """
+    shapes = self.inputs[0].domain.shape, self.last.domain.shape
+    leaves = jax.tree.leaves(dict(extras or {}))
+    on_grid = [leaf for leaf in leaves if _is_on_grid(leaf, *shapes)]
+    return dict(zip(self.inputs, [lowres, *on_grid], strict=True))
+
 
 def graph(
   module: nn.Module,
@@ -179,7 +193,7 @@ def graph(
   inputs, known = [lowres], []
   leaves, tree = jax.tree.flatten(dict(extras or {}))
   for leaf in leaves:
-    if is_on_grid(leaf, (shape[1], shape[2]), queries.counts):
+    if _is_on_grid(leaf, (shape[1], shape[2]), queries.counts):
       leaf = LazyGrid.input(leaf.shape, module.periodic)
       inputs.append(leaf)
     known.append(leaf)
@@ -190,6 +204,6 @@ def graph(
   return Graph(last, tuple(inputs))
 
 
-def is_on_grid(leaf: Any, *shapes: tuple[int, int]) -> bool:
+def _is_on_grid(leaf: Any, *shapes: tuple[int, int]) -> bool:
   """Says whether an array [b h w c] has one of the shapes (h, w)."""
   return len(leaf.shape) == 4 and tuple(leaf.shape[1:3]) in shapes

@@ -134,25 +134,19 @@ class Pass:
     """How far stored windows reach beyond a tile, in its cells."""
     return schedule.reach(self._schedule)
 
-  def run(
-    self,
-    tiles: Sequence[Tile],
-    store: Callable[[LazyGrid], stores.Store],
-    totals: Callable[[Total], Any],
-  ) -> Iterator[Any]:
+  def run(self, tiles: Sequence[Tile], values: "Values") -> Iterator[Any]:
     """Yields the result of each tile, one computed ahead.
 
     Args:
       tiles: of `tiles`, or any others of this size.
-      store: gives the values of a stored grid.
-      totals: gives the values of a total.
+      values: of what is read.
     """
     rows = sorted({y.start for y, _ in tiles})
     columns = sorted({x.start for _, x in tiles})
     plan = self._at(rows, columns)
-    params = jax.device_put(grid.resolved(plan.params, totals))
-    leaves = jax.tree.leaves(params)
-    sources = [store(node) for node in plan.stored]
+    params = grid.resolved(plan.params, values.totals.__getitem__)
+    leaves = jax.tree.leaves(jax.device_put(params))
+    sources = [values.stores[node] for node in plan.stored]
     shapes = [member.shape for member in plan.members]
     pending = None
     for y, x in tiles:
@@ -183,6 +177,23 @@ def _compiled(members, shapes, kinds, tree):
   return jax.jit(tile).lower(starts, owned, held, leaves).compile()
 
 
+class Values(NamedTuple):
+  """What is known of a graph for one input.
+
+  Attributes:
+    stores: of grids that are stored and read again.
+    totals: that are summed up.
+  """
+
+  stores: dict[LazyGrid, stores.Store]
+  totals: dict[Total, Any]
+
+  @property
+  def bytes_in_memory(self) -> int:
+    """What the stores take that are not in scratch files."""
+    return sum(store.bytes_in_memory for store in self.stores.values())
+
+
 class Answer:
   """The last grid of a graph, computed tile by tile where it is read.
 
@@ -192,20 +203,21 @@ class Answer:
     size: of every tile.
   """
 
-  def __init__(self, last: Pass, grid_: LazyGrid, run: "Tiles"):
-    self._pass, self.grid, self._run = last, grid_, run
-    self.size, self.tiles = last.size, last.tiles
+  def __init__(self, last: Pass, values: Values, report: Report):
+    assert isinstance(last.root, LazyGrid)
+    self._pass, self.grid, self.values = last, last.root, values
+    self.size, self.tiles, self._report = last.size, last.tiles, report
 
   def __call__(
     self, tiles: Sequence[Tile] | None = None
   ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Yields tiles and what counts of them, [b h w c]; all by default."""
     tiles = self.tiles if tiles is None else tiles
-    results = self._run.results(self._pass, tiles)
+    results = self._pass.run(tiles, self.values)
     for i, (tile, values) in enumerate(zip(tiles, results, strict=True)):
       rows, columns = (slice(s.first - s.start, s.last - s.start) for s in tile)
       yield tile, np.asarray(values)[:, rows, columns]
-      self._run.report("answer", i + 1, len(tiles))
+      self._report("answer", i + 1, len(tiles))
 
   def read(self, rows: slice, columns: slice) -> np.ndarray:
     """Returns any window of the result, [b h w c]."""
@@ -254,8 +266,6 @@ class Tiles:
     self._programs: dict[Any, Any] = {}
     self._passes: dict[int, Pass] = {}
     self._order = schedule.passes_before(last)
-    self._stores: dict[int, stores.Store] = {}
-    self._totals: dict[int, Any] = {}
     # After which pass a stored grid is read no more.
     self._last_reader = {
       id(node): i
@@ -272,44 +282,32 @@ class Tiles:
     Raises:
       ValueError: not even the smallest tile fits the memory.
     """
-    self._totals = {}
-    self._stores = {
-      id(node): stores.Store.of(np.asarray(values))
-      for node, values in inputs.items()
-    }
+    given = {n: stores.Store.of(np.asarray(v)) for n, v in inputs.items()}
+    values = Values(given, {})
     for i, root in enumerate(self._order):
       if isinstance(root, Total):
-        self._totals[id(root)] = self._sum(root)
+        values.totals[root] = self._sum(root, values)
       else:
-        self._stores[id(root)] = self._stored(root)
-      for node in list(self._stores):
-        if self._last_reader.get(node, -1) == i:
-          del self._stores[node]
-    return Answer(self._pass(self._last), self._last, self)
+        values.stores[root] = self._stored(root, values)
+      for node in list(values.stores):
+        if self._last_reader.get(id(node), -1) == i:
+          del values.stores[node]
+    return Answer(self._pass(self._last), values, self.report)
 
-  def results(self, one: Pass, tiles: Sequence[Tile]) -> Iterator[Any]:
-    """Yields the result of some tiles of a pass."""
-    return one.run(
-      tiles,
-      lambda node: self._stores[id(node)],
-      lambda total: self._totals[id(total)],
-    )
-
-  def _stored(self, root: LazyGrid) -> stores.Store:
-    one = self._pass(root)
-    size = 4 * math.prod(root.shape)
-    held = sum(s.bytes_in_memory for s in self._stores.values())
-    store = stores.Store(root.shape, is_scratch=held + size > self._memory / 4)
-    results = self.results(one, one.tiles)
-    for i, ((y, x), values) in enumerate(zip(one.tiles, results, strict=True)):
+  def _stored(self, root: LazyGrid, values: Values) -> stores.Store:
+    one, size = self._pass(root), 4 * math.prod(root.shape)
+    is_scratch = values.bytes_in_memory + size > self._memory / 4
+    store = stores.Store(root.shape, is_scratch=is_scratch)
+    results = one.run(one.tiles, values)
+    for i, ((y, x), result) in enumerate(zip(one.tiles, results, strict=True)):
       # Cells of two tiles are written twice, and alike.
-      store.write(y.start, x.start, np.asarray(values))
+      store.write(y.start, x.start, np.asarray(result))
       self.report("features", i + 1, len(one.tiles))
     return store
 
-  def _sum(self, root: Total) -> Any:
+  def _sum(self, root: Total, values: Values) -> Any:
     one, total = self._pass(root), None
-    for i, part in enumerate(self.results(one, one.tiles)):
+    for i, part in enumerate(one.run(one.tiles, values)):
       part = jax.tree.map(_wide, part)
       total = part if total is None else jax.tree.map(np.add, total, part)
       self.report("sums", i + 1, len(one.tiles))

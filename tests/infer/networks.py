@@ -271,3 +271,15 @@ _OPTIONS = {
     "max_scale": random.choice((4.0, float("inf"))),
   },
 }
+
+
+class WithExtras(nn.Module):
+  """Linear interpolation of a field and what else is known, on both grids."""
+
+  periodic: tuple[bool, bool] = (False, False)
+
+  def __call__(self, lowres, coords, cell, *, static, shift):
+    del cell
+    x, rules = lowres + static["coarse"], ("edge", "edge")
+    at = lazy.interpolate(x, coords, method="linear", boundary=rules)
+    return at + static["fine"] + shift

@@ -5,6 +5,7 @@ import pytest
 from hinote_jax import infer, models
 from hinote_jax.core import grids
 from hinote_jax.infer import plans
+from tests.infer import networks
 
 
 def _lines(shape, fine):
@@ -160,3 +161,30 @@ def test_small_results_are_computed_at_once_where_they_fit():
     _whole(plan, lowres), _whole(tiled, lowres), atol=1e-6
   )
   assert len(plan._made) == 1 and reports[-1] == ("answer", 9, 9)
+
+
+@pytest.mark.parametrize(
+  "options",
+  [
+    dict(memory="1GB"),
+    dict(memory="1GB", side=5),
+    dict(devices=jax.devices()[:3]),
+    dict(is_ensemble=True),
+    dict(is_ensemble=True, memory="1GB", side=5),
+  ],
+)
+def test_extras_go_to_the_model_in_every_way(options):
+  lowres, fine = _field((6, 7, 1)), (12, 21)
+  extras = dict(
+    static=dict(coarse=_field((6, 7, 1), 1), fine=_field((*fine, 1), 2)),
+    shift=np.float32(3.0),
+  )
+  where = networks.WithExtras(), {}, (6, 7), _lines((6, 7), fine)
+  ((_, want),) = plans.Plan(*where)(lowres, extras=extras)
+  plan = plans.Plan(*where, **options)
+  for shift in (3.0, 4.0):  # a number of the graph, not of what is compiled
+    extras["shift"] = np.float32(shift)
+    got = np.full((*fine, 1), np.nan, np.float32)
+    for (rows, columns), values in plan(lowres, extras=extras):
+      got[rows, columns] = values
+    np.testing.assert_allclose(got, want + shift - 3.0, atol=1e-5)
