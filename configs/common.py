@@ -48,6 +48,8 @@ def data(name, variables, **chosen):
     raise ValueError(f"{name} takes no {', '.join(sorted(unknown))}")
   fields = {option: unset(default) for option, default in options.items()}
   fields |= dict(path=placeholder(str), cache_dir=placeholder(str))
+  # What is known of the place, see `hinote_jax.data.static`.
+  fields["static"] = placeholder(tuple)
   if "lowres" in fields:
     fields["lowres"] = placeholder(str)  # a pattern, even where it is a number
   for option, value in chosen.items():

@@ -87,6 +87,7 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
       shape=asked.shape,
       like=asked.like and os.path.abspath(asked.like),
       options=options,
+      static=tuple(asked.static or ()),
       dtype=asked.dtype,
       devices=asked.devices,
       overwrite=asked.overwrite,
@@ -129,7 +130,9 @@ def _upscale(asked: argparse.Namespace) -> None:
     name = asked.checkpoint
     if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
       asked.checkpoint = os.path.abspath(name)
-    predictor = infer.load(asked.checkpoint, asked.which)
+    predictor = infer.load(
+      asked.checkpoint, asked.which, static=tuple(asked.static or ())
+    )
     batch.run(_requests(asked, files), predictor, bar, make)
 
 

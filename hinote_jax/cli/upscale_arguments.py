@@ -121,6 +121,13 @@ def _add_input(group) -> None:
     "between or one by one; otherwise those of its names, or all",
   )
   add(
+    "--static",
+    action="append",
+    metavar="FILE:VARIABLE",
+    help="where a static field lies that the network was told of, if not where "
+    "it lay in training",
+  )
+  add(
     "--registration",
     type=_registration,
     metavar="R|Y,X",

@@ -5,18 +5,17 @@ generator: never of the batch it is in, of what was drawn before, or of the
 number of processes. A run that resumes at a step needs no iterator state.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import functools
 import math
-import queue
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hinote_jax.core import grids
-from hinote_jax.data import crops, normalise, series
+from hinote_jax.data import crops, normalise, series, static_windows
+from hinote_jax.data.prefetch import prefetch as prefetch
 from hinote_jax.data.sources import pairs, repeated
 from hinote_jax.degradations import pipeline
 
@@ -70,6 +69,7 @@ class Windows:
     whole: share of the examples at a whole scale in the range, each as likely
       as another. What is drawn uniformly is never whole, and at whole scales,
       where cells line up, a degradation may be another one: of `area` it is.
+    static: what is known of the place, which batches then have too.
 
   Raises:
     ValueError: the sizes do not fit the fields or one another.
@@ -85,6 +85,7 @@ class Windows:
   scale_range: tuple[float | int, float | int]
   seed: int
   whole: float | int = 0.0
+  static: static_windows.StaticWindows | None = None
 
   def __post_init__(self):
     if not len(self.indices):
@@ -115,7 +116,8 @@ class Windows:
 
     Returns:
       lowres [b h w c], coords `grids.Axes` of y [b H] and x [b W], cell [b 2],
-      highres [b H W c].
+      highres [b H W c]; where something static is known, static: a dict of
+      fine [b H W s] and coarse [b h w s].
     """
     return self._batch(_TRAINING, step, rows)
 
@@ -264,12 +266,15 @@ class Windows:
       for d, (*_, cells, count) in enumerate(self._axes)
     ]
     extent = [[n * draw.scale for n in self.window] for draw in draws]
-    return {
+    batch = {
       "lowres": lowres,
       "coords": grids.Axes(np.stack(places[::2]), np.stack(places[1::2])),
       "cell": np.stack([grids.cell_size(tuple(e)) for e in extent]),
       "highres": highres,
     }
+    if self.static is not None:
+      batch["static"] = self.static.of(draws)
+    return batch
 
   def _degrade(self, draw, rng, out) -> None:
     if draw.scale == self.scale_range[0] == self.scale_range[1]:
@@ -349,52 +354,3 @@ class _Streams:
     self._begin["state"]["counter"][3] = row
     self._bits.state = self._begin
     return self._generator
-
-
-def prefetch(
-  make_batch: Callable[[int], Batch], steps: Iterable[int], depth: int = 2
-) -> Generator[tuple[int, Batch]]:
-  """Yields (step, make_batch(step)), made ahead by one background thread.
-
-  An error of `make_batch` is raised to the consumer at its step. Closing the
-  generator, or leaving the loop, stops the thread.
-
-  Args:
-    make_batch: makes the batch of a step; runs in the thread.
-    steps: which steps, in order; may be endless.
-    depth: how many batches may wait.
-  """
-  waiting = queue.Queue(maxsize=depth)
-  stop = threading.Event()
-
-  def put(item) -> bool:
-    while not stop.is_set():
-      try:
-        waiting.put(item, timeout=0.1)
-        return True
-      except queue.Full:
-        continue
-    return False
-
-  def work():
-    try:
-      for step in steps:
-        if not put(((step, make_batch(step)), None)):
-          return
-      put((None, None))
-    except BaseException as error:
-      put((None, error))
-
-  thread = threading.Thread(target=work, name="prefetch", daemon=True)
-  thread.start()
-  try:
-    while True:
-      item, error = waiting.get()
-      if error is not None:
-        raise error
-      if item is None:
-        return
-      yield item
-  finally:
-    stop.set()
-    thread.join()

@@ -12,7 +12,13 @@ import numpy as np
 from hinote_jax import infer, losses, models, plots
 from hinote_jax.core import grids
 from hinote_jax.evaluate import fields, report, scores
-from hinote_jax.train import checkpoint, contract, metric_log, run_data
+from hinote_jax.train import (
+  checkpoint,
+  contract,
+  metric_log,
+  run_data,
+  static_run,
+)
 from hinote_jax.train import workdir as workdirs
 
 
@@ -76,6 +82,11 @@ def evaluate_run(
   """
   _, meta = checkpoint.load_variables(workdir)
   held_out = _test_fields(config, data)
+  if data.static is not None:
+    held_out["dataset"] = static_run.WithStatic(
+      held_out["dataset"], data.static, data.train.degradation
+    )
+    held_out["header"]["static"] = list(data.static.sources)
   header = {
     "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",
@@ -163,7 +174,7 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   assert stored is not None  # it was scored before
   state, meta = stored
   module = models.build(**meta["model"])  # a window closes on no axis
-  spec = models.spec(meta["model"]["name"])
+  spec = models.spec_of(meta["model"])
   predict = jax.jit(functools.partial(contract.apply, module, spec=spec))
   pred = predict(checkpoint.averaged(state), batch)
   variables = {

@@ -148,12 +148,16 @@ def _block(
 
 @functools.lru_cache(maxsize=1)
 def _job(request: jobs.Request, attempt: str) -> jobs.Job:
-  job = jobs.Job(request, _predictor(request.checkpoint, request.which))
+  job = jobs.Job(
+    request, _predictor(request.checkpoint, request.which, request.static)
+  )
   job.partial.attempt = attempt
   return job
 
 
 @functools.lru_cache(maxsize=1)
-def _predictor(checkpoint: str, which: str) -> predict.Predictor:
+def _predictor(
+  checkpoint: str, which: str, static: tuple[str, ...]
+) -> predict.Predictor:
   host_memory.keep_freed()
-  return predict.load(checkpoint, which)
+  return predict.load(checkpoint, which, static=static)

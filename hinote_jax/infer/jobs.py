@@ -55,6 +55,7 @@ class Request:
     shape: of `upscaling.target`.
     like: path of a file whose grid to take.
     options: of the upscaler.
+    static: of `predict.load`.
     dtype: of the result, "float32"; None keeps how the input is packed.
     devices: how many to divide a field among; 0 for all.
     overwrite: replace the result that is there.
@@ -71,6 +72,7 @@ class Request:
   shape: tuple[int, int] | None = None
   like: str | None = None
   options: upscaling.Options = upscaling.Options()
+  static: tuple[str, ...] = ()
   dtype: str | None = None
   devices: int = 1
   overwrite: bool = False
@@ -190,6 +192,7 @@ class Job:
       "parameters": checkpoint.digest(predictor.variables),
       "normalisation": str(predictor.normaliser and vars(predictor.normaliser)),
       "devices": str(request.devices),
+      "static": str(request.static),
       "hinote_jax": __version__,
       "jax": jax.__version__,
     }

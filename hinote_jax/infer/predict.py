@@ -37,6 +37,7 @@ class Predictor:
     periodic: Periodic = (False, False),
     names: Sequence[str] = (),
     spec: Spec = contract.PLAIN,
+    extras_of: Callable[..., dict[str, Any]] | None = None,
   ):
     """Puts a predictor together from its parts.
 
@@ -48,6 +49,8 @@ class Predictor:
       periodic: whether the (y, x) axis of the fields closes on itself.
       names: names of the channels, for messages.
       spec: of the model: what it takes beside the field.
+      extras_of: function of (header, goal) that makes the extras of a field of
+        a file; see `upscaling.Target`.
     """
     self.module = module.clone(periodic=tuple(periodic))
     self.variables = variables
@@ -55,6 +58,7 @@ class Predictor:
     self.periodic = tuple(periodic)
     self.names = tuple(names)
     self._spec = spec
+    self.extras_of = extras_of
     self._apply = jax.jit(
       functools.partial(contract.apply, self.module, spec=spec)
     )
@@ -105,7 +109,6 @@ class Predictor:
         coarser than the field, a wrong number of channels, values that are not
         finite, or extras that the model takes and that are not given.
     """
-    extras = self._taken(extras or {})
     is_whole = memory is None and devices is None and not options
     if isinstance(field, fields.Field):
       return self._of_field(
@@ -116,6 +119,7 @@ class Predictor:
         memory=memory,
         **options,
       )
+    extras = self._taken(extras or {})
     values = np.asarray(field, np.float32)
     lowres = self._as_batch(values)
     _require_finite(values)
@@ -258,6 +262,7 @@ def load(
   which: str = "best",
   *,
   normalisation: str | None = None,
+  static: Sequence[str] = (),
   **options: Any,
 ) -> Predictor:
   """Returns the predictor of a training run, a published file or a name.
@@ -268,6 +273,8 @@ def load(
     which: the checkpoint of a run, "best" on validation or "latest".
     normalisation: what goes around a published network, one of
       `units.NORMALISERS`; None for its own convention.
+    static: FILE:VARIABLE of static fields that take the places of those that a
+      run was told of, by variable.
     **options: of `interop.load_checkpoint`, for a published network.
 
   Raises:
@@ -284,20 +291,29 @@ def load(
       "file of a network, nor an interpolation "
       f"({', '.join(models.INTERPOLATIONS)})"
     )
+  from hinote_jax import degradations
   from hinote_jax.data import normalise
-  from hinote_jax.train import checkpoint
+  from hinote_jax.train import checkpoint, static_run
+  from hinote_jax.train import workdir as workdirs
 
   variables, meta = checkpoint.load_variables(workdir, which)
   normaliser = meta.get("normaliser")
   if normaliser is not None:
     normaliser = normalise.Normaliser.from_dict(normaliser)
+  extras_of, known = None, static_run.load(meta, pathlib.Path(workdir), static)
+  if known is not None:
+    named = workdirs.read_config(workdir).get("degradation", "area")
+    extras_of = functools.partial(
+      static_run.extras, known, degradation=degradations.parse(named)
+    )
   return Predictor(
     models.build(**meta["model"]),
     variables,
     normaliser=normaliser,
     periodic=tuple(meta["periodic"]),
     names=tuple(meta["variables"]),
-    spec=models.spec(meta["model"]["name"]),
+    spec=models.spec_of(meta["model"]),
+    extras_of=extras_of,
   )
 
 

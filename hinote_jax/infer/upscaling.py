@@ -7,6 +7,7 @@ input again, to keep its mean, or to stay within a range.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -177,6 +178,12 @@ class Upscaler:
         options.consistent, *goal.lines, header.shape, header.periodic
       )
 
+  @functools.cached_property
+  def _extras(self) -> Mapping[str, Any]:
+    """What the predictor knows of the place, on the grids of this input."""
+    make = self._predictor.extras_of
+    return {} if make is None else make(self._source, self._goal)
+
   def _require_variables(self) -> None:
     wanted, channels = self._predictor.names, self._predictor.channels
     names = [self._source.names[i] for i in self._seen]
@@ -203,13 +210,15 @@ class Upscaler:
       values: of one field, [h w c] float32, NaN where missing.
       is_wanted: says of a tile, in the direction of the input, whether to yield
         it; None: all.
-      extras: what else the model takes, in the direction of the input.
+      extras: what else the model takes, in the direction of the input; None:
+        what the predictor knows itself.
 
     Raises:
       ValueError: a variable is missing everywhere, or is infinite.
     """
     mask = np.isnan(values)
     known = self._filled(values, mask)
+    extras = self._extras if extras is None else extras
     tiles = self._corrected(known, values, is_wanted, extras)
     for (rows, columns), tile in tiles:
       tile = self._clipped(tile)

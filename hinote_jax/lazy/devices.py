@@ -121,8 +121,8 @@ class _Work:
   def __init__(self, run: _Devices, root: schedule.Root):
     height, width = root.domain.shape
     rows = -(-height // run.count)
-    most = max(1, run.points // width)
-    self.spans = tiles.spans(rows, tiles.even(rows, most))
+    limit = max(1, run.points // width)
+    self.spans = tiles.spans(rows, tiles.even(rows, limit))
     size = self.spans[0].last, width
     starts, owned = [], []
     for device in slabs(height, run.count):

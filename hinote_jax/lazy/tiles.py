@@ -61,9 +61,9 @@ def spans(n: int, size: int, *, is_cut: bool = False) -> list[Span]:
   ]
 
 
-def even(n: int, most: int) -> int:
-  """Returns the size of the fewest equal tiles of at most `most` cells."""
-  return -(-n // -(-n // most))
+def even(n: int, limit: int) -> int:
+  """Returns the size of the fewest equal tiles of at most `limit` cells."""
+  return -(-n // -(-n // limit))
 
 
 def memory_of(compiled: Any) -> int:

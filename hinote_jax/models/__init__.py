@@ -12,6 +12,7 @@ by its module and the model, "my_models.spec:blur".
 """
 
 from collections.abc import Mapping
+import dataclasses
 import functools
 import importlib
 from typing import Any
@@ -30,6 +31,7 @@ _FAMILIES = (
   "interpolation",
 )
 
+STATIC = "static"  # the extra that says what is known of a place
 INTERPOLATIONS = tuple(spec.name for spec in interpolation.SPECS)
 
 
@@ -68,6 +70,9 @@ def names() -> tuple[str, ...]:
 def build(name: str, **kwargs: Any) -> nn.Module:
   """Returns the model called `name`, made from keyword arguments.
 
+  With `static_units`, one number a static field, any model takes those beside
+  the field, see `informed.Informed`.
+
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
     TypeError: the model takes no such argument.
@@ -76,7 +81,27 @@ def build(name: str, **kwargs: Any) -> nn.Module:
   if "most" in kwargs:
     kwargs["points_at_once"] = kwargs.pop("most")
   kwargs = {name: _hashable(value) for name, value in kwargs.items()}
-  return spec(name).build(**kwargs)
+  known = spec(name)
+  if "static_units" not in kwargs or STATIC in known.extras:
+    return known.build(**kwargs)
+  from hinote_jax.models import informed
+
+  units, channels = kwargs.pop("static_units"), kwargs.pop("channels")
+  if "residual_scale" in kwargs:
+    kwargs["residual_scale"] = (*kwargs["residual_scale"], *units)
+  plain = known.build(channels=channels + len(units), **kwargs)
+  return informed.Informed(plain, units, channels, periodic=plain.periodic)
+
+
+def spec_of(arguments: Mapping[str, Any]) -> Spec:
+  """Returns what is said of a model that `build` makes of these arguments.
+
+  Beside what its spec says, a model with `static_units` takes static fields.
+  """
+  known = spec(arguments["name"])
+  if "static_units" not in arguments or STATIC in known.extras:
+    return known
+  return dataclasses.replace(known, extras=(*known.extras, STATIC))
 
 
 def _hashable(value):

@@ -27,7 +27,7 @@ def points_at_once(asked: int | None) -> int:
 
 
 def split(
-  x: Float[Array, "b n c"], most: int
+  x: Float[Array, "b n c"], limit: int
 ) -> tuple[Float[Array, "m b s c"], Float[Array, "m 1 s 1"]]:
   """Cuts points into bands as long as one another.
 
@@ -35,22 +35,22 @@ def split(
 
   Args:
     x: points of each example.
-    most: points of a band, of all examples together.
+    limit: points of a band, of all examples together.
 
   Returns:
     The bands, and 1 where a point is one, 0 where it fills the band.
   """
   b, n, _ = x.shape
-  parts = _cut(x, max(1, most // b))
+  parts = _cut(x, max(1, limit // b))
   count, _, size, _ = parts.shape
   inside = jnp.arange(count * size) < n
   return parts, inside.astype(jnp.float32).reshape(count, 1, size, 1)
 
 
 def pointwise(
-  function: Callable[[Array], Array], x: Float[Array, "b H W c"], most: int
+  function: Callable[[Array], Array], x: Float[Array, "b H W c"], limit: int
 ) -> Float[Array, "b H W d"]:
-  """Returns function(x), evaluated for at most `most` points at once.
+  """Returns function(x), evaluated for at most `limit` points at once.
 
   Each band is formed again in the backward pass: that is cheaper than to store
   and read what lies between.
@@ -58,44 +58,44 @@ def pointwise(
   Args:
     function: [b s c] -> [b s d]; a point's answer depends on no other point.
     x: the points.
-    most: see `split`.
+    limit: see `split`.
   """
   b, height, width, c = x.shape
   points = x.reshape(b, height * width, c)
-  result = _in_bands(function, points, max(1, most // b))
+  result = _in_bands(function, points, max(1, limit // b))
   return result.reshape(b, height, width, -1)
 
 
 def over_points(
   function: Callable[[grids.Coords], Array],
   coords: grids.Coords,
-  most: int,
+  limit: int,
 ) -> Array:
-  """Returns function(coords), evaluated for at most `most` points at once.
+  """Returns function(coords), evaluated for at most `limit` points at once.
 
   The answer at a point must not depend on the other points.
 
   Args:
     function: batched coordinates -> [b H W c].
     coords: batched, `grids.Axes` of [b H] and [b W], or [b H W 2].
-    most: query points of one band, of all examples together; a band of `Axes`
+    limit: query points of one band, of all examples together; a band of `Axes`
       has one row at least.
   """
   if isinstance(coords, grids.Axes):
-    return _over_rows(function, coords, most)
+    return _over_rows(function, coords, limit)
   b, height, width, _ = coords.shape
   flat = coords.reshape(b, height * width, 1, 2)
-  result = _in_bands(function, flat, max(1, most // b))
+  result = _in_bands(function, flat, max(1, limit // b))
   return result.reshape(b, height, width, -1)
 
 
-def _over_rows(function, coords, most):
+def _over_rows(function, coords, limit):
   b, width = coords.x.shape
 
   def rows(y):
     return function(grids.Axes(y, coords.x))
 
-  return _in_bands(rows, coords.y, max(1, most // (b * width)))
+  return _in_bands(rows, coords.y, max(1, limit // (b * width)))
 
 
 def _in_bands(function, values, size):

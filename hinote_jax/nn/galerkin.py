@@ -199,8 +199,8 @@ class Moments:
     layers, norms = params
     b, height, width, d = patch.values.shape
     points = patch.values.reshape(b, height * width, d)
-    most = bands.points_at_once(self.points_at_once)
-    parts, counted = bands.split(points, most)
+    limit = bands.points_at_once(self.points_at_once)
+    parts, counted = bands.split(points, limit)
     if inside is not None:
       padding = counted.size - inside.size
       inside = jnp.pad(inside.reshape(-1), (0, padding))
@@ -315,5 +315,5 @@ def _applied_block(
     total = points + _dense(activate(y), *contract, dtype=dtype)
     return activate_sum(total) if activate_sum else total
 
-  most = bands.points_at_once(points_at_once)
-  return bands.pointwise(apply, x, most)
+  limit = bands.points_at_once(points_at_once)
+  return bands.pointwise(apply, x, limit)

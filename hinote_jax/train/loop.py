@@ -23,6 +23,7 @@ from hinote_jax.train import (
   optim,
   parallel,
   run_data,
+  static_run,
 )
 from hinote_jax.train import step as train_step
 from hinote_jax.train import workdir as workdirs
@@ -81,6 +82,8 @@ def model_arguments(
     arguments["max_scale"] = data.scale
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = units
+  if data.static is not None:
+    arguments["static_units"] = data.static_units()
   return arguments
 
 
@@ -135,7 +138,7 @@ def train(
   # Model, loss, optimiser, state.
   units = run_data.residual_scale(data.train)
   arguments = model_arguments(config, data, units)
-  module, spec = models.build(**arguments), models.spec(config.model.name)
+  module, spec = models.build(**arguments), models.spec_of(arguments)
   loss = losses.build(**workdirs.set_fields(config.loss))
   transform, rate = optim.build(
     steps=config.steps, **workdirs.set_fields(config.optim)
@@ -188,6 +191,7 @@ def train(
     if is_leader:
       workdirs.claim(workdir, config)
       data.split.save(workdir / run_data.SPLIT, data.dataset)
+    told = static_run.save(data.static, workdir if is_leader else None)
 
     # Loop.
     log = metric_log.MetricLog(
@@ -233,7 +237,7 @@ def train(
           scores = validate(checkpoint.averaged(snapshot))
           shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
           log.write(done, scores)
-          meta = {"model": arguments, "units": units, **data.meta()}
+          meta = {"model": arguments, "units": units, **data.meta(), **told}
           checkpoints.save(done, snapshot, meta, scores)
         log.advance(**shown)
     _, meta = checkpoints.load("best")

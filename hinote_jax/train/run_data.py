@@ -9,8 +9,9 @@ import numpy as np
 from hinote_jax import data as datasets
 from hinote_jax import degradations, models
 from hinote_jax.data import batches, normalise, splits
+from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
-from hinote_jax.train import contract
+from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
 
 SPLIT = "split.json"
@@ -46,6 +47,7 @@ class RunData(NamedTuple):
   degradation: Any
   train: batches.Windows
   validation: batches.Windows
+  static: statics.Static | None = None
 
   @property
   def scale(self) -> float | None:
@@ -53,6 +55,19 @@ class RunData(NamedTuple):
     if self.dataset.lowres is None:
       return None
     return self.train.scale_range[0]
+
+  def static_units(self, examples: int = 64) -> tuple[float, ...]:
+    """Returns the RMS of what bicubic misses of static fields, one a channel.
+
+    Over fixed training windows, in units of each field's own deviation.
+    """
+    (batch,) = self.train.fixed(examples)
+    fine, coarse = batch["static"]["fine"], batch["static"]["coarse"]
+    smooth = contract.apply(
+      models.build("bicubic"), {}, batch | {"lowres": coarse}
+    )
+    missed = np.sqrt(np.mean(np.square(fine - smooth), axis=(0, 1, 2)))
+    return tuple(np.maximum(missed, 1e-3).tolist())
 
   def meta(self) -> dict[str, Any]:
     """Returns what belongs with the weights in a checkpoint."""
@@ -70,7 +85,9 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   Where the fields are paired, the pairs' own scale takes the place of those of
   `config.windows`.
   """
-  dataset = datasets.load(**workdirs.set_fields(config.data))
+  chosen = workdirs.set_fields(config.data)
+  told = tuple(chosen.pop("static", ()))
+  dataset = datasets.load(**chosen)
   scale_range = (config.windows.min_scale, config.windows.max_scale)
   if dataset.lowres is not None:
     scale = pairs.scale(dataset.shape, dataset.lowres.shape)
@@ -88,6 +105,15 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   degradation = degradations.parse(config.degradation).with_zero(zero)
   if dataset.lowres is not None:
     degradation = None
+  known, windows = static_run.make(
+    told,
+    dataset,
+    split.train,
+    normaliser,
+    degradation=degradation,
+    window=config.windows.window,
+    queries=config.windows.queries,
+  )
   train, validation = (
     batches.Windows(
       dataset,
@@ -99,12 +125,14 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
       queries=config.windows.queries,
       scale_range=scale_range,
       whole=whole,
+      static=windows,
     )
     for indices in (split.train, split.validation)
   )
   if degradation is None:
     degradation = Paired(dataset)
-  return RunData(dataset, split, normaliser, degradation, train, validation)
+  parts = dataset, split, normaliser, degradation, train, validation
+  return RunData(*parts, known)
 
 
 def unseen(

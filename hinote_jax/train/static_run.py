@@ -1,0 +1,177 @@
+"""What a run is told of the place: made of its data, kept with its weights."""
+
+from collections.abc import Mapping, Sequence
+import hashlib
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.data import climatology, rasters, static, static_windows
+from hinote_jax.fields import axes
+
+FILE = "climatology.npz"
+
+
+def make(
+  names: Sequence[str],
+  dataset: Any,
+  train: Sequence[int],
+  normaliser: Any,
+  **windows: Any,
+) -> tuple[static.Static | None, static_windows.StaticWindows | None]:
+  """Returns static fields and what makes windows of them; None for none.
+
+  Args:
+    names: of `data.static`.
+    dataset: the fields.
+    train: times of the training part.
+    normaliser: of the fields.
+    **windows: of `StaticWindows`.
+
+  Raises:
+    ValueError: a field is unknown or does not cover the data set's grid.
+  """
+  if not names:
+    return None, None
+  usual = None
+  if static.CLIMATOLOGY in names:
+    usual = climatology.Climatology(dataset.values, train, normaliser)
+  whole = None if usual is None else usual.whole()
+  known, fixed = static.fit(names, dataset.y, dataset.x, whole)
+  k = fixed.shape[-1]
+  return known, static_windows.StaticWindows(
+    fixed=((fixed - known.mean[:k]) / known.std[:k]).astype(np.float32),
+    climatology=usual,
+    mean=known.mean[k:],
+    std=known.std[k:],
+    periodic=dataset.periodic,
+    **windows,
+  )
+
+
+class WithStatic:
+  """A data set whose fields come with what is known of the place.
+
+  Its other attributes are those of the data set.
+  """
+
+  def __init__(self, dataset: Any, known: static.Static, degradation: Any):
+    self._dataset, self._degradation = dataset, degradation
+    self._fine = known.on(dataset.y, dataset.x)
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(self._dataset, name)
+
+  def __len__(self) -> int:
+    return len(self._dataset)
+
+  def extras(
+    self, index: int, coarse: Sequence[int], fine: Sequence[int]
+  ) -> dict[str, Any]:
+    """Returns what predictors take beside field `index` on these grids."""
+    del index, fine  # the same for all; fine is the data set's own grid
+    reduced = static_windows.coarsened(
+      self._degradation, self._fine, coarse, self._dataset.periodic
+    )
+    return {"static": {"fine": self._fine, "coarse": reduced}}
+
+
+def save(
+  known: static.Static | None, workdir: pathlib.Path | None
+) -> dict[str, Any]:
+  """Returns what a checkpoint keeps; writes the climatology beside it.
+
+  Args:
+    known: what a run is told of.
+    workdir: of the run; None writes nothing.
+  """
+  if known is None:
+    return {}
+  meta = known.to_meta()
+  if (usual := known.climatology) is not None:
+    if workdir is not None:
+      places = dict(y=usual.y.values, x=usual.x.values)
+      np.savez_compressed(workdir / FILE, values=usual.values, **places)  # pyright: ignore[reportArgumentType]
+    meta["axes"] = [
+      [a.name, a.units, a.registration, a.is_periodic]
+      for a in (usual.y, usual.x)
+    ]
+    meta["climatology"] = _digest(usual.values)
+  return {"static": meta}
+
+
+def load(
+  meta: Mapping[str, Any], workdir: pathlib.Path, files: Sequence[str] = ()
+) -> static.Static | None:
+  """Returns what a run was told of, from its checkpoint; None for nothing.
+
+  Args:
+    meta: of the checkpoint.
+    workdir: of the run.
+    files: of `static.load`.
+
+  Raises:
+    ValueError: a field lacks or differs, or the climatology is damaged.
+  """
+  if "static" not in meta:
+    if files:
+      raise ValueError(
+        f"{workdir} was told of nothing static: leave out {', '.join(files)}"
+      )
+    return None
+  usual, known = None, meta["static"]
+  if "climatology" in known:
+    path = workdir / FILE
+    try:
+      with np.load(path) as file:
+        values, places = file["values"], (file["y"], file["x"])
+    except (OSError, ValueError, KeyError) as error:
+      raise ValueError(f"{path} cannot be read: {error}") from error
+    if _digest(values) != known["climatology"]:
+      raise ValueError(f"{path} is damaged: it is not that of the checkpoint")
+    y, x = (
+      axes.Axis(name, place, units, registration, bool(is_periodic))
+      for place, (name, units, registration, is_periodic) in zip(
+        places, known["axes"], strict=True
+      )
+    )
+    usual = rasters.Raster(static.CLIMATOLOGY, values, y, x)
+  return static.load(known, usual, files)
+
+
+def extras(
+  known: static.Static,
+  header: Any,
+  goal: Any,
+  degradation: Any = None,
+) -> dict[str, Any]:
+  """Returns what a network takes beside a field of a file, by name.
+
+  Args:
+    known: what the run was told of.
+    header: of the field.
+    goal: `upscaling.Target` of the result.
+    degradation: of the run; None is "area".
+  """
+  fine = known.on(goal.y, goal.x)
+  for axis, is_turned in enumerate(goal.is_turned):
+    fine = np.flip(fine, axis) if is_turned else fine
+  # Coarse means are made of the same fine grid as in training, over all of the
+  # field, which the result may be a window of.
+  counts = [
+    max(n, round(n / line.step))
+    for n, line in zip(header.shape, goal.lines, strict=True)
+  ]
+  (y, _), (x, _) = (
+    axis.refined(count)
+    for axis, count in zip((header.y, header.x), counts, strict=True)
+  )
+  coarse = static_windows.coarsened(
+    degradation, known.on(y, x), header.shape, header.periodic
+  )
+  return {"static": {"fine": fine, "coarse": coarse}}
+
+
+def _digest(values: np.ndarray) -> str:
+  return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()

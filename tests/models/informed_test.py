@@ -1,0 +1,90 @@
+"""Models that are told what is known of the place: in tiles and devices too."""
+
+import jax
+import numpy as np
+import pytest
+
+from hinote_jax import lazy, models
+from hinote_jax.core import grids
+from hinote_jax.infer import plans
+
+_UNITS = (0.5, 2.0)
+
+
+def _build(name, **kwargs):
+  arguments = dict(models.spec(name).tiny) | dict(channels=1) | kwargs
+  return models.build(name, static_units=_UNITS, **arguments)
+
+
+def _case(fine=(16, 18), seed=0):
+  random = np.random.default_rng(seed)
+  lowres, *coarse = random.normal(size=(3, 8, 9)).astype(np.float32)
+  static = {
+    "fine": random.normal(size=(*fine, 2)).astype(np.float32),
+    "coarse": np.stack(coarse, axis=-1),
+  }
+  lines = tuple(
+    grids.cell_line(n, m) for n, m in zip((8, 9), fine, strict=True)
+  )
+  return lowres[..., None], {"static": static}, lines
+
+
+def _variables(module, lowres, extras, lines):
+  queries = lazy.Queries.of_lines(lines, lowres.shape[:2])
+  batched = jax.tree.map(lambda leaf: leaf[None], extras)
+  arguments = lowres[None], queries.coords, queries.cell()
+  variables = module.init(jax.random.key(0), *arguments, **batched)
+  return variables, module.apply(variables, *arguments, **batched)[0]
+
+
+def _values(plan, lowres, extras):
+  out = np.full((*plan.shape, 1), np.nan, np.float32)
+  for (rows, columns), values in plan(lowres, extras=extras):
+    out[rows, columns] = values
+  return out
+
+
+@pytest.mark.parametrize("name", ["hinote", "edsr"])
+def test_tiles_and_devices_answer_as_the_whole(name):
+  options = dict(scale=2) if name == "edsr" else {}
+  module = _build(name, **options)
+  lowres, extras, lines = _case()
+  variables, want = _variables(module, lowres, extras, lines)
+  where = module, variables, (8, 9), lines
+  for how in (dict(memory="1GB", side=7), dict(devices=jax.devices()[:2])):
+    got = _values(plans.Plan(*where, **how), lowres, extras)
+    np.testing.assert_allclose(got, want, atol=1e-5 * np.std(want))
+
+
+def test_what_is_static_is_read_and_others_are_refused():
+  module = _build("bicubic")
+  lowres, extras, lines = _case()
+  variables, first = _variables(module, lowres, extras, lines)
+  extras["static"]["fine"][3, 4] += 1.0
+  changed = plans.Plan(module, variables, (8, 9), lines)
+  difference = _values(changed, lowres, extras) - np.asarray(first)
+  assert np.flatnonzero(np.abs(difference) > 1e-6).tolist() == [3 * 18 + 4]
+  extras["static"]["coarse"] = extras["static"]["coarse"][..., :1]
+  with pytest.raises(ValueError, match="told of 2 static channels, got 1"):
+    _variables(module, lowres, extras, lines)
+
+
+def test_axes_and_points_have_the_same_answer():
+  module = _build("liif")
+  lowres, extras, lines = _case()
+  variables, want = _variables(module, lowres, extras, lines)
+  queries = lazy.Queries.of_lines(lines, (8, 9))
+  y, x = np.meshgrid(*queries.coords, indexing="ij")
+  points = np.stack([y, x], axis=-1)
+  batched = jax.tree.map(lambda leaf: leaf[None], extras)
+  got = module.apply(variables, lowres[None], points, queries.cell(), **batched)
+  np.testing.assert_allclose(got[0], want, atol=2e-5)
+
+
+def test_spec_says_what_such_a_model_takes():
+  assert models.spec_of(dict(name="hinote")).extras == ()
+  arguments = dict(name="hinote", static_units=_UNITS)
+  assert models.spec_of(arguments).extras == ("static",)
+  module = _build("hinote", residual_scale=(3.0,))
+  assert module.channels == 1
+  assert module.plain.residual_scale == (3.0, *_UNITS)
