@@ -52,6 +52,14 @@ def predictors(
   shared = dict(normaliser=data.normaliser, periodic=data.dataset.periodic)
   names = tuple(v.name for v in data.dataset.variables)
   loaded = {config.model.name: infer.load(workdir)}
+  if data.static is not None:
+    module, variables = static_run.regression(data)
+    loaded["static_regression"] = infer.Predictor(
+      module,
+      variables,
+      spec=models.spec(static_run.REGRESSION),
+      **shared,
+    )
   for name in config.evaluate.against:
     if name in models.INTERPOLATIONS:
       loaded[name] = infer.Predictor(models.build(name), {}, **shared)

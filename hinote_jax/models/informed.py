@@ -17,6 +17,7 @@ from jaxtyping import Float
 from hinote_jax import lazy
 from hinote_jax.core import resize
 from hinote_jax.core.typing import Array, Periodic
+from hinote_jax.models.spec import Spec
 from hinote_jax.nn import blocks
 
 
@@ -114,23 +115,30 @@ class StaticRegression(nn.Module):
   """Bicubic interpolation and a linear function of what is static.
 
   What everybody must beat: no network at all. Its kernel is fitted, not
-  trained, see `train.regression`.
+  trained, see `train.static_run.regression`.
 
       highres = I lowres + K [f, f log2 s]
 
   Attributes:
-    units: of `at_queries`, one a static field.
+    static_units: of `at_queries`, one a static field.
     channels: variables of the field.
     periodic: which of (y, x) close on themselves.
   """
 
-  units: Sequence[float]
+  static_units: Sequence[float]
   channels: int = 1
   periodic: Periodic = (False, False)
 
   @nn.compact
-  def __call__(self, lowres, coords, cell, *, static):
-    """Returns the field at the query points."""
+  def __call__(
+    self,
+    lowres: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
+    cell: Float[Array, "b 2"],
+    *,
+    static: Mapping[str, lazy.Grid],
+  ) -> Float[lazy.Grid, "b H W c"]:
+    """Returns the field at the query points; `static` as of `at_queries`."""
     rules = resize.boundaries(self.periodic, "edge")
     known = lazy.interpolate(lowres, coords, method="cubic", boundary=rules)
     terms = self.terms(lowres, coords, cell, static)
@@ -141,7 +149,7 @@ class StaticRegression(nn.Module):
   @nn.nowrap
   def terms(self, lowres, coords, cell, static) -> Any:
     """Returns what the kernel weighs, [b H W 4*s+2]."""
-    f = at_queries(static, coords, self.units, self.periodic)
+    f = at_queries(static, coords, self.static_units, self.periodic)
     one = lazy.constant(jnp.ones((lowres.shape[0], 1)), f)
     f = lazy.concatenate([f, one])
     h, w = lowres.shape[1:3]
@@ -151,3 +159,12 @@ class StaticRegression(nn.Module):
 
 def _multiplied(kernel, terms):
   return jnp.einsum("bhwk,kc->bhwc", terms, kernel, precision="highest")
+
+
+SPECS = (
+  Spec(
+    "static_regression",
+    f"{__name__}:StaticRegression",
+    extras=("static",),
+  ),
+)

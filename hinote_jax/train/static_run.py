@@ -5,12 +5,15 @@ import hashlib
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
+from hinote_jax import models
 from hinote_jax.data import climatology, rasters, static, static_windows
 from hinote_jax.fields import axes
 
 FILE = "climatology.npz"
+REGRESSION = "hinote_jax.models.informed:static_regression"
 
 
 def make(
@@ -171,6 +174,45 @@ def extras(
     degradation, known.on(y, x), header.shape, header.periodic
   )
   return {"static": {"fine": fine, "coarse": coarse}}
+
+
+def regression(
+  data: Any, batches: int = 24, rows: int = 16, ridge: float = 1e-4
+) -> tuple[Any, dict[str, Any]]:
+  """Returns the linear model of what is static, and its fitted variables.
+
+  Least squares over windows of the training part, all scales together, with
+  a ridge in units of the mean square of a term: what everybody must beat.
+
+  Args:
+    data: `run_data.RunData` of a run that is told of static fields.
+    batches: of training windows.
+    rows: windows of each.
+    ridge: share of the mean square that is added to every term's.
+  """
+  channels = data.dataset.channels
+  module = models.build(
+    REGRESSION, static_units=data.static_units(), channels=channels
+  )
+  bicubic = models.build("bicubic")
+
+  @jax.jit
+  def sums(batch):
+    args = batch["lowres"], batch["coords"], batch["cell"]
+    terms = module.terms(*args, batch["static"])
+    terms = terms.reshape(-1, terms.shape[-1])
+    missed = batch["highres"] - bicubic.apply({}, *args)
+    missed = missed.reshape(-1, channels)
+    return terms.T @ terms / len(terms), terms.T @ missed / len(terms)
+
+  squares, products = 0.0, 0.0
+  for step in range(batches):
+    one, other = sums(data.train.batch(step, range(rows)))
+    squares = squares + np.asarray(one, np.float64)
+    products = products + np.asarray(other, np.float64)
+  weight = ridge * np.trace(squares) / len(squares)
+  kernel = np.linalg.solve(squares + weight * np.eye(len(squares)), products)
+  return module, {"params": {"kernel": kernel.astype(np.float32)}}
 
 
 def _digest(values: np.ndarray) -> str:

@@ -1,5 +1,7 @@
 """Models that are told what is known of the place: in tiles and devices too."""
 
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from hinote_jax import lazy, models
 from hinote_jax.core import grids
 from hinote_jax.infer import plans
+from hinote_jax.models import informed
+from hinote_jax.train import static_run
 
 _UNITS = (0.5, 2.0)
 
@@ -88,3 +92,32 @@ def test_spec_says_what_such_a_model_takes():
   module = _build("hinote", residual_scale=(3.0,))
   assert module.channels == 1
   assert module.plain.residual_scale == (3.0, *_UNITS)
+
+
+def test_regression_finds_the_coefficients_that_made_the_fields():
+  random = np.random.default_rng(5)
+  static = random.normal(size=(1, 16, 18, 1)).astype(np.float32)
+  coarse = static.reshape(1, 8, 2, 9, 2, 1).mean((2, 4))
+  lowres = random.normal(size=(1, 8, 9, 2)).astype(np.float32)
+  lines = grids.cell_line(8, 16), grids.cell_line(9, 18)
+  queries = lazy.Queries.of_lines(lines, (8, 9))
+  args = lowres, queries.coords, queries.cell()
+  kernel = np.asarray([[1.0, 2.0], [3.0, -1.0], [0.5, 0.0]])
+  module = models.build(static_run.REGRESSION, static_units=(2.0,), channels=2)
+  given = {"fine": static, "coarse": coarse}
+  f = informed.at_queries(given, queries.coords, (2.0,), (False, False))
+  bicubic = np.asarray(models.build("bicubic").apply({}, *args))
+  truth = bicubic + np.asarray(f) @ kernel[:2] + kernel[2]
+
+  class Windows:
+    def batch(self, step, rows):
+      names = ("lowres", "coords", "cell")
+      return dict(zip(names, args, strict=True)) | {"highres": truth, "static": given}
+
+  class Data:
+    dataset, train = types.SimpleNamespace(channels=2), Windows()
+    static_units = staticmethod(lambda: (2.0,))
+
+  module, variables = static_run.regression(Data(), batches=1, ridge=1e-9)
+  got = module.apply(variables, *args, static=given)
+  np.testing.assert_allclose(got, truth, atol=1e-3)

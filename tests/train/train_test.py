@@ -1,5 +1,6 @@
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,24 @@ ROOT = pathlib.Path(__file__).parents[2]
 def config(tmp_path):
   path = runs.write_fields(tmp_path / "fields.npy")
   return runs.tiny_config(path, tmp_path / "cache")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A run that is at its end: its folder and its config. Read it only."""
+  folder = tmp_path_factory.mktemp("finished")
+  path = runs.write_fields(folder / "fields.npy")
+  config = runs.tiny_config(path, folder / "cache")
+  train.train(config, folder / "run")
+  return folder / "run", config
+
+
+@pytest.fixture
+def trained(finished, tmp_path):
+  """The same in a folder of the test's own, tmp_path / "run"."""
+  run, config = finished
+  shutil.copytree(run, tmp_path / "run")
+  return config.copy_and_resolve_references()
 
 
 def final_state(workdir):
@@ -53,9 +72,9 @@ def test_run_leaves_what_the_architecture_promises(config, tmp_path):
   assert list(figures.glob("*.png")), "no pictures"
 
 
-def test_loaded_predictor_answers_in_physical_units(config, tmp_path):
-  train.train(config, tmp_path / "run")
-  predictor = infer.load(tmp_path / "run")
+def test_loaded_predictor_answers_in_physical_units(finished):
+  run, config = finished
+  predictor = infer.load(run)
   lowres = np.load(config.data.path)[-1][::2, ::2]
   fine = predictor(lowres, scale=2.0)
   assert fine.shape == (40, 48)
@@ -86,12 +105,25 @@ def test_training_and_prediction_see_the_same_operator(config, tmp_path):
     )
 
 
-def test_two_runs_write_identical_metrics(config, tmp_path):
-  for name in ("first", "second"):
-    train.train(config, tmp_path / name)
+def test_two_runs_write_identical_metrics(trained, tmp_path, monkeypatch):
+  traces = []
+  make = train.train_step.make_train_step
+
+  def counted(*args, **kwargs):
+    step = make(*args, **kwargs)
+
+    def traced(*step_args, **step_kwargs):
+      traces.append(1)
+      return step(*step_args, **step_kwargs)
+
+    return traced
+
+  monkeypatch.setattr(train.train_step, "make_train_step", counted)
+  train.train(trained, tmp_path / "second")
+  assert len(traces) == 1, "the step is compiled once for all scales"
   first, second = (
     (tmp_path / name / "metrics.jsonl").read_bytes()
-    for name in ("first", "second")
+    for name in ("run", "second")
   )
   assert first == second
   assert b"seconds" not in first
@@ -137,43 +169,23 @@ def test_killed_run_ends_as_if_never_stopped(config, tmp_path):
   assert whole == resumed
 
 
-def test_finished_run_started_again_trains_no_further(config, tmp_path):
-  train.train(config, tmp_path / "run")
+def test_finished_run_started_again_trains_no_further(trained, tmp_path):
   before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
-  train.train(config, tmp_path / "run")
+  train.train(trained, tmp_path / "run")
   assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
 
 
-def test_step_is_compiled_once_for_all_scales(config, tmp_path, monkeypatch):
-  traces = []
-  make = train.train_step.make_train_step
-
-  def counted(*args, **kwargs):
-    step = make(*args, **kwargs)
-
-    def traced(*step_args, **step_kwargs):
-      traces.append(1)
-      return step(*step_args, **step_kwargs)
-
-    return traced
-
-  monkeypatch.setattr(train.train_step, "make_train_step", counted)
-  train.train(config, tmp_path / "run")
-  assert len(traces) == 1
-
-
 @pytest.mark.parametrize("mode", ["shard_map", "jit"])
-def test_other_parallel_modes_train_the_same(config, tmp_path, mode):
-  train.train(config, tmp_path / "pmap")
-  config.parallel = mode
-  train.train(config, tmp_path / mode)
+def test_other_parallel_modes_train_the_same(trained, tmp_path, mode):
+  trained.parallel = mode
+  train.train(trained, tmp_path / mode)
   expected, lines = (
     [
       line["loss"]
       for line in metric_log.read(tmp_path / name)
       if "loss" in line
     ]
-    for name in ("pmap", mode)
+    for name in ("run", mode)
   )
   # Six Adam steps; only the order of float32 sums differs.
   np.testing.assert_allclose(lines, expected, rtol=2e-4)
@@ -229,7 +241,6 @@ def test_prior_with_learned_weights_trains_and_is_saved(config, tmp_path):
 
 
 def test_divergence_names_step_indices_and_checkpoint(config, tmp_path):
-  train.train(config, tmp_path / "good")
   config.optim.learning_rate = 1e30
   config.optim.clip = 1e30
   config.optim.warmup = 0
@@ -253,8 +264,8 @@ def test_zero_is_refused_by_name(config, tmp_path, name):
   assert not (tmp_path / "run").exists()
 
 
-def test_workdir_of_another_config_is_refused_and_kept(config, tmp_path):
-  train.train(config, tmp_path / "run")
+def test_workdir_of_another_config_is_refused_and_kept(trained, tmp_path):
+  config = trained
   before = (tmp_path / "run" / "config.json").read_bytes()
   config.optim.learning_rate = 0.5
   with pytest.raises(
@@ -288,15 +299,15 @@ def test_field_smaller_than_the_window_is_refused(config, tmp_path):
   train.train(config, tmp_path / "run")
 
 
-def test_evaluation_may_ask_for_other_scales(config, tmp_path):
-  train.train(config, tmp_path / "run")
+def test_evaluation_may_ask_for_other_scales(trained, tmp_path):
+  config = trained
   config.evaluate.scales = (3.0,)
   path = train.evaluate(config, tmp_path / "run")
   assert {row["scale"] for row in report.read(path.parent).rows} == {3.0}
 
 
-def test_files_that_nothing_was_trained_on_are_scored_beside(config, tmp_path):
-  train.train(config, tmp_path / "run")
+def test_files_that_nothing_was_trained_on_are_scored_beside(trained, tmp_path):
+  config = trained
   own = train.evaluate(config, tmp_path / "run")
   before = own.read_bytes()
   config.evaluate.path = str(runs.write_fields(tmp_path / "new.npy", seed=1))
@@ -384,8 +395,7 @@ def test_command_line_says_one_sentence_and_exits_with_2(config, tmp_path):
   assert "Traceback" not in done.stderr
 
 
-def test_reader_changes_nothing_in_the_folder(config, tmp_path):
-  train.train(config, tmp_path / "run")
+def test_reader_changes_nothing_in_the_folder(trained, tmp_path):
   partial = tmp_path / "run" / "checkpoints" / "9.orbax-checkpoint-tmp"
   partial.mkdir()  # as of a run that is writing now
   infer.load(tmp_path / "run")
