@@ -191,7 +191,7 @@ def regression(
     ridge: share of the mean square that is added to every term's.
   """
   channels = data.dataset.channels
-  module = models.build(
+  module: Any = models.build(
     REGRESSION, static_units=data.static_units(), channels=channels
   )
   bicubic = models.build("bicubic")
@@ -205,13 +205,14 @@ def regression(
     missed = missed.reshape(-1, channels)
     return terms.T @ terms / len(terms), terms.T @ missed / len(terms)
 
-  squares, products = 0.0, 0.0
+  count = 4 * len(module.static_units) + 2
+  squares, products = np.zeros((count, count)), np.zeros((count, channels))
   for step in range(batches):
     one, other = sums(data.train.batch(step, range(rows)))
     squares = squares + np.asarray(one, np.float64)
     products = products + np.asarray(other, np.float64)
-  weight = ridge * np.trace(squares) / len(squares)
-  kernel = np.linalg.solve(squares + weight * np.eye(len(squares)), products)
+  weight = ridge * np.trace(squares) / count
+  kernel = np.linalg.solve(squares + weight * np.eye(count), products)
   return module, {"params": {"kernel": kernel.astype(np.float32)}}
 
 

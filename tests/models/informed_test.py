@@ -111,8 +111,8 @@ def test_regression_finds_the_coefficients_that_made_the_fields():
 
   class Windows:
     def batch(self, step, rows):
-      names = ("lowres", "coords", "cell")
-      return dict(zip(names, args, strict=True)) | {"highres": truth, "static": given}
+      known = dict(zip(("lowres", "coords", "cell"), args, strict=True))
+      return known | {"highres": truth, "static": given}
 
   class Data:
     dataset, train = types.SimpleNamespace(channels=2), Windows()
