@@ -26,15 +26,23 @@ def _is_compilable(values: Any) -> bool:
 def _compiled(function):
   @functools.wraps(function)
   def call(self, variables, *args, method=None, **kwargs):
-    options = {"method": method} if isinstance(method, str) else {}
-    is_plain = method is None or bool(options)
+    is_plain = method is None or isinstance(method, str)
     if not (_is_on and is_plain and _is_compilable((variables, args, kwargs))):
       options = {} if method is None else {"method": method}
       return function(self, variables, *args, **options, **kwargs)
-    program = jax.jit(functools.partial(function, self, **options))
+    try:
+      program = _program(function, self, method)
+    except TypeError:  # an attribute that cannot be hashed
+      program = _program.__wrapped__(function, self, method)
     return program(variables, *args, **kwargs)
 
   return call
+
+
+@functools.lru_cache(maxsize=64)
+def _program(function, module, method):
+  options = {} if method is None else {"method": method}
+  return jax.jit(functools.partial(function, module, **options))
 
 
 @contextlib.contextmanager

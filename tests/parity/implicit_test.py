@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import interop, models
+from tests import trials
 from tests.parity import reference
 
 pytestmark = reference.needs_reference
@@ -29,7 +30,16 @@ def _options(case):
   return {name: config[name] for name in _OPTIONS if name in config}
 
 
-@pytest.mark.parametrize(("folder", "name"), _IMPLICIT)
+def _is_quick(case):
+  """One shape of each network, and one of points that are scattered."""
+  folder, name = case
+  shapes = ("16x16_to_grid32x32", "liif_full__16x16_to_rand20x24")
+  return folder == "hinote_baselines" or name.endswith(shapes)
+
+
+@pytest.mark.parametrize(
+  ("folder", "name"), trials.apart_from(_is_quick, _IMPLICIT)
+)
 def test_output_is_the_published_one(folder, name):
   case = reference.case(folder, name)
   got = reference.run(case, **_options(case))

@@ -11,6 +11,7 @@ _FILE = reference.SHARED / "weights" / "liif_edsr_baseline.pth"
 _IMAGES = reference.SHARED / "data" / "natural" / "Set5"
 
 
+@pytest.mark.trial
 @pytest.mark.skipif(
   not (_FILE.exists() and _IMAGES.is_dir()),
   reason=f"no checkpoint at {_FILE} or no images at {_IMAGES}",

@@ -195,19 +195,27 @@ def test_other_parallel_modes_train_the_same(trained, tmp_path, mode):
   "arguments",
   [
     dict(level_widths=(8,), level_blocks=(1,), level_convs=(1,)),
-    dict(
-      level_widths=(8, 12, 4, 4),
-      level_blocks=(0, 1, 2, 1),
-      level_convs=(0,) * 4,
+    pytest.param(
+      dict(
+        level_widths=(8, 12, 4, 4),
+        level_blocks=(0, 1, 2, 1),
+        level_convs=(0,) * 4,
+      ),
+      marks=pytest.mark.trial,
     ),
-    dict(width=12, preset="default", head_heads=2),
+    pytest.param(
+      dict(width=12, preset="default", head_heads=2), marks=pytest.mark.trial
+    ),
     dict(preset="paper"),
-    dict(
-      domain="queries",
-      upsample=4,
-      level_widths=(4, 8),
-      level_blocks=(1, 0),
-      level_convs=(0, 1),
+    pytest.param(
+      dict(
+        domain="queries",
+        upsample=4,
+        level_widths=(4, 8),
+        level_blocks=(1, 0),
+        level_convs=(0, 1),
+      ),
+      marks=pytest.mark.trial,
     ),
     dict(dtype="bfloat16"),
   ],
