@@ -1,13 +1,15 @@
 """What a run reads: its fields, their parts, and the windows of them."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hinote_jax import data as datasets
-from hinote_jax import degradations, models
+from hinote_jax import degradations, fields, models
+from hinote_jax.core import spectral
 from hinote_jax.data import batches, normalise, splits
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
@@ -74,9 +76,16 @@ class RunData(NamedTuple):
     return {
       "normaliser": self.normaliser.to_dict(),
       "variables": [v.name for v in self.dataset.variables],
+      "quantities": [self._quantity(v) for v in self.dataset.variables],
       "periodic": list(self.dataset.periodic),
       "fingerprint": self.dataset.fingerprint,
+      "roughness": roughness(self.train),
     }
+
+  def _quantity(self, variable: fields.Variable) -> dict[str, Any]:
+    is_picture = self.dataset.domain == "image"
+    white = 1.0 if is_picture else variable.white
+    return {"units": variable.units, "white": white}
 
 
 def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
@@ -174,6 +183,19 @@ def unseen(
       )
   header = dataclasses.replace(theirs.header, variables=ours.variables)
   return dataclasses.replace(theirs, header=header)
+
+
+@functools.lru_cache(maxsize=1)
+def roughness(windows: batches.Windows, examples: int = 32) -> list[float]:
+  """Returns `spectral.roughness` of each variable of the low resolution.
+
+  The larger of those of fixed windows at the smallest and the largest scale.
+  """
+  ends = [
+    spectral.roughness(windows.fixed(examples, scale=scale)[0]["lowres"])
+    for scale in sorted(set(windows.scale_range))
+  ]
+  return np.max(ends, axis=0).tolist()
 
 
 def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
