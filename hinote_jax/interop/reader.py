@@ -124,9 +124,10 @@ def _other(head):
     )
   kinds = [kind for start, kind in _OTHERS.items() if head.startswith(start)]
   kinds += ["a tar archive"] * (head[257:262] == b"ustar")
+  like = "".join(f", but like {kind}" for kind in kinds)
   return (
-    "is no checkpoint: it begins like no file of torch.save, safetensors or npz"
-    + f" but like {kinds[0]}" * bool(kinds)
+    "is no checkpoint: it begins like no file of torch.save, safetensors or "
+    f"npz{like}"
   )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from hinote_jax import data as datasets
 from hinote_jax import degradations, fields, models
 from hinote_jax.core import spectral
-from hinote_jax.data import batches, normalise, splits
+from hinote_jax.data import batches, builder, normalise, splits
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
+from hinote_jax.io import units
 from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
 
@@ -157,30 +158,35 @@ def unseen(
     cache_dir: see `data.load`.
 
   Raises:
-    ValueError: the files lack a variable, have it in another unit, or are what
+    ValueError: the files lack a variable, have another quantity, or are what
       the run was trained on.
     OSError: a file is missing.
   """
   ours = data.dataset
-  theirs = datasets.load(
+  source = datasets.source(
     "files",
     path=path,
     variables=ours.names,
     periodic=tuple(ours.periodic),
     domain=ours.domain,
-    cache_dir=cache_dir,
   )
-  if theirs.fingerprint == ours.fingerprint:
+  if source.fingerprint == ours.fingerprint:
     raise ValueError(
       f"config.evaluate.path: {path} is what the run was trained on; leave it "
       "out to score the held-out part"
     )
-  for mine, other in zip(ours.variables, theirs.variables, strict=True):
-    if other.units and other.units != mine.units:
+  conversions = []
+  for mine, other in zip(ours.variables, source.variables, strict=True):
+    pair = (1.0, 0.0)
+    if mine.units and other.units:
+      pair = units.conversion(other.units, mine.units)
+    if pair is None:
       raise ValueError(
         f"config.evaluate.path: {mine.name} is in {other.units!r} there and "
         f"the run's is in {mine.units!r}: bring the files to the run's unit"
       )
+    conversions.append(pair)
+  theirs = builder.cached(source.converted(conversions), cache_dir)
   header = dataclasses.replace(theirs.header, variables=ours.variables)
   return dataclasses.replace(theirs, header=header)
 
