@@ -401,8 +401,7 @@ def _published(path, normalisation, options) -> Predictor:
   """Returns the predictor of a published network, in units of [0, 1]."""
   from hinote_jax import interop
 
-  # Half precision is exact in float32.
-  imported = interop.load_checkpoint(path, **{"widen": True, **options})
+  imported = interop.load_checkpoint(path, **options)
   module = models.build(imported.name, **imported.kwargs)
   channels = getattr(module, "channels", None)
   around = units.normaliser(imported.name, channels, normalisation)

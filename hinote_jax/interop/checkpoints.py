@@ -42,7 +42,7 @@ class Imported(NamedTuple):
 
 
 def load_checkpoint(
-  path: str | os.PathLike, *, widen: bool = False, **options: Any
+  path: str | os.PathLike, *, widen: bool = True, **options: Any
 ) -> Imported:
   """Returns the network in a .pth, .pt, .safetensors or .npz file.
 
@@ -51,7 +51,7 @@ def load_checkpoint(
 
   Args:
     path: the file.
-    widen: take half-precision tensors, as float32.
+    widen: take half-precision tensors, exactly, as float32; or refuse them.
     **options: what names and shapes do not tell, named as in the released
       configuration of that network; where absent, what the file says beside
       its tensors, then the released default.
