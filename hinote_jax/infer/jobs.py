@@ -47,7 +47,7 @@ class Request:
   Attributes:
     source: path of the input.
     path: of the result.
-    checkpoint: what `predict.load` takes.
+    checkpoint: what `infer.load` takes.
     which: checkpoint of a run, "best" or "latest".
     variables: names, in order; None takes those of the network, or all.
     registration: of `io.open`.
@@ -56,7 +56,7 @@ class Request:
     shape: of `upscaling.target`.
     like: path of a file whose grid to take.
     options: of the upscaler.
-    static: of `predict.load`.
+    static: of `infer.load`.
     dtype: of the result, "float32"; None keeps how the input is packed.
     devices: how many to divide a field among; 0 for all.
     overwrite: replace the result that is there.
