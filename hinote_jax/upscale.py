@@ -115,6 +115,7 @@ def _degradation(asked: argparse.Namespace) -> Any:
 
 def _upscale(asked: argparse.Namespace) -> None:
   files = pairs(asked.files)
+  upscale_arguments.require_checkpoint(asked.checkpoint)
   from hinote_jax import infer
   from hinote_jax.infer import batch, progress
 

@@ -15,7 +15,9 @@ def run(*arguments: Any) -> int:
   return upscale.main([*map(str, arguments), "--quiet"])
 
 
-def network(path: pathlib.Path) -> tuple[Any, Any, dict[str, Any]]:
+def network(
+  path: pathlib.Path, channels: int = 1
+) -> tuple[Any, Any, dict[str, Any]]:
   """Writes a small network with random weights as a PyTorch file.
 
   Returns:
@@ -24,11 +26,11 @@ def network(path: pathlib.Path) -> tuple[Any, Any, dict[str, Any]]:
   kwargs = dict(
     encoder_options=dict(width=4, blocks=1, residual_scale=1.0),
     hidden=(8,),
-    channels=1,
+    channels=channels,
   )
   module = models.build("liif", **kwargs)
   inputs = (
-    np.zeros((1, 4, 4, 1), np.float32),
+    np.zeros((1, 4, 4, channels), np.float32),
     grids.axes((8, 8)),
     grids.cell_size((8, 8))[None],
   )

@@ -2,6 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
+import os
+
+from hinote_jax.core import naming
 
 # Those of `models`, which takes its time to import.
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
@@ -198,6 +201,20 @@ def _add_machine(group) -> None:
     help="have N processes of this machine do it, by Dask",
   )
   add("--quiet", action="store_true", help="show no progress")
+
+
+def require_checkpoint(name: str) -> None:
+  """Refuses what `infer.load` could not take, before all that is imported.
+
+  Raises:
+    FileNotFoundError: it is no run, no file and no interpolation.
+  """
+  is_there = os.path.isfile(name) or os.path.isfile(f"{name}/config.json")
+  if not is_there and name not in INTERPOLATIONS:
+    raise FileNotFoundError(
+      f"{name!r} is not a workdir (it holds no config.json), nor a file of a "
+      f"network, nor an interpolation; {naming.hint(name, INTERPOLATIONS)}"
+    )
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

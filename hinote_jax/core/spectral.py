@@ -238,3 +238,22 @@ def low_pass(
   """
   rules = resizing.boundaries(periodic, "mirror")
   return resizing.resize(x, shape, method="sinc", boundary=rules)
+
+
+def roughness(values: Array) -> np.ndarray:
+  """Returns how rough fields are from cell to cell, whatever their unit, [c].
+
+  The energy of second differences along y and x over that of first ones: the
+  mean of 4 sin^2(k / 2) over wavenumbers k in radians a cell, weighted by the
+  energy of first differences. 0 is smooth, 3 is white noise, 4 a chessboard.
+
+  Args:
+    values: fields [b h w c], NaN where missing.
+  """
+  values = np.asarray(values, np.float64)
+  first, second = (
+    np.nansum(np.diff(values, n, axis=1) ** 2, axis=(0, 1, 2))
+    + np.nansum(np.diff(values, n, axis=2) ** 2, axis=(0, 1, 2))
+    for n in (1, 2)
+  )
+  return second / np.where(first > 0, first, np.inf)

@@ -164,8 +164,7 @@ class Windows:
       raise ValueError(
         f"scales must be finite, at least 1 and in order, got {low} to {high}"
       )
-    paired = self.dataset.lowres
-    if paired is not None:
+    if (paired := self.dataset.lowres) is not None:
       scale = pairs.scale(self.dataset.shape, paired.shape)
       if max(abs(low - scale), abs(high - scale)) > 1e-6:
         raise ValueError(
@@ -174,19 +173,20 @@ class Windows:
         )
     for axis, (n, _, cells, count) in zip("yx", self._axes, strict=True):
       if cells * high > n + _ROUNDING:
-        finer = f" or the largest scale to {np.floor(100 * n / cells) / 100:g}"
+        cures = [f"the window to {n // high:g}"] * (n >= high)
+        if n >= cells:
+          cures += [f"the largest scale to {int(100 * n / cells) / 100:g}"]
         raise ValueError(
           f"a window of {cells} coarse cells at scale {high:g} covers "
           f"{cells * high:g} fine cells and the field has {n} along {axis}: "
-          f"lower the window to {int(n // high)}{finer if n >= cells else ''}"
+          + (f"lower {' or '.join(cures)}" if cures else "take finer fields")
         )
       room = self._covered(cells, low)
       if count > room:
         raise ValueError(
           f"{count} queries along {axis} do not fit a window of {cells} "
-          f"coarse cells at scale {low:g}: lower the queries to "
-          f"{room} or raise the smallest scale to "
-          f"{np.ceil(100 * count / cells) / 100:g}"
+          f"coarse cells at scale {low:g}: lower the queries to {room} or "
+          f"raise the smallest scale to {np.ceil(100 * count / cells) / 100:g}"
         )
 
   def _covered(self, cells, scale) -> int:

@@ -64,7 +64,7 @@ class Normaliser:
     for c in np.flatnonzero(maximum <= minimum).tolist():
       name = repr(names[c]) if len(names) else f"of channel {c}"
       raise ValueError(
-        f"variable {name} is constant ({float(minimum[c]):g}) over the "
+        f"variable {name} is constant ({float(minimum[c]) + 0.0:g}) over the "
         f"{len(indices)} training times: leave it out"
       )
     std = np.sqrt(squares / count)

@@ -6,6 +6,7 @@ same series in a memory map. Axis order is time, y, x, channel.
 
 from collections.abc import Callable, Sequence
 import dataclasses
+import hashlib
 
 import numpy as np
 
@@ -95,6 +96,22 @@ class Source(Series):
     y, x = periodic
     header = self.header.wrapped((bool(y), bool(x)))
     return dataclasses.replace(self, header=header)
+
+  def converted(self, conversions: Sequence[tuple[float, float]]) -> "Source":
+    """Returns the same fields in other units, times scale plus offset.
+
+    Args:
+      conversions: (scale, offset) of each variable.
+    """
+    if all(conversion == (1.0, 0.0) for conversion in conversions):
+      return self
+    scale, offset = np.asarray(conversions, np.float64).T
+    text = f"{self.fingerprint} {conversions}"
+    return dataclasses.replace(
+      self,
+      reader=lambda i: self.reader(i) * scale + offset,
+      fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+    )
 
   @property
   def field_shape(self) -> tuple[int, int, int]:

@@ -44,6 +44,20 @@ class Variable:
     """A name for people, "" where the file gives none."""
     return str(self.attributes.get("long_name", ""))
 
+  @property
+  def white(self) -> float | None:
+    """The value of white where samples are colours.
+
+    The largest of 8 or 16 bits, which stand for themselves or for [0, 1]; None
+    where the type of the samples says nothing of it.
+    """
+    dtype = np.dtype(self.dtype)
+    if dtype.kind not in "iu" or dtype.itemsize > 2 or self.offset != 0:
+      return None
+    white = float(np.iinfo(dtype).max * self.scale)
+    is_colour = bool(np.isclose(white, 1.0))
+    return 1.0 if is_colour else white if self.scale == 1 else None
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dimension:

@@ -1,5 +1,6 @@
 """From a trained network to fields in physical units."""
 
-from hinote_jax.infer.predict import Predictor, load
+from hinote_jax.infer.loading import load
+from hinote_jax.infer.predict import Predictor
 
 __all__ = ["Predictor", "load"]

@@ -49,6 +49,9 @@ def run(
 def _run(job: jobs.Job, bar: progress.Progress, make: Callable) -> None:
   partial = job.partial
   _begin(job, bar)
+  if not partial.is_finished:
+    for text in job.notes():
+      bar.note(text)
   for _ in range(_ATTEMPTS):
     if partial.is_finished:
       break

@@ -14,7 +14,7 @@ import threading
 from typing import Any
 import uuid
 
-from hinote_jax.infer import jobs, partial_result, predict, progress
+from hinote_jax.infer import jobs, loading, partial_result, predict, progress
 from hinote_jax.io import inputs
 from hinote_jax.train import host_memory
 
@@ -160,4 +160,4 @@ def _predictor(
   checkpoint: str, which: str, static: tuple[str, ...]
 ) -> predict.Predictor:
   host_memory.keep_freed()
-  return predict.load(checkpoint, which, static=static)
+  return loading.load(checkpoint, which, static=static)

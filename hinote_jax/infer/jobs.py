@@ -27,6 +27,7 @@ from hinote_jax.infer import (
   predict,
   progress,
   tile_store,
+  units,
   upscaling,
 )
 from hinote_jax.io import files, formats, inputs
@@ -46,7 +47,7 @@ class Request:
   Attributes:
     source: path of the input.
     path: of the result.
-    checkpoint: what `predict.load` takes.
+    checkpoint: what `infer.load` takes.
     which: checkpoint of a run, "best" or "latest".
     variables: names, in order; None takes those of the network, or all.
     registration: of `io.open`.
@@ -55,7 +56,7 @@ class Request:
     shape: of `upscaling.target`.
     like: path of a file whose grid to take.
     options: of the upscaler.
-    static: of `predict.load`.
+    static: of `infer.load`.
     dtype: of the result, "float32"; None keeps how the input is packed.
     devices: how many to divide a field among; 0 for all.
     overwrite: replace the result that is there.
@@ -114,12 +115,7 @@ class Job:
       ValueError: it does not hold the fields, or the grid is not within it.
     """
     self.request, self._predictor, self._report = request, predictor, report
-    self._reader = io.open(
-      request.source,
-      request.variables or predictor.names or None,
-      registration=request.registration,
-      periodic=request.periodic,
-    )
+    self._reader = self._open()
     like = io.open(request.like).header if request.like else None
     source = self._reader.header
     goal = upscaling.target(
@@ -136,6 +132,25 @@ class Job:
       self.header,
       is_result=formats.suffix(path) == ".zarr" and not any(self._is_turned),
     )
+
+  def _open(self) -> io.Reader:
+    request = self.request
+    read = functools.partial(
+      io.open,
+      request.source,
+      registration=request.registration,
+      periodic=request.periodic,
+    )
+    try:
+      return read(request.variables or self._predictor.names or None)
+    except ValueError:
+      if request.variables or self._predictor.copies(1) == 1:
+        raise
+      # Grey, for a network of colours.
+      reader = read()
+      if len(upscaling.seen(reader.header)) > 1:
+        raise
+      return reader
 
   def require(self) -> None:
     """Raises what can be said before anything is computed.
@@ -171,6 +186,21 @@ class Job:
       report=self._report,
     )
 
+  def notes(self) -> list[str]:
+    """Returns what must be known of the file beside the network."""
+    predictor, source = self._predictor, self._reader.header
+    variables, notes = upscaling.seen(source), []
+    if (copies := predictor.copies(len(variables))) > 1:
+      notes.append(
+        f"{self.request.source} has one channel, {variables[0].name}: it is "
+        f"repeated for the {copies} of the network, whose answers are averaged"
+      )
+    if self.count and predictor.roughness:
+      values = self._reader.read(0)
+      unlike = units.unlike(values, variables, predictor.roughness)
+      notes += [f"{self.request.source} {unlike}"] * bool(unlike)
+    return notes
+
   @property
   def count(self) -> int:
     """How many fields there are."""
@@ -178,8 +208,9 @@ class Job:
 
   def manifest(self) -> dict[str, str]:
     """Returns all that the result depends on, as text."""
-    request, goal, predictor = self.request, self._goal, self._predictor
+    request, goal = self.request, self._goal
     source, grid = self._reader.header, hashlib.sha256()
+    predictor = self._predictor.of(upscaling.seen(source))
     for axis in (goal.y, goal.x):
       grid.update(np.ascontiguousarray(axis.values).data)
     items = {

@@ -1,8 +1,8 @@
 """One call from a coarse field to a fine one, in physical units."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import copy
 import functools
-import pathlib
 from typing import Any
 
 from flax import linen as nn
@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import fields, models
+from hinote_jax import fields
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.fields import axes
-from hinote_jax.infer import plans, upscaling
+from hinote_jax.infer import plans, units, upscaling
 from hinote_jax.models.spec import Spec
 from hinote_jax.train import contract
 
 
 class Predictor:
-  """A network with its parameters and units, called on plain arrays.
+  """A network with its parameters and units, called on arrays and fields.
 
   predictor(field, scale=3.7) or predictor(field, shape=(721, 1440)) normalises,
   evaluates the network at the cell centres of the finer grid over the same
@@ -38,6 +38,8 @@ class Predictor:
     names: Sequence[str] = (),
     spec: Spec = contract.PLAIN,
     extras_of: Callable[..., dict[str, Any]] | None = None,
+    learnt: Sequence[units.Quantity] = (),
+    roughness: Sequence[float] = (),
   ):
     """Puts a predictor together from its parts.
 
@@ -51,6 +53,9 @@ class Predictor:
       spec: of the model: what it takes beside the field.
       extras_of: function of (header, goal) that makes the extras of a field of
         a file; see `upscaling.Target`.
+      learnt: what each channel is of; none where it may be anything.
+      roughness: of the fields of training, `spectral.roughness` of each
+        channel; none where it is not known.
     """
     self.module = module.clone(periodic=tuple(periodic))
     self.variables = variables
@@ -63,6 +68,10 @@ class Predictor:
       functools.partial(contract.apply, self.module, spec=spec)
     )
     self._plans: dict[Any, plans.Plan] = {}
+    self.learnt, self.roughness = tuple(learnt), tuple(roughness)
+    self.clips: tuple[bool, ...] = ()
+    self._limits: tuple[units.Limits, ...] = ()
+    self._copies = 1
 
   @property
   def channels(self) -> int | None:
@@ -70,6 +79,40 @@ class Predictor:
     if self.names:
       return len(self.names)
     return getattr(self.module, "channels", None)
+
+  def copies(self, channels: int) -> int:
+    """Returns how often a field is repeated: grey for networks of colours."""
+    is_colour = bool(self.learnt) and all(q.is_colour for q in self.learnt)
+    return len(self.learnt) if is_colour and channels == 1 else 1
+
+  def of(self, variables: Sequence[fields.Variable]) -> "Predictor":
+    """Returns the same network for values in the units of a file.
+
+    Args:
+      variables: of the file, in the order of the channels; or a single one for
+        a network of colours, which sees it in each.
+
+    Raises:
+      ValueError: it is of another quantity.
+    """
+    if not self.learnt:
+      return self
+    other = copy.copy(self)
+    other._copies = self.copies(len(variables))
+    pairs = list(zip([*variables] * other._copies, self.learnt, strict=True))
+    conversions = [units.conversion(*pair) for pair in pairs]
+    if any(conversion != (1.0, 0.0) for conversion in conversions):
+      other.normaliser = units.Affine.of(self.normaliser, conversions)
+    other._limits = tuple(
+      units.limits(*pair, conversion)
+      for pair, conversion in zip(pairs, conversions, strict=True)
+    )
+    # The ends of a type are black and white where colours are scaled by it.
+    other.clips = tuple(
+      bool(variable.white) and learnt.is_colour and conversion[0] != 1.0
+      for (variable, learnt), conversion in zip(pairs, conversions, strict=True)
+    )
+    return other
 
   def __call__(
     self,
@@ -123,13 +166,15 @@ class Predictor:
     values = np.asarray(field, np.float32)
     lowres = self._as_batch(values)
     _require_finite(values)
-    header = _plain_header(lowres, self.names, self.periodic)
+    dtype = str(np.asarray(field).dtype)
+    header = _plain_header(lowres, self.names, self.periodic, dtype)
     goal = upscaling.target(header, scale=scale, shape=shape, like=like)
     shape = len(goal.y), len(goal.x)
     if values.ndim < 4:
       extras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], extras)
     if is_whole:
-      highres = self._at_once(lowres, shape, extras)
+      predictor = self.of(header.variables)
+      highres = predictor._at_once(lowres, shape, extras)
     else:
       chosen = upscaling.Options(memory=memory, **options)
       make = upscaling.Upscaler(self, header, goal, chosen, devices=devices)
@@ -145,8 +190,7 @@ class Predictor:
 
   def _at_once(self, lowres, shape, extras):
     """Returns all fields of a batch by one call of the network."""
-    if self.normaliser is not None:
-      lowres = self.normaliser.normalise(lowres)
+    lowres = self._given(lowres)
     cell = np.tile(grids.cell_size(shape), (len(lowres), 1))
     batch = {
       **extras,
@@ -154,9 +198,31 @@ class Predictor:
       "coords": grids.axes(shape),
       "cell": cell,
     }
-    highres = np.asarray(self._apply(self.variables, batch))
+    return self._answer(np.asarray(self._apply(self.variables, batch)))
+
+  def _given(self, lowres: np.ndarray) -> np.ndarray:
+    """Returns values [.. c] as the network takes them."""
+    for c, limits in enumerate(self._limits[: lowres.shape[-1]]):
+      limits.require(lowres[..., c])
+    if self._copies > 1:
+      lowres = np.repeat(lowres, self._copies, axis=-1)
     if self.normaliser is not None:
-      highres = np.asarray(self.normaliser.denormalise(highres))
+      lowres = np.asarray(self.normaliser.normalise(lowres))
+    return lowres
+
+  def _answer(self, highres: np.ndarray) -> np.ndarray:
+    """Returns what the network gives [.. c] in the units of the values."""
+    if self.normaliser is not None:
+      highres = np.asarray(self.normaliser.denormalise(highres), np.float32)
+    if self._copies > 1:
+      highres = highres.mean(-1, keepdims=True)
+    if not (is_finite := np.isfinite(highres)).all():
+      bad = np.count_nonzero(~is_finite)
+      raise ValueError(
+        f"{bad} of {highres.size} values that the network gives are not finite "
+        "where its input is: its numbers overflow, so take other weights, or "
+        "mend what is extreme in the input"
+      )
     return highres
 
   def _taken(self, extras: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,13 +295,8 @@ class Predictor:
       extras: what else the model takes, without an axis b.
     """
     extras = self._taken(extras or {})
-    if self.normaliser is None:
-      yield from plan(values, is_wanted, extras)
-      return
-    values = np.asarray(self.normaliser.normalise(values))
-    for tile, highres in plan(values, is_wanted, extras):
-      highres = self.normaliser.denormalise(highres)
-      yield tile, np.asarray(highres, np.float32)
+    for tile, highres in plan(self._given(values), is_wanted, extras):
+      yield tile, self._answer(np.asarray(highres))
 
   def _as_batch(self, values: np.ndarray) -> np.ndarray:
     """Returns the field as [b h w c], its channels checked."""
@@ -248,7 +309,7 @@ class Predictor:
     else:
       lowres = values.reshape(-1, *values.shape[-3:])
     found = lowres.shape[-1]
-    if self.channels not in (None, found):
+    if self.channels not in (None, found) and self.copies(found) == 1:
       names = f" ({', '.join(self.names)})" if self.names else ""
       raise ValueError(
         f"the model takes {self.channels} channels{names}, the field of "
@@ -257,89 +318,17 @@ class Predictor:
     return lowres
 
 
-def load(
-  workdir: str | pathlib.Path,
-  which: str = "best",
-  *,
-  normalisation: str | None = None,
-  static: Sequence[str] = (),
-  **options: Any,
-) -> Predictor:
-  """Returns the predictor of a training run, a published file or a name.
-
-  Args:
-    workdir: folder of a run, file of a published network, or one of
-      `models.INTERPOLATIONS`.
-    which: the checkpoint of a run, "best" on validation or "latest".
-    normalisation: what goes around a published network, one of
-      `units.NORMALISERS`; None for its own convention.
-    static: FILE:VARIABLE of static fields that take the places of those that a
-      run was told of, by variable.
-    **options: of `interop.load_checkpoint`, for a published network.
-
-  Raises:
-    FileNotFoundError: `workdir` is none of these, or has no checkpoint yet.
-    ValueError: its checkpoint is damaged, or the file is of no known network.
-  """
-  if str(workdir) in models.INTERPOLATIONS:
-    return Predictor(models.build(str(workdir)), {})
-  if pathlib.Path(workdir).is_file():
-    return _published(workdir, normalisation, options)
-  if not (pathlib.Path(workdir) / "config.json").is_file():
-    raise FileNotFoundError(
-      f"{str(workdir)!r} is not a workdir (it holds no config.json), nor a "
-      "file of a network, nor an interpolation "
-      f"({', '.join(models.INTERPOLATIONS)})"
-    )
-  from hinote_jax import degradations
-  from hinote_jax.data import normalise
-  from hinote_jax.train import checkpoint, static_run
-  from hinote_jax.train import workdir as workdirs
-
-  variables, meta = checkpoint.load_variables(workdir, which)
-  normaliser = meta.get("normaliser")
-  if normaliser is not None:
-    normaliser = normalise.Normaliser.from_dict(normaliser)
-  extras_of, known = None, static_run.load(meta, pathlib.Path(workdir), static)
-  if known is not None:
-    named = workdirs.read_config(workdir).get("degradation", "area")
-    extras_of = functools.partial(
-      static_run.extras, known, degradation=degradations.parse(named)
-    )
-  return Predictor(
-    models.build(**meta["model"]),
-    variables,
-    normaliser=normaliser,
-    periodic=tuple(meta["periodic"]),
-    names=tuple(meta["variables"]),
-    spec=models.spec_of(meta["model"]),
-    extras_of=extras_of,
-  )
-
-
-def _published(path, normalisation, options) -> Predictor:
-  """Returns the predictor of a published network, in units of [0, 1]."""
-  from hinote_jax import interop
-  from hinote_jax.infer import units
-
-  imported = interop.load_checkpoint(path, **options)
-  module = models.build(imported.name, **imported.kwargs)
-  channels = getattr(module, "channels", None)
-  around = units.normaliser(imported.name, channels, normalisation)
-  return Predictor(
-    module, imported.variables, normaliser=around, periodic=module.periodic
-  )
-
-
-def _plain_header(lowres, names, periodic) -> fields.Header:
+def _plain_header(lowres, names, periodic, dtype) -> fields.Header:
   """Returns the header of values without one, [b h w c]."""
   _, h, w, c = lowres.shape
-  names = names or [f"channel{i}" for i in range(c)]
+  if len(names) != c:
+    names = [f"channel{i}" for i in range(c)]
   y, x = (
     axes.counted(name, n).registered("cells", is_closed)
     for name, n, is_closed in zip("yx", (h, w), periodic, strict=True)
   )
-  return fields.Header(tuple(fields.Variable(name) for name in names), y, x)
+  variables = tuple(fields.Variable(name, dtype=dtype) for name in names)
+  return fields.Header(variables, y, x)
 
 
 def _require_finite(values: np.ndarray) -> None:

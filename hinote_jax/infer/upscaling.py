@@ -16,12 +16,17 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.core import grids, resize
 from hinote_jax.degradations import pipeline
-from hinote_jax.fields import axes
+from hinote_jax.fields import axes, packing
 from hinote_jax.infer import consistency, masks, plans
 from hinote_jax.lazy import stores
 
 # A role that a variable may say it has: opacity, which no network should see.
 ALPHA = "alpha"
+
+
+def seen(header: fields.Header) -> list[fields.Variable]:
+  """Returns the variables that a network sees: all but opacity."""
+  return [v for v in header.variables if v.attributes.get("role") != ALPHA]
 
 
 class Target(NamedTuple):
@@ -156,12 +161,12 @@ class Upscaler:
         done on this grid.
     """
     self.header = header.on(goal.y, goal.x)
-    self._predictor, self._goal, self._options = predictor, goal, options
-    self._source = header
+    self._goal, self._options, self._source = goal, options, header
     is_alpha = [v.attributes.get("role") == ALPHA for v in header.variables]
     self._alpha = np.flatnonzero(is_alpha)
     self._seen = np.flatnonzero(np.logical_not(is_alpha))
-    self._require_variables()
+    self._require_variables(predictor)
+    self._predictor = predictor.of(seen(header))
     self._plan = predictor.plan(
       header.shape,
       goal.lines,
@@ -184,9 +189,11 @@ class Upscaler:
     make = self._predictor.extras_of
     return {} if make is None else make(self._source, self._goal)
 
-  def _require_variables(self) -> None:
-    wanted, channels = self._predictor.names, self._predictor.channels
-    names = [self._source.names[i] for i in self._seen]
+  def _require_variables(self, predictor: Any) -> None:
+    wanted, channels = predictor.names, predictor.channels
+    names = [variable.name for variable in seen(self._source)]
+    if predictor.copies(len(names)) > 1:
+      return
     if wanted and list(wanted) != names and not self._options.is_renamed:
       raise ValueError(
         f"the model is of {', '.join(wanted)} and the input has "
@@ -322,6 +329,9 @@ class Upscaler:
     return memory is not None and 4 * size > plans.parse_bytes(memory)
 
   def _clipped(self, tile):
+    for c, is_clipped in zip(self._seen, self._predictor.clips, strict=False):
+      if is_clipped:
+        tile[..., c] = packing.clip(tile[..., c], self._source.variables[c])
     low, high = self._options.clip
     if low is None and high is None:
       return tile

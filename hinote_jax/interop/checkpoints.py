@@ -4,6 +4,7 @@ import ast
 from collections.abc import Mapping
 import functools
 import os
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,16 @@ from hinote_jax import models
 from hinote_jax.core import grids, naming
 from hinote_jax.interop import layout as layouts
 from hinote_jax.interop import rules
+
+# What training puts before the names of a network, one within the other.
+_WRAPPER = re.compile(
+  r"module\.|_orig_mod\.|(\w+_)?(network|net|model|generator)(_\w+|G\w*)?\."
+)
+# What it keeps beside a network.
+_BESIDE = re.compile(
+  r"n_averaged$|[^.]*(loss|criteri|metric|lpips|vgg|discriminator|critic)",
+  re.IGNORECASE,
+)
 
 
 class Imported(NamedTuple):
@@ -31,7 +42,7 @@ class Imported(NamedTuple):
 
 
 def load_checkpoint(
-  path: str | os.PathLike, *, widen: bool = False, **options: Any
+  path: str | os.PathLike, *, widen: bool = True, **options: Any
 ) -> Imported:
   """Returns the network in a .pth, .pt, .safetensors or .npz file.
 
@@ -40,7 +51,7 @@ def load_checkpoint(
 
   Args:
     path: the file.
-    widen: take half-precision tensors, as float32.
+    widen: take half-precision tensors, exactly, as float32; or refuse them.
     **options: what names and shapes do not tell, named as in the released
       configuration of that network; where absent, what the file says beside
       its tensors, then the released default.
@@ -82,6 +93,7 @@ def from_tensors(
   Raises:
     ValueError: as `load_checkpoint`.
   """
+  tensors = _unwrapped(tensors)
   shapes = {name: np.shape(tensor) for name, tensor in tensors.items()}
   layout = recognise(shapes)
   for name in options:
@@ -96,6 +108,39 @@ def from_tensors(
     constants=layout.constants(**whole),
   )
   return Imported(layout.model, kwargs, {"params": params})
+
+
+def _unwrapped(tensors: rules.Tensors, depth: int = 4) -> rules.Tensors:
+  """Returns the tensors of a network under its own names.
+
+  Of an average and what it is of, the average is taken. What is of no network
+  known here stays as it is.
+
+  Raises:
+    ValueError: there are several networks.
+  """
+  kept = {n: t for n, t in tensors.items() if not _BESIDE.match(n)}
+  if _is_known(kept):
+    return kept
+  matches = [_WRAPPER.match(name) for name in kept]
+  wrappers = {match[0] for match in matches if match}
+  if not all(matches) or not depth:
+    return tensors
+  inner = {}
+  for prefix in sorted(wrappers):
+    size = len(prefix)
+    own = {n[size:]: t for n, t in kept.items() if n.startswith(prefix)}
+    own = _unwrapped(own, depth - 1)
+    if _is_known(own):
+      inner[prefix] = own
+  averages = [prefix for prefix in inner if "ema" in prefix.lower()]
+  chosen = averages or list(inner)
+  if len(chosen) > 1:
+    raise ValueError(
+      f"it holds {len(chosen)} networks, under {', '.join(chosen)}: save the "
+      "one you want alone"
+    )
+  return inner[chosen[0]] if chosen else tensors
 
 
 def parse_option(text: str) -> tuple[str, Any]:
@@ -138,6 +183,11 @@ def recognise(shapes: rules.Shapes) -> layouts.Layout:
     f"its {len(shapes)} tensors ({first}, ...) are of no network known here: "
     f"{', '.join(known)}"
   )
+
+
+def _is_known(tensors: rules.Tensors) -> bool:
+  shapes = {name: np.shape(tensor) for name, tensor in tensors.items()}
+  return any(layout.matches(shapes) for layout in layouts.layouts().values())
 
 
 def parameter_shapes(name: str, kwargs: Mapping[str, Any]) -> rules.Shapes:

@@ -21,6 +21,22 @@ _HALF = (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16))
 _NOT_A_NETWORK = re.compile(
   r"optim(i[sz]er|s?_|s?$)|sched|callback", re.IGNORECASE
 )
+# What other files begin with that are given for checkpoints.
+_OTHERS = {
+  b"\x89HDF": "HDF5",
+  b"\x89PNG": "a PNG picture",
+  b"\xff\xd8\xff": "a JPEG picture",
+  b"\x93NUMPY": "one array of NumPy",
+  b"\x1f\x8b": "a gzip archive",
+  b"BZh": "a bzip2 archive",
+  b"\xfd7zXZ": "an xz archive",
+  b"\x28\xb5\x2f\xfd": "a zstd archive",
+  b"7z\xbc\xaf": "a 7z archive",
+  b"Rar!": "a RAR archive",
+  b"%PDF": "a PDF document",
+  b"GGUF": "GGUF",
+}
+_HEAD = 512  # bytes, within which tar says what it is
 _MAX_HEADER = 100_000_000  # bytes, in the safetensors format
 _MAX_PLAIN = 100_000  # values in one entry beside the tensors
 _MAX_DEPTH = 16  # folders that tensors are looked for in
@@ -63,7 +79,7 @@ def read(path: str | os.PathLike, *, widen: bool = False) -> Contents:
   """
   path = pathlib.Path(path)
   with open(path, "rb") as stream:
-    head = stream.read(9)
+    head = stream.read(_HEAD)
   try:
     kind, tensors, at, spec = _reader(path, head)(path)
     tensors = _stripped(tensors, at)
@@ -79,7 +95,7 @@ def _reader(path, head):
     raise pickles.Fault("is empty")
   # First, because the length of a header may look like the other beginnings.
   length = int.from_bytes(head[:8], "little")
-  if head[8:] == b"{" and length <= _MAX_HEADER:
+  if head[8:9] == b"{" and length <= _MAX_HEADER:
     return _read_safetensors
   if head.startswith(b"PK"):
     with pickles.damage("is a zip file cut short or damaged"):
@@ -90,8 +106,28 @@ def _reader(path, head):
     return _read_npz if has_arrays and not is_torch else _read_zip
   if head.startswith(b"\x80"):
     return _read_legacy
-  raise pickles.Fault(
-    "is no checkpoint: it begins like no file of torch.save, safetensors or npz"
+  raise pickles.Fault(_other(head))
+
+
+def _other(head):
+  """Returns what is to be said of a file that begins like no checkpoint."""
+  text = head.lstrip().lower()
+  if text.startswith(b"version https://git-lfs"):
+    return (
+      "is a pointer of Git LFS and no checkpoint: fetch what it stands for by "
+      "git lfs pull"
+    )
+  if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
+    return (
+      "is a page of HTML and no checkpoint: download the file itself, which "
+      "may need a login"
+    )
+  kinds = [kind for start, kind in _OTHERS.items() if head.startswith(start)]
+  kinds += ["a tar archive"] * (head[257:262] == b"ustar")
+  like = "".join(f", but like {kind}" for kind in kinds)
+  return (
+    "is no checkpoint: it begins like no file of torch.save, safetensors or "
+    f"npz{like}"
   )
 
 

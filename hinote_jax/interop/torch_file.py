@@ -57,7 +57,8 @@ def opened_zip(path: pathlib.Path) -> Iterator[TorchFile]:
     tops = [name for name in names if is_pickle(name)]
     if not tops:
       raise pickles.Fault(
-        "is a zip file without data.pkl or .npy: it is no checkpoint"
+        "is a zip file without data.pkl or .npy: it is no checkpoint, and "
+        f"holds {', '.join(names[:3]) or 'nothing'}"
       )
     folder = tops[0].removesuffix("data.pkl")
     tree, _ = pickles.load(io.BytesIO(_member(archive, tops[0])))

@@ -1,16 +1,19 @@
 """What a run reads: its fields, their parts, and the windows of them."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hinote_jax import data as datasets
-from hinote_jax import degradations, models
-from hinote_jax.data import batches, normalise, splits
+from hinote_jax import degradations, fields, models
+from hinote_jax.core import spectral
+from hinote_jax.data import batches, builder, normalise, splits
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
+from hinote_jax.io import units
 from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
 
@@ -74,9 +77,16 @@ class RunData(NamedTuple):
     return {
       "normaliser": self.normaliser.to_dict(),
       "variables": [v.name for v in self.dataset.variables],
+      "quantities": [self._quantity(v) for v in self.dataset.variables],
       "periodic": list(self.dataset.periodic),
       "fingerprint": self.dataset.fingerprint,
+      "roughness": roughness(self.train),
     }
+
+  def _quantity(self, variable: fields.Variable) -> dict[str, Any]:
+    is_picture = self.dataset.domain == "image"
+    white = 1.0 if is_picture else variable.white
+    return {"units": variable.units, "white": white}
 
 
 def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
@@ -148,32 +158,50 @@ def unseen(
     cache_dir: see `data.load`.
 
   Raises:
-    ValueError: the files lack a variable, have it in another unit, or are what
+    ValueError: the files lack a variable, have another quantity, or are what
       the run was trained on.
     OSError: a file is missing.
   """
   ours = data.dataset
-  theirs = datasets.load(
+  source = datasets.source(
     "files",
     path=path,
     variables=ours.names,
     periodic=tuple(ours.periodic),
     domain=ours.domain,
-    cache_dir=cache_dir,
   )
-  if theirs.fingerprint == ours.fingerprint:
+  if source.fingerprint == ours.fingerprint:
     raise ValueError(
       f"config.evaluate.path: {path} is what the run was trained on; leave it "
       "out to score the held-out part"
     )
-  for mine, other in zip(ours.variables, theirs.variables, strict=True):
-    if other.units and other.units != mine.units:
+  conversions = []
+  for mine, other in zip(ours.variables, source.variables, strict=True):
+    pair = (1.0, 0.0)
+    if mine.units and other.units:
+      pair = units.conversion(other.units, mine.units)
+    if pair is None:
       raise ValueError(
         f"config.evaluate.path: {mine.name} is in {other.units!r} there and "
         f"the run's is in {mine.units!r}: bring the files to the run's unit"
       )
+    conversions.append(pair)
+  theirs = builder.cached(source.converted(conversions), cache_dir)
   header = dataclasses.replace(theirs.header, variables=ours.variables)
   return dataclasses.replace(theirs, header=header)
+
+
+@functools.lru_cache(maxsize=1)
+def roughness(windows: batches.Windows, examples: int = 32) -> list[float]:
+  """Returns `spectral.roughness` of each variable of the low resolution.
+
+  The larger of those of fixed windows at the smallest and the largest scale.
+  """
+  ends = [
+    spectral.roughness(windows.fixed(examples, scale=scale)[0]["lowres"])
+    for scale in sorted(set(windows.scale_range))
+  ]
+  return np.max(ends, axis=0).tolist()
 
 
 def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:

@@ -311,3 +311,16 @@ def test_low_pass_keeps_smooth_fields(shape, periodic):
   np.testing.assert_allclose(down[0, ..., 0], want, atol=6e-3)
   back = spectral.low_pass(down, shape, periodic=periodic)
   np.testing.assert_allclose(back, field, atol=1.2e-2)
+
+
+def test_roughness_is_of_the_wavenumber_and_of_no_unit():
+  x = np.arange(480)
+  for k in (0.1, 1.0, 3.0):
+    wave = np.cos(k * x)[None, None, :, None] * np.ones((1, 5, 1, 1))
+    found = spectral.roughness(np.concatenate([wave, 9.0 * wave - 4.0], -1))
+    np.testing.assert_allclose(found, 4.0 * np.sin(k / 2) ** 2, rtol=0.02)
+  noise = np.random.default_rng(0).normal(size=(2, 200, 200, 1))
+  np.testing.assert_allclose(spectral.roughness(noise), 3.0, rtol=0.02)
+  noise[0, 20:40, 30:50] = np.nan
+  np.testing.assert_allclose(spectral.roughness(noise), 3.0, rtol=0.02)
+  np.testing.assert_array_equal(spectral.roughness(np.ones((1, 1, 5, 2))), 0)

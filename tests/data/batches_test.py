@@ -287,6 +287,15 @@ def test_fixed_batches_are_always_the_same(make_dataset):
       "has 40 along y: lower the window to 10 or the largest scale to 3.63",
     ),
     (dict(window=(41, 10)), "lower the window to 10$"),
+    # A window of no cells is no way out, nor a scale below 1.
+    (
+      dict(scale_range=(1.0, 60.0)),
+      "40 along y: lower the largest scale to 5$",
+    ),
+    (
+      dict(window=(41, 10), scale_range=(1.0, 60.0)),
+      "has 40 along y: take finer fields$",
+    ),
     (dict(window=(8, 19)), "76 fine cells and the field has 72 along x"),
     (
       dict(queries=(6, 12)),

@@ -61,9 +61,10 @@ def test_large_offset_does_not_cancel():
 
 def test_constant_variable_is_named(make_dataset):
   dataset = make_dataset()
-  dataset.values[:3, ..., 1] = 7.0
-  with pytest.raises(ValueError, match=r"'u10' is constant \(7\) over the 3"):
-    _fit(dataset)
+  for value, text in ((7.0, "7"), (-0.0, "0")):
+    dataset.values[:3, ..., 1] = value
+    with pytest.raises(ValueError, match=rf"is constant \({text}\) over the 3"):
+      _fit(dataset)
 
 
 def test_refuses_no_times_and_other_channels(make_dataset):

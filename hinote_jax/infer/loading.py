@@ -1,0 +1,111 @@
+"""Predictors of runs, of published files, and of interpolations by name."""
+
+from collections.abc import Sequence
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from hinote_jax import models
+from hinote_jax.infer import predict, units
+
+
+def load(
+  workdir: str | pathlib.Path,
+  which: str = "best",
+  *,
+  normalisation: str | None = None,
+  static: Sequence[str] = (),
+  **options: Any,
+) -> predict.Predictor:
+  """Returns the predictor of a training run, a published file or a name.
+
+  Args:
+    workdir: folder of a run, file of a published network, or one of
+      `models.INTERPOLATIONS`.
+    which: the checkpoint of a run, "best" on validation or "latest".
+    normalisation: what goes around a published network, one of
+      `units.NORMALISERS`; None for its own convention.
+    static: FILE:VARIABLE of static fields that take the places of those that a
+      run was told of, by variable.
+    **options: of `interop.load_checkpoint`, for a published network.
+
+  Raises:
+    FileNotFoundError: `workdir` is none of these, or has no checkpoint yet.
+    ValueError: its checkpoint is damaged, the file is of no known network, or
+      weights are not finite.
+  """
+  if str(workdir) in models.INTERPOLATIONS:
+    return predict.Predictor(models.build(str(workdir)), {})
+  if pathlib.Path(workdir).is_file():
+    return _whole(_published(workdir, normalisation, options), workdir)
+  if not (pathlib.Path(workdir) / "config.json").is_file():
+    raise FileNotFoundError(
+      f"{str(workdir)!r} is not a workdir (it holds no config.json), nor a "
+      "file of a network, nor an interpolation "
+      f"({', '.join(models.INTERPOLATIONS)})"
+    )
+  from hinote_jax import degradations
+  from hinote_jax.data import normalise
+  from hinote_jax.train import checkpoint, static_run
+  from hinote_jax.train import workdir as workdirs
+
+  variables, meta = checkpoint.load_variables(workdir, which)
+  normaliser = meta.get("normaliser")
+  if normaliser is not None:
+    normaliser = normalise.Normaliser.from_dict(normaliser)
+  extras_of, known = None, static_run.load(meta, pathlib.Path(workdir), static)
+  if known is not None:
+    named = workdirs.read_config(workdir).get("degradation", "area")
+    extras_of = functools.partial(
+      static_run.extras, known, degradation=degradations.parse(named)
+    )
+  predictor = predict.Predictor(
+    models.build(**meta["model"]),
+    variables,
+    normaliser=normaliser,
+    periodic=tuple(meta["periodic"]),
+    names=tuple(meta["variables"]),
+    spec=models.spec_of(meta["model"]),
+    extras_of=extras_of,
+    learnt=units.learnt(meta.get("quantities"), normaliser),
+    roughness=meta.get("roughness", ()),
+  )
+  return _whole(predictor, workdir)
+
+
+def _whole(
+  predictor: predict.Predictor, where: str | pathlib.Path
+) -> predict.Predictor:
+  """Returns a predictor whose weights are all finite, or refuses it."""
+  leaves = jax.tree_util.tree_leaves_with_path(predictor.variables)
+  for path, leaf in leaves:
+    bad = np.count_nonzero(~np.isfinite(np.asarray(leaf, np.float32)))
+    if bad:
+      name = jax.tree_util.keystr(path, simple=True, separator="/")
+      raise ValueError(
+        f"{where}: {bad} of {np.size(leaf)} weights in {name} are not finite: "
+        "take another checkpoint"
+      )
+  return predictor
+
+
+def _published(path, normalisation, options) -> predict.Predictor:
+  """Returns the predictor of a published network, in units of [0, 1]."""
+  from hinote_jax import interop
+
+  imported = interop.load_checkpoint(path, **options)
+  module = models.build(imported.name, **imported.kwargs)
+  channels = getattr(module, "channels", None)
+  around = units.normaliser(imported.name, channels, normalisation)
+  # Of one channel it may be of any field; its samples are colours at least.
+  learnt = [units.COLOUR if channels == 3 else units.SAMPLES] * (channels or 0)
+  return predict.Predictor(
+    module,
+    imported.variables,
+    normaliser=around,
+    periodic=module.periodic,
+    learnt=learnt,
+  )
