@@ -315,9 +315,8 @@ def _typed(header: io.Header, dtype: str | None) -> io.Header:
   """Returns a header of another type, not packed; None keeps it."""
   if dtype is None:
     return header
-  plain = dict(dtype=dtype, scale=1.0, offset=0.0, fill=None)
-  variables = (dataclasses.replace(v, **plain) for v in header.variables)
-  return dataclasses.replace(header, variables=tuple(variables))
+  variables = tuple(variable.unpacked(dtype) for variable in header.variables)
+  return dataclasses.replace(header, variables=variables)
 
 
 class _ValuesAskedFor(Exception):

@@ -40,6 +40,8 @@ class Layout:
     passed: variables that do not lie on the grid.
     unlimited: dimensions that may grow.
     zarr_format: 2 or 3.
+    group: path of the group that holds all this, "" for the root.
+    above: attributes of the groups that it lies in.
   """
 
   dims: Mapping[str, tuple[str, ...]]
@@ -50,6 +52,8 @@ class Layout:
   passed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   unlimited: frozenset[str] = frozenset()
   zarr_format: int = 3
+  group: str = ""
+  above: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def layout_of(header: fields.Header) -> Layout:
@@ -125,7 +129,7 @@ def header_of(
   )
   return fields.Header(
     variables=tuple(
-      cf_packing.variable_of(n, dataset.variables[n]) for n in names
+      cf_packing.variable_of(n, dataset.variables[n], where) for n in names
     ),
     y=both[0],
     x=both[1],

@@ -17,7 +17,15 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import cf, cf_packing, coordinates, files, inputs, stores
+from hinote_jax.io import (
+  cf,
+  cf_packing,
+  coordinates,
+  files,
+  groups,
+  inputs,
+  stores,
+)
 
 # Numbers are packed as the header says, and what does not fit is refused.
 REFUSES_OVERFLOW = True
@@ -30,7 +38,7 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
 
   y and x are known by units, standard_name, axis or name, else they are the
   last two dimensions; all others are leads, in any order. Fields that are not
-  taken are not passed through.
+  taken are not passed through. Those of a group have its path in their names.
 
   Args:
     path: of the file or store.
@@ -42,12 +50,16 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
     ValueError: the file cannot be read, the variables lie on different grids,
       or a coordinate is unsorted or uneven.
   """
-  return reader(load(path), variables, path)
-
-
-def load(path: pathlib.Path) -> Any:
-  """Returns a file as an xarray.Dataset of what it holds, not decoded."""
-  return inputs.load_xarray(path, decode_cf=False, cache=False)
+  dataset, group = groups.opened(path, variables)
+  opened = reader(dataset, variables, path)
+  if not group:
+    return opened
+  above = groups.attributes_above(path, group)
+  layout = dataclasses.replace(
+    cf.layout_of(opened.header), group=group, above=above
+  )
+  header = dataclasses.replace(opened.header, extra={"layout": layout})
+  return dataclasses.replace(opened, header=header)
 
 
 def reader(
@@ -80,13 +92,9 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
         f"{path}: field {i} of {variable.name!r} cannot be read "
         f"({inputs.line(error)})"
       ) from error
-    packed_as = layout.packing[variable.name]
-    is_unsigned = cf_packing.is_unsigned(packed_as)
+    is_unsigned = cf_packing.is_unsigned(layout.packing[variable.name])
     stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
-    values = packing.unpack(stored, variable)
-    for missing in cf_packing.missing_values(packed_as):
-      values[plane == missing] = np.nan
-    planes.append(values)
+    planes.append(packing.unpack(stored, variable))
   return np.stack(planes, axis=-1)
 
 
@@ -276,9 +284,9 @@ def _created(path, header, chunks):
     itemsize = max(np.dtype(v.dtype).itemsize for v in header.variables)
     chunks = stores.chunks(header.shape, len(header.variables), itemsize)
   if path.suffix == ".zarr":
-    store = stores.Zarr(path, small, layout.zarr_format)
+    store = stores.Zarr(path, small, layout)
   else:
-    store = stores.NetCDF(path, small, layout.unlimited)
+    store = stores.NetCDF(path, small, layout)
   known = {*map(str, small.variables), *(p.variable.name for p in planes)}
   make = functools.partial(_slot, store, header, chunks, known)
   with contextlib.closing(store):
