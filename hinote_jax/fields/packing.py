@@ -88,7 +88,7 @@ def pack(
   """Returns the numbers that a file holds for values of a variable.
 
   A present value that would be read as missing is stored as the number beside
-  it, or as the nearest valid one, so that what is missing stays what is missing.
+  it, or as the nearest valid one: what is missing stays what is missing.
 
   Args:
     values: in the units of the variable, NaN where missing, [..].
@@ -197,9 +197,7 @@ def _avoid(rounded, exact, missing, dtype, variable) -> None:
   specials, limits = set(_specials(variable)), np.iinfo(dtype)
   low, high = (
     end if bound is None else bound
-    for end, bound in zip(
-      (limits.min, limits.max), variable.valid, strict=True
-    )
+    for end, bound in zip((limits.min, limits.max), variable.valid, strict=True)
   )
   for number in specials:
     hit = (rounded == number) & ~missing

@@ -212,7 +212,7 @@ def _save_npz(path, header, values):
   others = dict(header.extra.get("passed", {})) if header.kind == KIND else {}
   for axis in (header.y, header.x):
     if axis.units != "cell":
-      others[axis.name] = axis.values
+      others[axis.name] = axis.labels()
   for lead in header.leads:
     for name, coordinate in lead.coordinates.items():
       others[name] = np.asarray(getattr(coordinate, "values", coordinate))

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from hinote_jax import fields
-from hinote_jax.fields import axes
+from hinote_jax.fields import axes, packing
 from hinote_jax.io import cf_packing, inputs
 
 KIND = "xarray_files"
@@ -291,14 +293,27 @@ def _axis(dataset, dim, where) -> axes.Axis:
   if name is None:
     return axes.counted(str(dim), dataset.sizes[dim])
   variable = cf_packing.variable_of(name, dataset.variables[name])
+  # What bounds the values of a coordinate does not bound a finer one.
+  bounds = dataset.variables.get(variable.attributes.get("bounds"))
+  is_number = bounds is not None and bounds.dtype.kind in "iuf"
   return axes.Axis.of(
     str(dim),
-    cf_packing.plain(name, dataset.variables[name]),
+    _positions(name, dataset.variables[name], variable),
     _units(name, variable),
     attributes=variable.attributes,
+    bounds=cf_packing.plain("", bounds) if is_number else None,
     may_be_uneven=True,
     where=where,
   )
+
+
+def _positions(name, raw, variable) -> np.ndarray:
+  """Returns the numbers of a coordinate, none of which may be missing."""
+  if variable.scale == 1 and variable.offset == 0:
+    return raw.values
+  known = dataclasses.replace(variable, fill=None, missing=())
+  known = dataclasses.replace(known, valid=(None, None))
+  return packing.unpack(raw.values, known, np.float64)
 
 
 def _units(name: str, variable: fields.Variable) -> str:

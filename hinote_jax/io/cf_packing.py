@@ -82,6 +82,11 @@ def is_unsigned(packed_as: Mapping[str, Any]) -> bool:
   return str(packed_as.get(_UNSIGNED, "")).lower() == "true"
 
 
+def numbers(raw: np.ndarray, packed_as: Mapping[str, Any]) -> np.ndarray:
+  """Returns the numbers of a file, unsigned ones where they stand for these."""
+  return raw.view(f"u{raw.itemsize}") if is_unsigned(packed_as) else raw
+
+
 def variable_of(name: str, raw: Any, where: object = "") -> fields.Variable:
   """Returns what a file says of a variable and of its packing.
 
@@ -97,19 +102,19 @@ def variable_of(name: str, raw: Any, where: object = "") -> fields.Variable:
   is_turned = is_unsigned(packed_as)
   dtype = f"u{raw.dtype.itemsize}" if is_turned else raw.dtype.newbyteorder("=")
   dtype, known = np.dtype(dtype), {*packed_as, *_STALE, *_FILLS, *_SCALES}
-  numbers = [
+  missing = [
     _as_unsigned(number, dtype) if is_turned else number
     for key in _FILLS
     for number in _numbers(packed_as.get(key))
   ]
   valid = _valid(packed_as, dtype)
-  if not numbers and valid != (None, None) and dtype.kind in "iu":
-    numbers = _beyond(valid, dtype)
+  if not missing and valid != (None, None) and dtype.kind in "iu":
+    missing = _beyond(valid, dtype)
   if (default := _filled_with(raw)) is not None:
-    numbers.append(default)
+    missing.append(default)
   # NaN needs no telling.
-  fill = numbers[0] if numbers and numbers[0] == numbers[0] else None
-  others = [n for n in dict.fromkeys(numbers) if n == n and n != fill]
+  fill = missing[0] if missing and missing[0] == missing[0] else None
+  others = [n for n in dict.fromkeys(missing) if n == n and n != fill]
   return fields.Variable(
     name=name,
     units=str(raw.attrs.get("units", "")),

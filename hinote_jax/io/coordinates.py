@@ -118,10 +118,10 @@ def _positions(axis, name, layout) -> dict[str, Any]:
   if axis.units and raw is None:
     attributes.setdefault("units", axis.units)
   if raw is not None and not {"scale_factor", "add_offset"} & set(raw.attrs):
-    is_kept = raw.dtype.kind == "f" or _are_whole(axis.values)
+    is_kept = raw.dtype.kind == "f" or _are_whole(axis.labels())
     dtype = raw.dtype if is_kept else dtype
   variables = {
-    name: xarray.Variable(axis.name, axis.values.astype(dtype), attributes)
+    name: xarray.Variable(axis.name, axis.labels().astype(dtype), attributes)
   }
   bounds = layout.grid.get(attributes.get("bounds"))
   if bounds is not None and bounds.ndim == 2 and bounds.dims[0] == axis.name:

@@ -42,7 +42,9 @@ def _mark_netcdf(path: pathlib.Path, group: str, dataset: Any) -> None:
   with library.Dataset(path) as file:
     held = (file[group] if group else file).variables
     for name, raw in dataset.variables.items():
-      is_number = name in held and getattr(held[name].dtype, "kind", "") in "iuf"
+      is_number = (
+        name in held and getattr(held[name].dtype, "kind", "") in "iuf"
+      )
       is_filled = is_number and held[name].get_fill_value() is not None
       raw.encoding[cf_packing.IS_FILLED] = is_filled
 
@@ -128,7 +130,9 @@ def _names(path: pathlib.Path) -> Iterator[str]:
   """Yields the paths of all groups but the root, outer ones first."""
   if path.is_dir():
     zarr = inputs.require("zarr", "io")
-    yield from _below(zarr.open_group(path, mode="r"), lambda g: dict(g.groups()))
+    yield from _below(
+      zarr.open_group(path, mode="r"), lambda g: dict(g.groups())
+    )
   else:
     with inputs.require("netCDF4", "io").Dataset(path) as file:
       yield from _below(file, lambda group: group.groups)

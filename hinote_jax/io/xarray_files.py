@@ -92,9 +92,8 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
         f"{path}: field {i} of {variable.name!r} cannot be read "
         f"({inputs.line(error)})"
       ) from error
-    is_unsigned = cf_packing.is_unsigned(layout.packing[variable.name])
-    stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
-    planes.append(packing.unpack(stored, variable))
+    plane = cf_packing.numbers(plane, layout.packing[variable.name])
+    planes.append(packing.unpack(plane, variable))
   return np.stack(planes, axis=-1)
 
 
