@@ -187,7 +187,7 @@ def _as_integers(values, exact, missing, dtype, variable):
     )
   _avoid(rounded, exact, missing, dtype, variable)
   packed = rounded.astype(dtype)
-  if missing.any():
+  if fill is not None and missing.any():
     packed[missing] = int(fill)
   return packed
 

@@ -172,6 +172,11 @@ class Job:
     )
 
   @property
+  def left_behind(self) -> tuple[str, ...]:
+    """What the file says of its grid that the result does not."""
+    return self.header.extra.get("left_behind", ())
+
+  @property
   def count(self) -> int:
     """How many fields there are."""
     return self.header.count

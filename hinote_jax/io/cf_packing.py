@@ -102,7 +102,7 @@ def variable_of(name: str, raw: Any, where: object = "") -> fields.Variable:
   is_turned = is_unsigned(packed_as)
   dtype = f"u{raw.dtype.itemsize}" if is_turned else raw.dtype.newbyteorder("=")
   dtype, known = np.dtype(dtype), {*packed_as, *_STALE, *_FILLS, *_SCALES}
-  missing = [
+  missing: list[float | int] = [
     _as_unsigned(number, dtype) if is_turned else number
     for key in _FILLS
     for number in _numbers(packed_as.get(key))
@@ -155,7 +155,7 @@ def _valid(packed_as: Mapping[str, Any], dtype: np.dtype) -> tuple[Any, Any]:
   return low, high
 
 
-def _beyond(valid: tuple[Any, Any], dtype: np.dtype) -> list[int]:
+def _beyond(valid: tuple[Any, Any], dtype: np.dtype) -> list[Any]:
   """Returns an integer that is not valid, to stand for what is missing."""
   low, high = valid
   limits, default = np.iinfo(dtype), default_fill(dtype)

@@ -41,7 +41,7 @@ def of_numbers(file: Any, above: tuple[Any, ...] = ()) -> dict[str, Any]:
   numbers = {}
   for name in file:
     is_foreign = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
-    item = None if is_foreign else file.get(name)
+    item: Any = None if is_foreign else file.get(name)
     if isinstance(item, h5py.Group) and item not in (*above, file):
       inner = of_numbers(item, (*above, file))
       numbers |= {f"{name}/{key}": d for key, d in inner.items()}
@@ -123,7 +123,7 @@ def lead_of(dataset: Any, d: int) -> tuple[fields.Dimension, dict[str, Any]]:
   along = {_name(scale): scale[()]}
   for key in ("bounds", "climatology"):
     name = text(said[_name(scale)].get(key, ""))
-    beside = scale.parent.get(name) if name else None
+    beside: Any = scale.parent.get(name) if name else None
     if getattr(beside, "shape", ())[:1] == (size,):
       along[name], said[name] = beside[()], attributes(beside.attrs)
   return fields.Dimension(_name(scale), size, along), said

@@ -20,7 +20,9 @@ from hinote_jax.fields import packing
 from hinote_jax.io import (
   cf,
   cf_packing,
+  cf_references,
   coordinates,
+  curvilinear,
   files,
   groups,
   inputs,
@@ -58,7 +60,8 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
   layout = dataclasses.replace(
     cf.layout_of(opened.header), group=group, above=above
   )
-  header = dataclasses.replace(opened.header, extra={"layout": layout})
+  extra = {**opened.header.extra, "layout": layout}
+  header = dataclasses.replace(opened.header, extra=extra)
   return dataclasses.replace(opened, header=header)
 
 
@@ -71,7 +74,8 @@ def reader(
   header = cf.header_of(dataset, variables, path, is_ordered=is_file)
   if (path / ".zgroup").exists():
     layout = dataclasses.replace(header.extra["layout"], zarr_format=2)
-    header = dataclasses.replace(header, extra={"layout": layout})
+    extra = {**header.extra, "layout": layout}
+    header = dataclasses.replace(header, extra=extra)
   read = functools.partial(_read, dataset, header, path)
   return fields.Reader(header, read, str(path))
 
@@ -278,7 +282,7 @@ def _created(path, header, chunks):
   """Yields the regions of a new file in which all else is written."""
   layout = cf.layout_of(header)
   small = coordinates.small(header, layout)
-  planes = tuple(coordinates.planes(header, layout))
+  planes = tuple(curvilinear.planes(header, layout))
   if chunks is None:
     itemsize = max(np.dtype(v.dtype).itemsize for v in header.variables)
     chunks = stores.chunks(header.shape, len(header.variables), itemsize)
@@ -287,7 +291,11 @@ def _created(path, header, chunks):
   else:
     store = stores.NetCDF(path, small, layout)
   known = {*map(str, small.variables), *(p.variable.name for p in planes)}
-  make = functools.partial(_slot, store, header, chunks, known)
+  sizes = {lead.name: lead.size for lead in header.leads}
+  sizes |= {axis.name: len(axis) for axis in (header.y, header.x)}
+  for plane in planes:
+    sizes = {**plane.others, **sizes}
+  make = functools.partial(_slot, store, header, chunks, known, sizes)
   with contextlib.closing(store):
     for plane in planes:
       _fill(make(plane.variable, plane.packed_as, plane.dims), plane, header)
@@ -300,7 +308,9 @@ def _created(path, header, chunks):
     yield Regions(header, chunks, slots)
 
 
-def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
+def _slot(
+  store, header, chunks, known, sizes, variable, packed_as, dims
+) -> _Slot:
   """Makes an empty array for a variable.
 
   Args:
@@ -308,20 +318,18 @@ def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
     header: of the file.
     chunks: (rows, columns).
     known: the coordinates that the file has.
+    sizes: of all dimensions.
     variable: what is to be stored.
     packed_as: attributes of its packing as they were read.
     dims: its dimensions, in order.
   """
-  both = (header.y, header.x)
-  sizes = {lead.name: lead.size for lead in header.leads}
-  sizes |= {axis.name: len(axis) for axis in both}
-  spans = {axis.name: n for axis, n in zip(both, chunks, strict=True)}
-  attributes = dict(variable.attributes)
+  both = (header.y.name, header.x.name)
+  spans = dict(zip(both, chunks, strict=True))
+  attributes = cf_references.without(
+    variable.attributes, cf.layout_of(header).left_behind, known
+  )
   if variable.units:
     attributes["units"] = variable.units
-  if "coordinates" in attributes:
-    named = str(attributes["coordinates"]).split()
-    attributes["coordinates"] = " ".join(n for n in named if n in known)
   array = store.create(
     variable.name,
     {dim: sizes[dim] for dim in dims},
@@ -333,7 +341,9 @@ def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
 
 
 def _fill(slot, plane, header) -> None:
-  """Writes a coordinate of two dimensions, in blocks of rows."""
-  for rows in packing.blocks(len(header.y), 8 * len(header.x)):
-    at = {header.y.name: rows, header.x.name: _ALL}
-    slot.put(at, plane.rows(rows))
+  """Writes a coordinate over y and x, in blocks of rows."""
+  for index in np.ndindex(*plane.others.values()):
+    for rows in packing.blocks(len(header.y), 8 * len(header.x)):
+      at = dict(zip(plane.others, index, strict=True))
+      at |= {header.y.name: rows, header.x.name: _ALL}
+      slot.put(at, plane.rows(index, rows))
