@@ -130,6 +130,11 @@ class Header:
     """Which of (y, x) close on themselves."""
     return self.y.is_periodic, self.x.is_periodic
 
+  @property
+  def nodes(self) -> tuple[bool, bool]:
+    """Which of (y, x) have nodes at both ends."""
+    return self.y.registration == "nodes", self.x.registration == "nodes"
+
   def wrapped(self, periodic: tuple[bool, bool]) -> "Header":
     """Returns the same header, its axes (y, x) closed on themselves or not."""
     y, x = (

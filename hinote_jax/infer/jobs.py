@@ -147,7 +147,9 @@ class Job:
     """
     options, source = self.request.options, self._reader.header
     if options.consistent is not None:
-      consistency.starts(*self._goal.lines, source.shape, source.periodic)
+      consistency.starts(
+        *self._goal.lines, source.shape, source.periodic, source.nodes
+      )
     rest = dataclasses.replace(options, consistent=None)
     # The plan that it makes is kept, and whom it reports to.
     upscaling.Upscaler(

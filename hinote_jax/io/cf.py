@@ -370,5 +370,7 @@ def _left_behind(dataset, rest, grid, names, plane) -> Iterator[str]:
     named |= cf_references.named_by(raw.attrs)
   for name, raw in rest.items():
     is_meant = name in named or bool(_said_role(dataset, name))
-    if is_meant and name not in grid and plane & set(raw.dims):
+    dims = set(raw.dims)
+    is_on_grid = bool(dims) and (dims <= plane or plane <= dims)
+    if is_meant and is_on_grid and name not in grid:
       yield str(name)

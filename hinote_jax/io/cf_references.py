@@ -46,7 +46,7 @@ def without(
       ends = [*left[1:], ":"]
       left = [
         a
-        for a, b in zip(left, ends, strict=True)
+        for a, b in zip(left, ends, strict=False)
         if not (a.endswith(":") and b.endswith(":"))
       ]
       kept[key] = " ".join(left)
