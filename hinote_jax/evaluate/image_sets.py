@@ -14,7 +14,7 @@ import numpy as np
 from hinote_jax.core import naming
 from hinote_jax.io import inputs
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 _GREY, _DEEP_GREY = ("1", "L"), ("I;16", "I;16B", "I;16L", "I;16N")
 
 

@@ -20,10 +20,9 @@ x is never held. z is coarse.
 What D all but removes comes back amplified, the rounding of the input with it.
 Hence z is found by conjugate residuals that stop once the input is met to a
 tolerance, preconditioned by (G_y + e)^-1 kron (G_x + e)^-1, for a sum that of
-its largest product. Without a blur this is the closed form, met in a few
-steps, some fifteen where cells of the input are missing; a blur of a coarse
-cell takes up to hundreds, and a wider one is refused where it cannot be undone.
-The factors are sparse and grow as the length of an axis, but for truncate.
+its largest product. Without a blur this is the closed form, met in a few steps,
+some fifteen where cells of the input are missing; a blur of a coarse cell takes
+up to hundreds, and a wider one is refused where it cannot be undone.
 """
 
 import functools
@@ -70,10 +69,8 @@ def starts(
   Raises:
     ValueError: the points of an axis do not cover its whole extent.
   """
-  edges, both = (
-    [],
-    zip("yx", (y, x), coarse_shape, periodic, nodes, strict=True),
-  )
+  edges = []
+  both = zip("yx", (y, x), coarse_shape, periodic, nodes, strict=True)
   for axis, line, n, is_periodic, has_nodes in both:
     # The coarse edge, -0.5, as an edge of fine cells.
     start = 0.5 - (0.5 + line.first) / line.step
