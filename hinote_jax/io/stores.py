@@ -139,6 +139,8 @@ class Zarr:
     fill = attributes.pop("_FillValue", None)
     if self._version == 2:
       attributes["_ARRAY_DIMENSIONS"] = list(sizes)
+      if fill == 0:  # or else it is only what a store begins with
+        attributes["_FillValue"] = fill.item()
     else:
       options["dimension_names"] = tuple(sizes)
       if fill is not None:
