@@ -144,4 +144,5 @@ def test_an_affine_of_the_file_is_that_of_the_finer_grid(tmp_path):
   io.save(tmp_path / "b.nc", fine, np.ones((1, 6, 8, 1), np.float32))
   raw = io.inputs.load_xarray(tmp_path / "b.nc", decode_cf=False)
   numbers = raw.spatial_ref.attrs["GeoTransform"].split()
-  assert [float(n) for n in numbers] == [0.0, 5.0, 0.0, 30.0, 0.0, -5.0]
+  want = [0.0, 5.0, 0.0, 30.0, 0.0, -5.0]
+  np.testing.assert_allclose(list(map(float, numbers)), want, atol=1e-12)
