@@ -83,6 +83,17 @@ def open(
   return fields.Reader(header, read, str(path))
 
 
+def stored(path: pathlib.Path) -> tuple[picture.Picture, np.ndarray]:
+  """Returns what a file says of its pictures, and the first one as it lies.
+
+  Raises:
+    OSError: the file cannot be opened.
+    ValueError: it cannot be read.
+  """
+  form = _form(path)
+  return form.info(path), form.read(path, 0)
+
+
 def _form(path: pathlib.Path) -> types.ModuleType:
   """Returns what reads a picture; by its name where nothing tells its kind."""
   with path.open("rb") as file:

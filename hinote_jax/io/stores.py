@@ -140,7 +140,7 @@ class Zarr:
     if self._version == 2:
       attributes["_ARRAY_DIMENSIONS"] = list(sizes)
       if fill == 0:  # or else it is only what a store begins with
-        attributes["_FillValue"] = fill.item()
+        attributes["_FillValue"] = np.asarray(fill).item()
     else:
       options["dimension_names"] = tuple(sizes)
       if fill is not None:

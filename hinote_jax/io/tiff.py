@@ -18,7 +18,7 @@ from hinote_jax.io import inputs, picture
 
 TILE = 256  # rows and columns
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _ORIENTATION, _RESOLUTION_UNIT = 274, 296
 _TEXTS = {"Description": 270, "Author": 315, "Copyright": 33432}
@@ -47,6 +47,7 @@ def info(path: pathlib.Path) -> picture.Picture:
       # Says how the pages are arranged, which will not be so any longer.
       text["Description"] = None
     is_one = len(alike) == 1
+    is_short = page.dtype == bool or int(page.photometric) == _PALETTE
     structure = file.pages[0].description if file.is_imagej else ""
     structure = file.ome_metadata if file.is_ome else structure
     is_planes = series.axes.endswith("SYX")
@@ -56,7 +57,7 @@ def info(path: pathlib.Path) -> picture.Picture:
     return picture.Picture(
       shape=(height, width),
       channels=_channels(path, page, samples),
-      dtype="uint8" if page.dtype == bool else page.dtype.name,
+      dtype="uint8" if is_short else page.dtype.name,
       count=len(alike) * series.size // (height * width * samples),
       leads=_leads(series) if is_one else (),
       structure=structure if is_one else "",
@@ -117,7 +118,8 @@ def _channels(path: pathlib.Path, page: Any, count: int) -> tuple[str, ...]:
     is_alpha = page.extrasamples[0] in (_PREMULTIPLIED, _STRAIGHT)
   colours = count - is_alpha
   names = tuple(f"channel{c}" for c in range(colours))
-  if kind in (_RGB, _YCBCR) and colours == 3:
+  is_palette = kind == _PALETTE and count == 1
+  if is_palette or (kind in (_RGB, _YCBCR) and colours == 3):
     names = picture.RGB
   elif kind in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and colours == 1:
     names = picture.GREY
@@ -145,6 +147,10 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
     except (ValueError, RuntimeError, OSError) as error:
       raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
     axes = series.axes
+    if int(page.photometric) == _PALETTE:
+      # The colours of a palette have 16 bits, of which 8 are told apart.
+      pixels = np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1)
+      return pixels.astype(np.uint8)
   if pixels.dtype == bool:
     pixels = pixels.astype(np.uint8) * 255
   if int(page.photometric) == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
