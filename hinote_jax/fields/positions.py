@@ -83,7 +83,7 @@ def by_bounds(
   if np.sum(high - low) * (unrolled[-1] - unrolled[0]) < 0:
     low, high = high, low
   size = high - low
-  step = np.median(size)
+  step = np.median(size[1:-1])
   near = 0.01 * abs(step)
   is_tiled = np.all(np.abs(high[:-1] - low[1:]) <= near)
   if not near > 0 or not is_tiled or np.abs(size[1:-1] - step).max() > near:

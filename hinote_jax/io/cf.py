@@ -122,7 +122,8 @@ def header_of(
   layout = Layout(
     dims={name: dataset.variables[name].dims for name in names},
     packing={
-      name: cf_packing.packing_of(dataset.variables[name]) for name in names
+      name: cf_packing.packing_of(dataset.variables[name], f"{where}: {name!r}")
+      for name in names
     },
     coarse=both,
     coordinates=(coordinate_of(dataset, y), coordinate_of(dataset, x)),

@@ -102,11 +102,13 @@ def small(header: fields.Header, layout: cf.Layout) -> Any:
       raw = raw.copy(deep=False)
       raw.attrs = {**raw.attrs, "GeoTransform": _geotransform(header)}
       variables[name] = raw
+  # Attributes of what HDF5 has along a lead.
+  said = header.extra.get("said", {})
   for lead in header.leads:
     for name, value in lead.coordinates.items():
       if not isinstance(value, xarray.Variable):
         more = (f"{name}{d}" for d in range(1, np.ndim(value)))
-        value = xarray.Variable((lead.name, *more), value)
+        value = xarray.Variable((lead.name, *more), value, said.get(name))
       variables[name] = value
   for i, axis in enumerate((header.y, header.x)):
     for name, raw in layout.grid.items():
