@@ -66,17 +66,18 @@ def pairs(wide: Mapping[str, Any]) -> list[tuple[str, str]]:
       n
       for n, raw in wide.items()
       if is_such(n, str(raw.attrs.get("units", "")))
+      or is_such(str(raw.attrs.get("standard_name", "")))
     ]
     for is_such in (axes.is_latitude, axes.is_longitude)
   )
-  found = []
+  chosen = []
   for name in latitudes:
     alike = [n for n in longitudes if set(wide[n].dims) == set(wide[name].dims)]
     # Those of one kind of points are called alike: XLAT_U and XLONG_U.
     alike.sort(key=lambda n: n[-2:] != name[-2:])
     if alike:
-      found.append((name, alike[0]))
-  return found
+      chosen.append((name, alike[0]))
+  return chosen
 
 
 def bounds_of(raw: Any, wide: Mapping[str, Any]) -> str | None:

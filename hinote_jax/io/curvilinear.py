@@ -22,6 +22,8 @@ from hinote_jax.io.coordinates import Taps, index_of
 _PLACES = ((0, 0), (0, 1), (1, 1), (1, 0))
 # How far corners of neighbours may lie apart, of the size of a cell.
 _GAP = 0.02
+# Of degrees.
+_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,8 +65,10 @@ def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
       sphere |= {bounds[0]: corners.latitude, bounds[1]: corners.longitude}
   taps = [Taps.of(fine, coarse) for fine, coarse in both]
   for name, raw in wide.items():
+    # What bounds the values of a coordinate does not bound finer ones.
+    variable = cf_packing.variable_of(name, raw)
     yield Plane(
-      cf_packing.variable_of(name, raw),
+      dataclasses.replace(variable, valid=(None, None)),
       cf_packing.packing_of(raw),
       raw.dims,
       {dim: size for dim, size in raw.sizes.items() if dim not in dims},
@@ -99,6 +103,12 @@ def _points(
   phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
   flat = np.cos(phi)
   return np.stack([flat * np.cos(lam), flat * np.sin(lam), np.sin(phi)], -1)
+
+
+def _within(longitude: np.ndarray, start: float) -> np.ndarray:
+  """Returns longitudes within a whole turn from `start` on, both ends in it."""
+  low, high = longitude < start - _ROUNDING, longitude > start + 360 + _ROUNDING
+  return np.clip(longitude + 360.0 * low - 360.0 * high, start, start + 360.0)
 
 
 class _Places:
@@ -146,13 +156,18 @@ class _Places:
     """Returns some rows of longitude, in degrees.
 
     It is given as near as can be to that of the nearest of the coarse points,
-    so that 0..360 and -180..180 stay what they are.
+    so that 0..360 and -180..180 stay what they are, and are not left.
     """
     east, north, _ = np.moveaxis(self.between(at, rows), -1, 0)
     angle = np.rad2deg(np.arctan2(north, east))
     y, x = (taps.nearest() for taps in self.taps)
-    near = self.degrees(at)[1][np.ix_(y[rows], x)]
-    return near + (angle - near + 180.0) % 360.0 - 180.0
+    coarse = self.degrees(at)[1]
+    near = coarse[np.ix_(y[rows], x)]
+    fine = near + (angle - near + 180.0) % 360.0 - 180.0
+    low, high = np.nanmin(coarse), np.nanmax(coarse)
+    if -180.0 <= low < 0.0 and high <= 180.0:
+      return _within(fine, -180.0)
+    return _within(fine, 0.0) if low >= 0.0 and 180.0 < high <= 360.0 else fine
 
 
 class _Corners(_Places):
