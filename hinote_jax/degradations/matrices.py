@@ -51,7 +51,7 @@ def whole(
     (n - 1) / max(m - 1, 1) if has_nodes and n > 1 else n / m
     for n, m, has_nodes in zip(fine_shape, coarse_shape, nodes, strict=True)
   ]
-  start = [
+  begins = [
     0.5 - 0.5 * s if has_nodes else a
     for a, s, has_nodes in zip(start, scale, nodes, strict=True)
   ]
@@ -60,7 +60,7 @@ def whole(
     blocks = []
     for first in range(0, total, _BLOCK):
       # One cell of the other axis, which costs next to nothing.
-      begin, count = list(start), [1, 1]
+      begin, count = list(begins), [1, 1]
       begin[axis] += first * scale[axis]
       count[axis] = min(_BLOCK, total - first)
       operators = degradation.operators(
