@@ -20,6 +20,7 @@ def whole(
   periodic: tuple[bool, bool],
   *,
   start: tuple[float | int, float | int] = (0.0, 0.0),
+  nodes: tuple[bool, bool] = (False, False),
 ) -> tuple[list[sparse.csr_array], list[sparse.csr_array]]:
   """Returns Y_r [h H] and X_r [w W], for all r.
 
@@ -29,6 +30,8 @@ def whole(
     coarse_shape: (h, w), over the same extent.
     periodic: which axes (y, x) wrap around.
     start: fine cell edges (y, x) at which the first coarse cell begins.
+    nodes: which axes (y, x) have their first and last points at the ends of the
+      extent, where the outer cells are half as wide.
 
   Raises:
     ValueError: the degradation is not linear, or the fine field has fewer cells
@@ -39,24 +42,37 @@ def whole(
       f"{degradation} is not linear: its magnitudes cannot be written as "
       "matrices"
     )
-  (y, x), (h, w) = fine_shape, coarse_shape
-  scale = (y / h, x / w)
+  # What is even about its outer nodes is periodic, with each inner node twice.
+  lengths = [
+    max(2 * (n - 1), 1) if has_nodes else n
+    for n, has_nodes in zip(fine_shape, nodes, strict=True)
+  ]
+  scale = [
+    (n - 1) / max(m - 1, 1) if has_nodes and n > 1 else n / m
+    for n, m, has_nodes in zip(fine_shape, coarse_shape, nodes, strict=True)
+  ]
+  begins = [
+    0.5 - 0.5 * s if has_nodes else a
+    for a, s, has_nodes in zip(start, scale, nodes, strict=True)
+  ]
   axes = []
   for axis, (n, total) in enumerate(zip(fine_shape, coarse_shape, strict=True)):
     blocks = []
     for first in range(0, total, _BLOCK):
       # One cell of the other axis, which costs next to nothing.
-      begin, count = list(start), [1, 1]
+      begin, count = list(begins), [1, 1]
       begin[axis] += first * scale[axis]
       count[axis] = min(_BLOCK, total - first)
       operators = degradation.operators(
-        fine_shape,
+        (lengths[0], lengths[1]),
         start=(begin[0], begin[1]),
-        scale=scale,
+        scale=(scale[0], scale[1]),
         count=(count[0], count[1]),
-        periodic=periodic,
+        periodic=(nodes[0] or periodic[0], nodes[1] or periodic[1]),
       )
       indices, matrix = operators[axis]
+      if nodes[axis]:
+        indices = np.minimum(indices, lengths[axis] - indices)
       terms = matrix.reshape(-1, *matrix.shape[-2:])
       blocks.append([_folded(indices, term, n) for term in terms])
     axes.append(

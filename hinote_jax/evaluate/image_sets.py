@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from hinote_jax.core import naming
+from hinote_jax.io import images as pictures
 from hinote_jax.io import inputs
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-_GREY, _DEEP_GREY = ("1", "L"), ("I;16", "I;16B", "I;16L", "I;16N")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_DEPTHS = (np.uint8, np.uint16)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,52 +130,30 @@ def div2k(
 
 
 def read(path: str | os.PathLike) -> np.ndarray:
-  """Reads an image file, [H W 3].
+  """Reads an image file, [H W 3], uint8 or uint16.
 
   Grey images become three equal channels, as the published code has it;
   palettes are looked up; an alpha channel that is opaque everywhere is dropped.
   A tag that says which side is up is not obeyed.
 
-  Returns:
-    uint8, or uint16 for grey images of 16 bits.
-
   Raises:
-    OSError: the file is damaged or no image.
-    ValueError: it is partly transparent, has several frames, colours of 16
-      bits (which Pillow would cut to 8), or is neither grey nor RGB.
+    OSError: the file cannot be opened.
+    ValueError: it is damaged, partly transparent, has several pictures, or is
+      neither grey nor RGB of 8 or 16 bits.
   """
-  pillow = inputs.require("PIL.Image", "io")
-  try:
-    with pillow.open(path) as image:
-      # What the decoder is told, before loading forgets it.
-      is_deep = any(";16" in str(tile.args) for tile in image.tile)
-      image.load()
-      return _rgb(image, is_deep, path)
-  except (OSError, SyntaxError, pillow.DecompressionBombError) as error:
-    reason = " ".join(str(error).split())[:200]
-    raise OSError(f"cannot read the image {path} ({reason})") from error
-
-
-def _rgb(image: Any, is_deep: bool, path: str | os.PathLike) -> np.ndarray:
-  """Returns an open Pillow image as [H W 3], or says why not."""
-  frames = getattr(image, "n_frames", 1)
-  if frames > 1:
-    raise ValueError(f"{path} holds {frames} pictures: give each its own file")
-  if image.mode in _DEEP_GREY:
-    return np.repeat(np.asarray(image, np.uint16)[..., None], 3, axis=-1)
-  if is_deep:
+  what, pixels = pictures.stored(pathlib.Path(path))
+  if what.count > 1:
     raise ValueError(
-      f"{path} has colours of 16 bits, of which Pillow keeps 8: convert it to "
-      "8 bits a channel"
+      f"{path} holds {what.count} pictures: give each its own file"
     )
-  if image.has_transparency_data:
-    image = image.convert("RGBA")
-    if np.asarray(image)[..., 3].min() < 255:
-      raise ValueError(
-        f"{path} is partly transparent: put it on a background first"
-      )
-  elif image.mode not in (*_GREY, "P", "RGB"):
+  if what.has_alpha and pixels[..., -1].min() < np.iinfo(pixels.dtype).max:
     raise ValueError(
-      f"{path} has the mode {image.mode} of Pillow: convert it to grey or RGB"
+      f"{path} is partly transparent: put it on a background first"
     )
-  return np.asarray(image.convert("RGB"))
+  colours = pixels[..., : pixels.shape[-1] - what.has_alpha]
+  if colours.shape[-1] not in (1, 3) or colours.dtype not in _DEPTHS:
+    raise ValueError(
+      f"{path} holds {', '.join(what.channels)} of {what.dtype}: convert it to "
+      "grey or RGB of 8 or 16 bits"
+    )
+  return np.repeat(colours, 3, axis=-1) if colours.shape[-1] == 1 else colours

@@ -63,6 +63,9 @@ class Axis:
     attributes: of the coordinate in its file.
     is_even: False where the steps are not even: fields on such an axis are
       learned from, but the axis cannot be refined.
+    label: where in its cell the file gives a position, 0 for the first edge
+      and 1 for the last; None: the positions are those of the file.
+    turn: the longitude at which the file's positions jump; None: they do not.
   """
 
   name: str
@@ -72,6 +75,8 @@ class Axis:
   is_periodic: bool = False
   attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   is_even: bool = True
+  label: float | None = None
+  turn: float | None = None
 
   @classmethod
   def of(
@@ -83,13 +88,14 @@ class Axis:
     registration: str | None = None,
     is_periodic: bool | None = None,
     attributes: Mapping[str, Any] | None = None,
+    bounds: np.ndarray | None = None,
     may_be_uneven: bool = False,
     where: object = "the grid",
   ) -> "Axis":
     """Returns the axis of the positions that a file gives.
 
-    Longitudes that jump by 360 degrees are unrolled and poles that rounding
-    has moved are put in their place.
+    Longitudes that jump by 360 degrees are unrolled, poles that rounding has
+    moved are put in their place, and bounds of even cells count before them.
 
     Args:
       name: of the dimension.
@@ -99,6 +105,7 @@ class Axis:
         nodes there, all others have cells.
       is_periodic: None finds out: longitude once around closes on itself.
       attributes: of the coordinate in its file.
+      bounds: of the cells, [n 2], or None.
       may_be_uneven: take positions that are unsorted or uneven as they are.
       where: the file, for messages.
 
@@ -108,6 +115,12 @@ class Axis:
     """
     given = np.asarray(values)
     axis = cls(name, given.astype(np.float64), units)
+    bounded, label = None, None
+    if bounds is not None:
+      bounded, label, values = positions.by_bounds(
+        axis.values, np.asarray(bounds, np.float64), axis.is_longitude
+      )
+      axis = dataclasses.replace(axis, values=values, label=label)
     checked, is_even = positions.checked(
       axis.values,
       given.dtype,
@@ -115,12 +128,16 @@ class Axis:
       is_longitude=axis.is_longitude,
       where=f"{where}: {name}",
     )
-    axis = dataclasses.replace(axis, values=checked, is_even=is_even)
+    turn = None
+    if np.any(np.abs(checked - axis.values) > positions.TURN / 2):
+      turn = 0.0 if given.min() >= 0 else -positions.TURN / 2
+    axis = dataclasses.replace(axis, values=checked, is_even=is_even, turn=turn)
     if not may_be_uneven:
       axis.require_even(where)
     periodic = is_cyclic(axis) if is_periodic is None else is_periodic
     if registration is None:
-      registration = "nodes" if _holds_poles(axis) else "cells"
+      has_nodes = _holds_poles(axis) or (bounded == "nodes" and not periodic)
+      registration = "nodes" if has_nodes else "cells"
     axis = dataclasses.replace(axis, attributes=dict(attributes or {}))
     return axis.registered(registration, periodic)
 
@@ -290,6 +307,8 @@ class Axis:
       values=other.values,
       registration=other.registration,
       is_periodic=self.is_periodic and line.is_whole(n),
+      label=other.label,
+      turn=other.turn,
     )
     return axis, line, bool(ends[1] < ends[0])
 
@@ -318,14 +337,29 @@ class Axis:
 
     Between positions they lie half way; the outer ones are the ends of the
     extent, at the outer nodes or half a step beyond the outer centres, and
-    never beyond a pole.
+    never beyond a pole. Where longitudes jump, they go with their positions.
     """
-    middles = 0.5 * (self.values[:-1] + self.values[1:])
-    first, last = self.extent
-    edges = np.concatenate([[first], middles, [last]])
-    if self.is_latitude:
-      edges = positions.with_poles(edges, positions.ROUNDING * abs(self.step))
-    return np.stack([edges[:-1], edges[1:]], axis=-1)
+    edges = self._edges()
+    places = self._places(edges)
+    return edges + (self._wrapped(places) - places)[:, None]
+
+  def labels(self) -> Float[np.ndarray, " n"]:
+    """Returns the positions as the file has them, by `label` and `turn`."""
+    return self._wrapped(self._places(self._edges()))
+
+  def _edges(self) -> np.ndarray:
+    flags = {"is_latitude": self.is_latitude}
+    return positions.edges(self.values, self.extent, self.step, **flags)
+
+  def _places(self, edges: np.ndarray) -> np.ndarray:
+    if self.label is None:
+      return self.values
+    return edges[:, 0] + self.label * (edges[:, 1] - edges[:, 0])
+
+  def _wrapped(self, places: np.ndarray) -> np.ndarray:
+    if self.turn is None:
+      return places
+    return positions.wrapped(places, self.turn, self.step)
 
 
 def counted(name: str, count: int) -> Axis:

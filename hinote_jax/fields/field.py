@@ -29,6 +29,9 @@ class Variable:
       an integer.
     offset: see `scale`.
     fill: what the file holds where a value is missing; None for NaN.
+    missing: further numbers of the file that stand for a missing value.
+    valid: lowest and highest number of the file that stands for none; None
+      for no bound.
   """
 
   name: str
@@ -38,6 +41,24 @@ class Variable:
   scale: float | int = 1.0
   offset: float | int = 0.0
   fill: float | int | None = None
+  missing: tuple[float | int, ...] = ()
+  valid: tuple[float | int | None, float | int | None] = (None, None)
+
+  @property
+  def is_plain(self) -> bool:
+    """Whether the file holds the values themselves, NaN where missing."""
+    is_scaled = self.scale != 1 or self.offset != 0
+    has_more = bool(self.missing) or self.valid != (None, None)
+    return not (is_scaled or has_more or self.fill is not None)
+
+  def unpacked(self, dtype: str = "float32") -> "Variable":
+    """Returns the same quantity as plain floats; what is valid stays so."""
+    low, high = (
+      None if v is None else v * self.scale + self.offset for v in self.valid
+    )
+    valid = (low, high) if self.scale > 0 else (high, low)
+    plain = dict(scale=1.0, offset=0.0, fill=None, missing=(), valid=valid)
+    return dataclasses.replace(self, dtype=dtype, **plain)
 
   @property
   def long_name(self) -> str:
@@ -122,6 +143,11 @@ class Header:
   def periodic(self) -> tuple[bool, bool]:
     """Which of (y, x) close on themselves."""
     return self.y.is_periodic, self.x.is_periodic
+
+  @property
+  def nodes(self) -> tuple[bool, bool]:
+    """Which of (y, x) have nodes at both ends."""
+    return self.y.registration == "nodes", self.x.registration == "nodes"
 
   def wrapped(self, periodic: tuple[bool, bool]) -> "Header":
     """Returns the same header, its axes (y, x) closed on themselves or not."""

@@ -1,7 +1,8 @@
 """Physical values to the numbers that a file holds, and back.
 
 A file holds (value - offset) / scale, rounded where its type is an integer,
-and `fill` where a value is missing.
+and `fill` where a value is missing. What else stands for a missing value, by
+number or by lying outside of what is valid, is read as missing and not written.
 """
 
 from collections.abc import Iterator
@@ -61,12 +62,24 @@ def unpack(
     [..] of `dtype`, NaN where a value is missing.
   """
   values = raw.astype(dtype if raw.dtype == dtype else np.float64)
-  if variable.fill is not None:
-    # A plain number takes the type of the array: 1e20 equals float32(1e20).
-    values[raw == np.asarray(variable.fill).item()] = np.nan
+  # A plain number takes the type of the array: 1e20 equals float32(1e20).
+  low, high = variable.valid
+  with np.errstate(over="ignore"):
+    for number in _specials(variable):
+      values[raw == number] = np.nan
+    if low is not None:
+      values[raw < low] = np.nan
+    if high is not None:
+      values[raw > high] = np.nan
   if variable.scale != 1 or variable.offset != 0:
     values = values.astype(np.float64) * variable.scale + variable.offset
   return values.astype(dtype, copy=False)
+
+
+def _specials(variable: fields.Variable) -> list[float | int]:
+  """Returns the numbers that stand for a missing value, as plain numbers."""
+  fill = () if variable.fill is None else (variable.fill,)
+  return [np.asarray(number).item() for number in (*fill, *variable.missing)]
 
 
 def pack(
@@ -74,8 +87,8 @@ def pack(
 ) -> Num[np.ndarray, "..."]:
   """Returns the numbers that a file holds for values of a variable.
 
-  A present value that would round to `fill` is stored as the number beside it,
-  so that what is missing stays what is missing.
+  A present value that would be read as missing is stored as the number beside
+  it, or as the nearest valid one: what is missing stays what is missing.
 
   Args:
     values: in the units of the variable, NaN where missing, [..].
@@ -95,12 +108,28 @@ def pack(
     exact = (values.astype(np.float64) - variable.offset) / variable.scale
   if dtype.kind in "iu":
     return _as_integers(values, exact, missing, dtype, variable)
+  exact = _valid(exact, variable)
   with np.errstate(over="ignore"):
     packed = exact.astype(dtype)
   _refuse(values, np.isinf(packed) & np.isfinite(values), dtype, variable)
+  # Rounded to the type, a value may have left what is valid again.
+  packed = _valid(packed, variable)
+  for number in _specials(variable):
+    hit = packed == number
+    toward = np.asarray(0 if number else 1, dtype)
+    packed[hit] = np.nextafter(packed[hit], toward)
   if variable.fill is not None:
     packed[missing] = variable.fill
   return packed
+
+
+def _valid(numbers: np.ndarray, variable: fields.Variable) -> np.ndarray:
+  """Returns the nearest valid numbers of a file; NaN stays."""
+  low, high = variable.valid
+  if low is None and high is None:
+    return numbers
+  with np.errstate(over="ignore"):
+    return np.clip(numbers, low, high)
 
 
 def clip(
@@ -140,26 +169,47 @@ def _as_integers(values, exact, missing, dtype, variable):
       f"{dtype} without a fill value cannot hold them: name a fill value or "
       "save it as float32"
     )
+  exact = _valid(exact, variable)
   rounded = np.rint(np.where(missing, 0.0, exact))
   # 2^63 - 1 is no float64: the bound above it is, and is not reached.
   too_large = rounded >= float(limits.max) + 1.0
   bad = (too_large | (rounded < limits.min)) & ~missing
   _refuse(values, bad, dtype, variable)
-  if fill is None:
-    return rounded.astype(dtype)
-  is_held = fill == np.rint(fill) and limits.min <= fill <= limits.max
+  is_held = (
+    fill is not None
+    and fill == np.rint(fill)
+    and limits.min <= fill <= limits.max
+  )
   if missing.any() and not is_held:
     raise ValueError(
       f"{variable.name}: the fill value {fill} does not fit {dtype}, which "
       f"holds {limits.min} to {limits.max}"
     )
-  hit = (rounded == fill) & ~missing
-  is_below = (exact < fill) & (fill > limits.min) | (fill == limits.max)
-  rounded[hit] += np.where(is_below, -1, 1)[hit]
+  _avoid(rounded, exact, missing, dtype, variable)
   packed = rounded.astype(dtype)
-  if missing.any():
+  if fill is not None and missing.any():
     packed[missing] = int(fill)
   return packed
+
+
+def _avoid(rounded, exact, missing, dtype, variable) -> None:
+  """Moves present numbers off those that stand for a missing value."""
+  specials, limits = set(_specials(variable)), np.iinfo(dtype)
+  low, high = (
+    end if bound is None else bound
+    for end, bound in zip((limits.min, limits.max), variable.valid, strict=True)
+  )
+  for number in specials:
+    hit = (rounded == number) & ~missing
+    if not hit.any():
+      continue
+    below, above = number - 1, number + 1
+    while below in specials:
+      below -= 1
+    while above in specials:
+      above += 1
+    is_below = (exact < number) & (below >= low) | (above > high)
+    rounded[hit] = np.where(is_below, below, above)[hit]
 
 
 def _refuse(values, bad, dtype, variable) -> None:

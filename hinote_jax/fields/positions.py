@@ -55,6 +55,82 @@ def checked(
   return with_poles(values, near), not is_faulty
 
 
+def by_bounds(
+  values: np.ndarray, bounds: np.ndarray, is_longitude: bool
+) -> tuple[str | None, float | None, np.ndarray]:
+  """Returns what the bounds of cells say that their positions do not.
+
+  Args:
+    values: positions, [n] float64.
+    bounds: of the cells, [n 2]; where they are not as many, or the cells are
+      uneven or do not tile an axis, they say nothing.
+    is_longitude: whether 360 degrees are a turn.
+
+  Returns:
+    "nodes" where the outer cells are half as wide, "cells" where all are even,
+    None where nothing is said; where in its cell a position lies, None for the
+    middle of a whole cell, or a node; and the middles or nodes.
+  """
+  nothing = None, None, values
+  if bounds.shape != (len(values), 2) or len(values) < 3:
+    return nothing
+  jumps = np.zeros(len(values))
+  if is_longitude:
+    bounds = bounds - TURN * np.rint((bounds - values[:, None]) / TURN)
+    jumps[1:] = TURN * np.cumsum(np.rint(np.diff(values) / TURN))
+  bounds, unrolled = bounds - jumps[:, None], values - jumps
+  low, high = bounds.T
+  if np.sum(high - low) * (unrolled[-1] - unrolled[0]) < 0:
+    low, high = high, low
+  size = high - low
+  step = np.median(size[1:-1])
+  near = 0.01 * abs(step)
+  is_tiled = np.all(np.abs(high[:-1] - low[1:]) <= near)
+  if not near > 0 or not is_tiled or np.abs(size[1:-1] - step).max() > near:
+    return nothing
+  ends, part = size[[0, -1]] / step, (unrolled - low) / size
+  label = float(np.round(part.mean(), 6)) if np.ptp(part) <= 0.02 else None
+  is_middle = label is not None and abs(label - 0.5) <= 0.01
+  if np.all(np.abs(ends - 1.0) <= 0.01):
+    if label is None or is_middle:
+      return "cells", None, values
+    return "cells", label, 0.5 * (low + high) + jumps
+  nodes = np.concatenate([low[:1], 0.5 * (low + high)[1:-1], high[-1:]])
+  if np.any(np.abs(ends - 0.5) > 0.01):
+    return nothing
+  if np.abs(nodes - unrolled).max() <= near:
+    return "nodes", None, values
+  return ("nodes", 0.5, nodes + jumps) if is_middle else nothing
+
+
+def edges(
+  values: np.ndarray,
+  extent: tuple[float, float],
+  step: float,
+  *,
+  is_latitude: bool,
+) -> np.ndarray:
+  """Returns the bounds of cells, [n 2], half way between positions.
+
+  Args:
+    values: positions, [n].
+    extent: the first and the last edge.
+    step: from one position to the next.
+    is_latitude: whether nothing lies beyond 90 degrees.
+  """
+  middles = 0.5 * (values[:-1] + values[1:])
+  ends = np.concatenate([extent[:1], middles, extent[1:]])
+  if is_latitude:
+    ends = with_poles(ends, ROUNDING * abs(step))
+  return np.stack([ends[:-1], ends[1:]], axis=-1)
+
+
+def wrapped(values: np.ndarray, turn: float, step: float) -> np.ndarray:
+  """Returns longitudes within a whole turn from `turn` on."""
+  near = ROUNDING * abs(step)
+  return values - TURN * np.floor((values - turn + near) / TURN)
+
+
 def turned(steps: np.ndarray) -> np.ndarray:
   """Returns steps of longitude the short way around."""
   return (steps + TURN / 2) % TURN - TURN / 2

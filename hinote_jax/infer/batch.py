@@ -34,7 +34,13 @@ def run(
     ValueError: what is asked cannot be done.
   """
   for request in requests:
-    jobs.Job(request, predictor, bar.report).require()
+    job = jobs.Job(request, predictor, bar.report)
+    job.require()
+    if job.left_behind:
+      bar.note(
+        f"{request.source}: {', '.join(job.left_behind)} belong to the grid "
+        "of the input and cannot be refined: they are left out"
+      )
   finished = []
   for request in requests:
     job = jobs.Job(request, predictor, bar.report)

@@ -18,13 +18,11 @@ x is never held. z is coarse.
       tile += projection.correction(rows, columns, z)
 
 What D all but removes comes back amplified, the rounding of the input with it.
-Hence z is found by conjugate residuals that stop as soon as the input is met
-to a tolerance, preconditioned by (G_y + e)^-1 kron (G_x + e)^-1, for a sum that
-of its largest product. Without a blur this is the closed form, met in a few
-steps, some fifteen where cells of the input are missing; a blur of a coarse
-cell takes up to hundreds, and a wider one is refused where it cannot be undone.
-The factors are sparse and grow as the length of an axis: none is too long for
-them, but for truncate, whose matrices are dense.
+Hence z is found by conjugate residuals that stop once the input is met to a
+tolerance, preconditioned by (G_y + e)^-1 kron (G_x + e)^-1, for a sum that of
+its largest product. Without a blur this is the closed form, met in a few steps,
+some fifteen where cells of the input are missing; a blur of a coarse cell takes
+up to hundreds, and a wider one is refused where it cannot be undone.
 """
 
 import functools
@@ -55,30 +53,40 @@ def starts(
   x: grids.Line,
   coarse_shape: tuple[int, int],
   periodic: Periodic,
+  nodes: Periodic = (False, False),
 ) -> tuple[float, float]:
   """Returns the fine cell edges (y, x) at which the coarse grid begins.
 
   0 where both begin at one edge; on a periodic axis they need not.
 
+  Args:
+    y: rows of the result.
+    x: columns of the result.
+    coarse_shape: (h, w) of the input.
+    periodic: whether the (y, x) axis closes on itself.
+    nodes: whether it has nodes at both ends, as poles are.
+
   Raises:
-    ValueError: the points of an axis are not cells over its whole extent.
+    ValueError: the points of an axis do not cover its whole extent.
   """
   edges = []
-  for axis, line, n, is_periodic in zip(
-    "yx", (y, x), coarse_shape, periodic, strict=True
-  ):
+  both = zip("yx", (y, x), coarse_shape, periodic, nodes, strict=True)
+  for axis, line, n, is_periodic, has_nodes in both:
     # The coarse edge, -0.5, as an edge of fine cells.
     start = 0.5 - (0.5 + line.first) / line.step
-    if not line.is_whole(n) or (abs(start) >= 1e-6 and not is_periodic):
+    is_met = line.is_whole(n) and (abs(start) < 1e-6 or is_periodic)
+    if has_nodes:
+      last = line.first + line.step * (line.count - 1)
+      start, is_met = 0.0, abs(line.first) + abs(last - (n - 1)) < 1e-6
+    if not is_met:
       raise ValueError(
         "--consistent needs a result over the whole extent of cells: along "
         f"{axis} the {line.count} points, from {line.first:g} in steps of "
         f"{line.step:g}, do not divide the {n} cells of the input; ask for "
-        "cells over the whole extent, by a scale or a shape, or leave "
-        "--consistent out"
+        "all of it, by a scale or a shape, or leave --consistent out"
       )
     edges.append(float(start) if abs(start) >= 1e-6 else 0.0)
-  return edges[0], edges[1]
+  return grids.pair(edges)
 
 
 class Projection:
@@ -96,6 +104,7 @@ class Projection:
     periodic: Periodic,
     *,
     start: tuple[float | int, float | int] = (0.0, 0.0),
+    nodes: Periodic = (False, False),
     tolerance: float = 5e-6,
   ):
     """Makes the matrices and factors of both axes.
@@ -106,6 +115,7 @@ class Projection:
       coarse_shape: (h, w), over the same extent.
       periodic: whether the (y, x) axis closes on itself.
       start: fine cell edges (y, x) at which the coarse grid begins.
+      nodes: of `matrices.whole`.
       tolerance: how far the degraded result may be from the input, as a
         fraction of the range of each channel.
 
@@ -128,7 +138,7 @@ class Projection:
     self.coarse_shape = tuple(coarse_shape)
     self.tolerance = tolerance
     terms = matrices.whole(
-      degradation, fine_shape, coarse_shape, periodic, start=start
+      degradation, fine_shape, coarse_shape, periodic, start=start, nodes=nodes
     )
     self._axes = [[matrix.tocsc() for matrix in axis] for axis in terms]
     # D D^T: all products of a term with one transposed.
@@ -152,10 +162,10 @@ class Projection:
     Raises:
       ValueError: the points are not cells over the whole extent (`starts`).
     """
-    start = starts(y, x, coarse_shape, periodic)
-    shape = (y.count, x.count)
-    options["start"] = start
-    return cls(degradation, shape, coarse_shape, periodic, **options)
+    nodes = options.get("nodes", (False, False))
+    options["start"] = starts(y, x, coarse_shape, periodic, nodes)
+    fine_shape = y.count, x.count
+    return cls(degradation, fine_shape, coarse_shape, periodic, **options)
 
   def residual(self) -> "Residual":
     """Returns an empty sum of the degradations of tiles."""

@@ -162,7 +162,9 @@ class Job:
     """
     options, source = self.request.options, self._reader.header
     if options.consistent is not None:
-      consistency.starts(*self._goal.lines, source.shape, source.periodic)
+      consistency.starts(
+        *self._goal.lines, source.shape, source.periodic, source.nodes
+      )
     rest = dataclasses.replace(options, consistent=None)
     # The plan that it makes is kept, and whom it reports to.
     upscaling.Upscaler(
@@ -200,6 +202,11 @@ class Job:
       unlike = units.unlike(values, variables, predictor.roughness)
       notes += [f"{self.request.source} {unlike}"] * bool(unlike)
     return notes
+
+  @property
+  def left_behind(self) -> tuple[str, ...]:
+    """What the file says of its grid that the result does not."""
+    return self.header.extra.get("left_behind", ())
 
   @property
   def count(self) -> int:
@@ -346,9 +353,8 @@ def _typed(header: io.Header, dtype: str | None) -> io.Header:
   """Returns a header of another type, not packed; None keeps it."""
   if dtype is None:
     return header
-  plain = dict(dtype=dtype, scale=1.0, offset=0.0, fill=None)
-  variables = (dataclasses.replace(v, **plain) for v in header.variables)
-  return dataclasses.replace(header, variables=tuple(variables))
+  variables = tuple(variable.unpacked(dtype) for variable in header.variables)
+  return dataclasses.replace(header, variables=variables)
 
 
 class _ValuesAskedFor(Exception):

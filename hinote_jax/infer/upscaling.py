@@ -180,7 +180,11 @@ class Upscaler:
     self._projection = None
     if options.consistent is not None:
       self._projection = consistency.Projection.of_lines(
-        options.consistent, *goal.lines, header.shape, header.periodic
+        options.consistent,
+        *goal.lines,
+        header.shape,
+        header.periodic,
+        nodes=header.nodes,
       )
 
   @functools.cached_property

@@ -1,7 +1,8 @@
 """Files of fields: read with all that they say, written finer.
 
-A file is told by its suffix: NetCDF, Zarr, GeoTIFF, NIfTI, HDF5, npy, npz,
-PNG, TIFF. What is written appears whole or not at all.
+A file is told by its suffix, a picture by its first bytes: NetCDF, Zarr,
+GeoTIFF, NIfTI, HDF5, npy, npz, PNG, TIFF; JPEG, WebP and BMP are only read.
+What is written appears whole or not at all.
 
 There is one reader, for training as for upscaling. Its fields are [h w c]:
 

@@ -212,7 +212,7 @@ def _save_npz(path, header, values):
   others = dict(header.extra.get("passed", {})) if header.kind == KIND else {}
   for axis in (header.y, header.x):
     if axis.units != "cell":
-      others[axis.name] = axis.values
+      others[axis.name] = axis.labels()
   for lead in header.leads:
     for name, coordinate in lead.coordinates.items():
       others[name] = np.asarray(getattr(coordinate, "values", coordinate))
@@ -235,10 +235,7 @@ def _save_npz(path, header, values):
 
 def _plain(variable: fields.Variable) -> fields.Variable:
   """Returns a variable as an array holds it, which says nothing of packing."""
-  is_packed = variable.scale != 1 or variable.offset != 0
-  if is_packed or variable.fill is not None:
-    return fields.Variable(variable.name)
-  return variable
+  return variable if variable.is_plain else fields.Variable(variable.name)
 
 
 def _shape(header) -> tuple[int, ...]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from hinote_jax import fields
-from hinote_jax.fields import axes
-from hinote_jax.io import cf_packing, inputs
+from hinote_jax.fields import axes, packing
+from hinote_jax.io import cf_packing, cf_references, inputs
 
 KIND = "xarray_files"
 TIME_NAMES = ("time", "valid_time", "step", "t", "date")
@@ -40,6 +42,10 @@ class Layout:
     passed: variables that do not lie on the grid.
     unlimited: dimensions that may grow.
     zarr_format: 2 or 3.
+    group: path of the group that holds all this, "" for the root.
+    above: attributes of the groups that it lies in.
+    left_behind: variables over y and x that belong to the fields and are not
+      refined.
   """
 
   dims: Mapping[str, tuple[str, ...]]
@@ -50,6 +56,9 @@ class Layout:
   passed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   unlimited: frozenset[str] = frozenset()
   zarr_format: int = 3
+  group: str = ""
+  above: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  left_behind: tuple[str, ...] = ()
 
 
 def layout_of(header: fields.Header) -> Layout:
@@ -108,31 +117,35 @@ def header_of(
   taken = {name for lead in leads for name in lead.coordinates}
   taken |= set(names)
   rest = {k: v for k, v in dataset.variables.items() if k not in taken}
+  grid = dict(_on_grid(dataset, rest, names, {y, x}))
+  left_behind = tuple(_left_behind(dataset, rest, grid, names, {y, x}))
   layout = Layout(
     dims={name: dataset.variables[name].dims for name in names},
     packing={
-      name: cf_packing.packing_of(dataset.variables[name]) for name in names
+      name: cf_packing.packing_of(dataset.variables[name], f"{where}: {name!r}")
+      for name in names
     },
     coarse=both,
     coordinates=(coordinate_of(dataset, y), coordinate_of(dataset, x)),
-    grid=dict(_on_grid(dataset, rest, names, {y, x})),
+    grid=grid,
     passed={
       str(name): raw.to_base_variable().drop_encoding()
       for name, raw in rest.items()
       if not {y, x} & set(raw.dims) and not _is_field(dataset, name)
     },
     unlimited=frozenset(dataset.encoding.get("unlimited_dims", ())),
+    left_behind=left_behind,
   )
   return fields.Header(
     variables=tuple(
-      cf_packing.variable_of(n, dataset.variables[n]) for n in names
+      cf_packing.variable_of(n, dataset.variables[n], where) for n in names
     ),
     y=both[0],
     x=both[1],
     leads=leads,
     attributes=dict(dataset.attrs),
     kind=KIND,
-    extra={"layout": layout},
+    extra={"layout": layout, "left_behind": left_behind},
   )
 
 
@@ -214,16 +227,7 @@ def _referenced(dataset) -> set[str]:
   """Returns the variables that others name: bounds, coordinates, areas."""
   names = set(str(dataset.attrs.get("coordinates", "")).split())
   for raw in dataset.variables.values():
-    for key in (
-      "bounds",
-      "climatology",
-      "coordinates",
-      "ancillary_variables",
-      "cell_measures",
-      "formula_terms",
-      "grid_mapping",
-    ):
-      names |= set(str(raw.attrs.get(key, "")).split())
+    names |= cf_references.named_by(raw.attrs)
   return names
 
 
@@ -287,14 +291,27 @@ def _axis(dataset, dim, where) -> axes.Axis:
   if name is None:
     return axes.counted(str(dim), dataset.sizes[dim])
   variable = cf_packing.variable_of(name, dataset.variables[name])
+  # What bounds the values of a coordinate does not bound a finer one.
+  bounds = dataset.variables.get(variable.attributes.get("bounds"))
+  is_number = bounds is not None and bounds.dtype.kind in "iuf"
   return axes.Axis.of(
     str(dim),
-    cf_packing.plain(name, dataset.variables[name]),
+    _positions(name, dataset.variables[name], variable),
     _units(name, variable),
     attributes=variable.attributes,
+    bounds=cf_packing.plain("", bounds) if is_number else None,
     may_be_uneven=True,
     where=where,
   )
+
+
+def _positions(name, raw, variable) -> np.ndarray:
+  """Returns the numbers of a coordinate, none of which may be missing."""
+  if variable.scale == 1 and variable.offset == 0:
+    return raw.values
+  known = dataclasses.replace(variable, fill=None, missing=())
+  known = dataclasses.replace(known, valid=(None, None))
+  return packing.unpack(raw.values, known, np.float64)
 
 
 def _units(name: str, variable: fields.Variable) -> str:
@@ -330,8 +347,31 @@ def _on_grid(dataset, rest, names, plane) -> Iterator[tuple[str, Any]]:
   ).split()
   own = {name for dim in plane if (name := coordinate_of(dataset, dim))}
   own |= {dataset.variables[name].attrs.get("bounds") for name in own}
+  wide = {}
   for name, raw in rest.items():
     is_coordinate = name in named or bool(_said_role(dataset, name))
-    is_within = raw.ndim and set(raw.dims) <= plane and raw.dtype.kind == "f"
-    if name in own or (is_coordinate and is_within):
-      yield str(name), raw.to_base_variable().drop_encoding()
+    dims = set(raw.dims)
+    is_along = bool(dims) and (dims <= plane or plane <= dims)
+    if name in own or (
+      is_coordinate and is_along and cf_references.is_smooth(raw)
+    ):
+      yield str(name), cf_references.bare(raw)
+      wide |= {str(name): raw} if plane <= dims else {}
+  for pair in cf_references.pairs(wide):
+    bounds = [wide[name].attrs.get("bounds") for name in pair]
+    held = {name: rest[name] for name in bounds if name in rest}
+    if all(cf_references.bounds_of(wide[name], held) for name in pair):
+      yield from ((name, cf_references.bare(raw)) for name, raw in held.items())
+
+
+def _left_behind(dataset, rest, grid, names, plane) -> Iterator[str]:
+  """Yields what is named or a place, lies on the grid and is not refined."""
+  named = set(str(dataset.attrs.get("coordinates", "")).split())
+  for raw in (*(dataset.variables[name] for name in names), *grid.values()):
+    named |= cf_references.named_by(raw.attrs)
+  for name, raw in rest.items():
+    is_meant = name in named or bool(_said_role(dataset, name))
+    dims = set(raw.dims)
+    is_on_grid = bool(dims) and (dims <= plane or plane <= dims)
+    if is_meant and is_on_grid and name not in grid:
+      yield str(name)

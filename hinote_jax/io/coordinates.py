@@ -1,13 +1,11 @@
-"""What lies along y and x besides the fields, refined with the grid.
+"""What lies along y or x besides the fields, refined with the grid.
 
-The positions of y and x, their bounds, and further coordinates of one or two
-dimensions, which are interpolated linearly; latitude and longitude of two
-dimensions on the sphere, where neither the date line nor a pole is a seam.
+The positions of y and x, their bounds, and further coordinates of one
+dimension, which are interpolated linearly; `curvilinear` has those of two. What
+else a file says of its grid is made to hold of the finer one.
 """
 
-from collections.abc import Callable, Iterator
 import dataclasses
-import functools
 from typing import Any
 
 from jaxtyping import Float
@@ -16,6 +14,11 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.fields import axes
 from hinote_jax.io import cf, cf_packing, inputs
+
+_WRF = (
+  ("DY", "SOUTH-NORTH_GRID_DIMENSION"),
+  ("DX", "WEST-EAST_GRID_DIMENSION"),
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,20 +43,25 @@ class Taps:
     Raises:
       ValueError: it does not (`Axis.onto`).
     """
-    _, line, is_flipped = coarse.onto(fine)
-    n = len(coarse)
-    index = line.index()[::-1] if is_flipped else line.index()
+    index, _ = index_of(fine, coarse)
+    return cls.at(index, len(coarse), coarse.is_periodic)
+
+  @classmethod
+  def at(
+    cls, index: Float[np.ndarray, " n"], count: int, is_periodic: bool
+  ) -> "Taps":
+    """Returns where fractional indices lie among `count` positions."""
     # A position that rounding has moved from one of the others is that one.
     whole = np.rint(index)
-    index = np.where(np.abs(index - whole) < 1e-9 * n, whole, index)
+    index = np.where(np.abs(index - whole) < 1e-9 * count, whole, index)
     low = np.floor(index)
-    if not coarse.is_periodic:
-      low = np.clip(low, 0, max(n - 2, 0))
+    if not is_periodic:
+      low = np.clip(low, 0, max(count - 2, 0))
     part, low = index - low, low.astype(np.int64)
     high = low + 1
-    if coarse.is_periodic:
-      return cls(low % n, high % n, part)
-    return cls(low, np.minimum(high, n - 1), part)
+    if is_periodic:
+      return cls(low % count, high % count, part)
+    return cls(low, np.minimum(high, count - 1), part)
 
   def rows(self, rows: slice) -> "Taps":
     """Returns some of the positions."""
@@ -69,21 +77,16 @@ class Taps:
     return np.where(self.part < 0.5, self.low, self.high)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Plane:
-  """A coordinate of two dimensions on a fine grid, in blocks of rows.
+def index_of(
+  fine: axes.Axis, coarse: axes.Axis
+) -> tuple[Float[np.ndarray, " n"], float]:
+  """Returns the index of fine positions on a coarse axis, and their step.
 
-  Attributes:
-    variable: what it is and how it is packed.
-    packed_as: attributes of its packing as they were read.
-    dims: its dimensions, in the order of the file.
-    rows: gives some rows, [r W] float64.
+  Raises:
+    ValueError: they do not lie on it (`Axis.onto`).
   """
-
-  variable: fields.Variable
-  packed_as: dict[str, Any]
-  dims: tuple[str, ...]
-  rows: Callable[[slice], np.ndarray]
+  _, line, is_flipped = coarse.onto(fine)
+  return line.index()[:: -1 if is_flipped else 1], float(line.step)
 
 
 def small(header: fields.Header, layout: cf.Layout) -> Any:
@@ -94,10 +97,19 @@ def small(header: fields.Header, layout: cf.Layout) -> Any:
   """
   xarray = inputs.require("xarray", "io")
   variables = dict(layout.passed)
+  for name, raw in layout.passed.items():
+    if "GeoTransform" in raw.attrs and not header.x.is_counted:
+      raw = raw.copy(deep=False)
+      raw.attrs = {**raw.attrs, "GeoTransform": _geotransform(header)}
+      variables[name] = raw
+  # Attributes of what HDF5 has along a lead.
+  said = header.extra.get("said", {})
   for lead in header.leads:
     for name, value in lead.coordinates.items():
-      is_ready = isinstance(value, xarray.Variable)
-      variables[name] = value if is_ready else xarray.Variable(lead.name, value)
+      if not isinstance(value, xarray.Variable):
+        more = (f"{name}{d}" for d in range(1, np.ndim(value)))
+        value = xarray.Variable((lead.name, *more), value, said.get(name))
+      variables[name] = value
   for i, axis in enumerate((header.y, header.x)):
     for name, raw in layout.grid.items():
       if raw.dims == (axis.name,) and name != layout.coordinates[i]:
@@ -107,7 +119,36 @@ def small(header: fields.Header, layout: cf.Layout) -> Any:
         variables[name] = xarray.Variable(raw.dims, values, attributes)
     if layout.coordinates[i] is not None:
       variables |= _positions(axis, layout.coordinates[i], layout)
-  return xarray.Dataset(variables, attrs=dict(header.attributes))
+  return xarray.Dataset(variables, attrs=_attributes(header, layout))
+
+
+def _geotransform(header: fields.Header) -> str:
+  """Returns the affine of the grid as GDAL has it."""
+  y, x = header.y, header.x
+  numbers = (x.extent[0], x.step, 0.0, y.extent[0], 0.0, y.step)
+  return " ".join(map(repr, numbers))
+
+
+def _attributes(header: fields.Header, layout: cf.Layout) -> dict[str, Any]:
+  """Returns the attributes of a file, with what they say of its grid."""
+  fine, coarse = (header.y, header.x), layout.coarse
+  if all(len(a) == len(b) for a, b in zip(fine, coarse, strict=True)):
+    return dict(header.attributes)
+  attributes = {
+    key: value
+    for key, value in header.attributes.items()
+    if not (key.startswith("geospatial_") and key.endswith("_resolution"))
+  }
+  if "MAP_PROJ" not in attributes:
+    return attributes
+  # WRF: the step in metres, and staggered points.
+  for a, b, keys in zip(fine, coarse, _WRF, strict=True):
+    step, count = (attributes.get(key) for key in keys)
+    if step is not None:
+      attributes[keys[0]] = type(step)(step * abs(a.step / b.step))
+    if count is not None:
+      attributes[keys[1]] = type(count)(len(a) + 1)
+  return attributes
 
 
 def _positions(axis, name, layout) -> dict[str, Any]:
@@ -118,86 +159,23 @@ def _positions(axis, name, layout) -> dict[str, Any]:
   if axis.units and raw is None:
     attributes.setdefault("units", axis.units)
   if raw is not None and not {"scale_factor", "add_offset"} & set(raw.attrs):
-    is_kept = raw.dtype.kind == "f" or _are_whole(axis.values)
+    is_kept = raw.dtype.kind == "f" or _are_whole(axis.labels())
     dtype = raw.dtype if is_kept else dtype
-  variables = {
-    name: xarray.Variable(axis.name, axis.values.astype(dtype), attributes)
-  }
+  variables = {}
   bounds = layout.grid.get(attributes.get("bounds"))
-  if bounds is not None and bounds.ndim == 2 and bounds.dims[0] == axis.name:
+  if bounds is None or bounds.ndim != 2 or bounds.dims[0] != axis.name:
+    attributes.pop("bounds", None)
+  else:
     dtype = bounds.dtype if bounds.dtype.kind == "f" else np.float64
     kept = cf_packing.variable_of(attributes["bounds"], bounds).attributes
     variables[attributes["bounds"]] = xarray.Variable(
       bounds.dims, axis.bounds().astype(dtype), kept
     )
+  variables[name] = xarray.Variable(
+    axis.name, axis.labels().astype(dtype), attributes
+  )
   return variables
 
 
 def _are_whole(values: np.ndarray) -> bool:
   return np.array_equal(values, np.rint(values))
-
-
-def planes(header: fields.Header, layout: cf.Layout) -> Iterator[Plane]:
-  """Yields the coordinates of two dimensions, refined with the grid."""
-  dims = (header.y.name, header.x.name)
-  wide = {n: r for n, r in layout.grid.items() if set(r.dims) == set(dims)}
-  if not wide:
-    return
-  y, x = (
-    Taps.of(fine, coarse)
-    for fine, coarse in zip((header.y, header.x), layout.coarse, strict=True)
-  )
-  plain = {
-    n: cf_packing.plain(n, raw.transpose(*dims)) for n, raw in wide.items()
-  }
-  described = {n: cf_packing.variable_of(n, raw) for n, raw in wide.items()}
-  latitude, longitude = (
-    next((n for n in described if is_such(n, described[n].units)), "")
-    for is_such in (axes.is_latitude, axes.is_longitude)
-  )
-  points = None
-  if latitude and longitude:
-    points = _points(plain[latitude], plain[longitude])
-  for name, raw in wide.items():
-    if points is not None and name == latitude:
-      rows = functools.partial(_latitude, points, y, x)
-    elif points is not None and name == longitude:
-      rows = functools.partial(_longitude, points, plain[name], y, x)
-    else:
-      rows = functools.partial(_linear, plain[name], y, x)
-    yield Plane(described[name], cf_packing.packing_of(raw), raw.dims, rows)
-
-
-def _linear(
-  values: Float[np.ndarray, "h w *c"], y: Taps, x: Taps, rows: slice
-) -> Float[np.ndarray, "r W *c"]:
-  """Returns rows of a coordinate between the values of a coarse grid."""
-  turned = np.swapaxes(y.rows(rows).across(values), 0, 1)
-  return np.swapaxes(x.across(turned), 0, 1)
-
-
-def _points(
-  latitude: Float[np.ndarray, "h w"], longitude: Float[np.ndarray, "h w"]
-) -> Float[np.ndarray, "h w 3"]:
-  """Returns places in degrees as points on the unit sphere."""
-  phi, lam = (np.deg2rad(v.astype(np.float64)) for v in (latitude, longitude))
-  flat = np.cos(phi)
-  return np.stack([flat * np.cos(lam), flat * np.sin(lam), np.sin(phi)], -1)
-
-
-def _latitude(points, y, x, rows) -> Float[np.ndarray, "r W"]:
-  """Returns rows of latitude, in degrees, of points between others."""
-  east, north, up = np.moveaxis(_linear(points, y, x, rows), -1, 0)
-  return np.rad2deg(np.arctan2(up, np.hypot(east, north)))
-
-
-def _longitude(points, longitude, y, x, rows) -> Float[np.ndarray, "r W"]:
-  """Returns rows of longitude, in degrees, of points between others.
-
-  It is given as near as can be to that of the nearest of the others, so that
-  0..360 and -180..180 stay what they are.
-  """
-  east, north, _ = np.moveaxis(_linear(points, y, x, rows), -1, 0)
-  angle = np.rad2deg(np.arctan2(north, east))
-  near = longitude[np.ix_(y.rows(rows).nearest(), x.nearest())]
-  return near + (angle - near + 180.0) % 360.0 - 180.0

@@ -27,32 +27,46 @@ _LIBRARY = (
 _CHUNK_BYTES = 16 << 20
 
 
-def of_numbers(file: Any) -> dict[str, Any]:
+def of_numbers(file: Any, above: tuple[Any, ...] = ()) -> dict[str, Any]:
   """Returns the datasets of real numbers over two dimensions or more.
 
   In the order in which they were made, if the file has kept it, or by name.
+  Links to nothing and to other files, and what is no dataset, are passed over.
+
+  Args:
+    file: or a group of it.
+    above: the groups that it lies in.
   """
   h5py = inputs.require("h5py", "io")
   numbers = {}
-  for name, item in file.items():
-    if isinstance(item, h5py.Group):
-      numbers |= {f"{name}/{key}": d for key, d in of_numbers(item).items()}
-    elif item.dtype.kind in "iuf" and item.ndim > 1 and not item.is_scale:
-      numbers[name] = item
+  for name in file:
+    is_foreign = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
+    item: Any = None if is_foreign else file.get(name)
+    if isinstance(item, h5py.Group) and item not in (*above, file):
+      inner = of_numbers(item, (*above, file))
+      numbers |= {f"{name}/{key}": d for key, d in inner.items()}
+    elif isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf":
+      if item.ndim > 1 and not item.is_scale:
+        numbers[name] = item
   return {name: d for name, d in numbers.items() if 0 not in d.shape}
 
 
 def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:
   """Returns attributes without those of the library and some others."""
   h5py = inputs.require("h5py", "io")
-  skipped = {*_LIBRARY, *but}
-  # A reference points into the file that it was read from.
-  return {
-    key: attrs[key]
-    for key in attrs
-    if key not in skipped
-    and h5py.check_ref_dtype(attrs.get_id(key).dtype) is None
-  }
+  known, skipped = {}, {*_LIBRARY, *but}
+  for key in attrs:
+    # A reference points into the file that it was read from.
+    if key in skipped or h5py.check_ref_dtype(attrs.get_id(key).dtype):
+      continue
+    try:
+      value = attrs[key]
+    except (OSError, TypeError, ValueError):
+      continue  # of a type that h5py has no word for
+    kinds = {type(one) for one in np.ravel(np.asarray(value, object))}
+    if not isinstance(value, h5py.Empty) and not kinds & {np.ndarray, np.void}:
+      known[key] = value
+  return known
 
 
 def text(value: Any) -> str:
@@ -84,27 +98,35 @@ def axis_of(path: pathlib.Path, dataset: Any, d: int) -> axes.Axis:
     label = dataset.dims[d].label or "yx"[d - dataset.ndim]
     return axes.counted(label, dataset.shape[d])
   attrs = attributes(scale.attrs)
+  bounds = scale.parent.get(text(attrs.get("bounds", "")) or "/")
   return axes.Axis.of(
     _name(scale),
     scale[()],
     text(attrs.get("units", "")),
     registration=attrs.pop(_REGISTRATION, None),
     attributes=attrs,
+    bounds=bounds[()] if getattr(bounds, "ndim", 0) == 2 else None,
     may_be_uneven=True,
     where=path,
   )
 
 
-def lead_of(dataset: Any, d: int) -> fields.Dimension:
-  """Returns a dimension that is passed through."""
-  scale = _scale(dataset, d)
+def lead_of(dataset: Any, d: int) -> tuple[fields.Dimension, dict[str, Any]]:
+  """Returns a dimension that is passed through, and what is said along it.
+
+  That is the attributes of its coordinates, by name.
+  """
+  scale, size = _scale(dataset, d), dataset.shape[d]
   if scale is None:
-    return fields.Dimension(
-      dataset.dims[d].label or f"dim{d}", dataset.shape[d]
-    )
-  return fields.Dimension(
-    _name(scale), dataset.shape[d], {_name(scale): scale[()]}
-  )
+    return fields.Dimension(dataset.dims[d].label or f"dim{d}", size), {}
+  said = {_name(scale): attributes(scale.attrs)}
+  along = {_name(scale): scale[()]}
+  for key in ("bounds", "climatology"):
+    name = text(said[_name(scale)].get(key, ""))
+    beside: Any = scale.parent.get(name) if name else None
+    if getattr(beside, "shape", ())[:1] == (size,):
+      along[name], said[name] = beside[()], attributes(beside.attrs)
+  return fields.Dimension(_name(scale), size, along), said
 
 
 def _scale(dataset: Any, d: int) -> Any:
@@ -124,6 +146,15 @@ def chunk_rows(header: fields.Header) -> int:
   height, width = header.shape
   size = max(np.dtype(v.dtype).itemsize for v in header.variables)
   return min(height, max(1, _CHUNK_BYTES // (width * size)))
+
+
+def parents(made: Sequence[Any]) -> list[tuple[Any, list[Any]]]:
+  """Returns each group that holds some of the datasets, and those of it."""
+  groups = {dataset.parent.name: dataset.parent for dataset in made}
+  return [
+    (group, [dataset for dataset in made if dataset.parent.name == name])
+    for name, group in groups.items()
+  ]
 
 
 def create(
@@ -152,17 +183,30 @@ def put(attrs: Any, values: Mapping[str, Any]) -> None:
     attrs.create(key, value, dtype=h5py.string_dtype() if is_text else None)
 
 
-def put_leads(file: Any, header: fields.Header, made: Sequence[Any]) -> None:
-  """Writes what is said of the leads, which are the first dimensions."""
+def put_leads(
+  file: Any,
+  header: fields.Header,
+  made: Sequence[Any],
+  said: Mapping[str, Any],
+) -> None:
+  """Writes what is said of the leads, which are the first dimensions.
+
+  Args:
+    file: or the group of the datasets.
+    header: of the fields.
+    made: the datasets.
+    said: attributes of coordinates, by name.
+  """
   for d, lead in enumerate(header.leads):
     for dataset in made:
       dataset.dims[d].label = lead.name
     for name, value in lead.coordinates.items():
       numbers = np.asarray(getattr(value, "values", value))
-      if numbers.shape != (lead.size,) or numbers.dtype.kind not in "iufSU":
+      is_along = numbers.shape[:1] == (lead.size,)
+      if not is_along or numbers.dtype.kind not in "iufSU":
         continue
       scale = _put_small(file, name, numbers)
-      put(scale.attrs, getattr(value, "attrs", {}))
+      put(scale.attrs, getattr(value, "attrs", said.get(name, {})))
       if name == lead.name:
         _attach(scale, made, d)
 
@@ -185,8 +229,10 @@ def put_axes(file: Any, header: fields.Header, made: Sequence[Any]) -> None:
       dataset.dims[d].label = axis.name
     if axis.units == "cell":
       continue
-    scale = file.create_dataset(axis.name, data=axis.values)
+    scale = file.create_dataset(axis.name, data=axis.labels())
     put(scale.attrs, axis.attributes)
+    if bounds := text(axis.attributes.get("bounds", "")):
+      file.create_dataset(bounds, data=axis.bounds())
     scale.attrs["units"] = axis.units
     scale.attrs[_REGISTRATION] = axis.registration
     _attach(scale, made, d)

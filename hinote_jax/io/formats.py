@@ -28,9 +28,11 @@ MODULES = {
   ".tiff": "images",
   ".jpg": "images",
   ".jpeg": "images",
+  ".webp": "images",
+  ".bmp": "images",
 }
-# JPEG throws away what upscaling adds.
-READ_ONLY = (".jpg", ".jpeg")
+# JPEG and WebP throw away what upscaling adds.
+READ_ONLY = (".jpg", ".jpeg", ".webp", ".bmp")
 _TIFF = (".tif", ".tiff")
 
 

@@ -13,7 +13,6 @@ refused.
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import copy
-import dataclasses
 import pathlib
 from typing import Any
 import warnings
@@ -243,8 +242,7 @@ def _foreign(header: fields.Header) -> dict[str, Any]:
 def _stored(variables: Sequence[fields.Variable]) -> list[fields.Variable]:
   """Returns how bands are stored: in one type, with one number for nodata."""
   if len({(v.dtype, v.fill) for v in variables}) > 1:
-    plain = {"dtype": "float32", "scale": 1.0, "offset": 0.0, "fill": None}
-    variables = [dataclasses.replace(v, **plain) for v in variables]
+    variables = [variable.unpacked() for variable in variables]
   known = inputs.require("rasterio.dtypes", "io").dtype_rev
   if variables[0].dtype not in known:
     raise ValueError(

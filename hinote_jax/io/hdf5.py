@@ -1,8 +1,8 @@
 """HDF5 in the layouts of SEVIR and SuperBench, and plain datasets.
 
 A plain file holds each variable as a dataset [.. y x]; dimension scales, where
-there are any, say where its cells lie, and scale_factor, add_offset and
-_FillValue how it is packed. `sevir` and `superbench` describe the others; in
+there are any, say where its cells lie, and the attributes of CF how it is
+packed and what is missing. `sevir` and `superbench` describe the others; in
 each, describe(path, file, datasets, variables) gives the header of an open file
 and what gives the planes of a field, and refuses variables that are missing or
 on different grids, and create(file, header) makes the datasets of a file.
@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import io
 import pathlib
+import types
 from typing import Any
 
 import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import datasets, inputs, sevir, superbench
+from hinote_jax.io import cf_packing, datasets, inputs, sevir, superbench
 
 KIND = "hdf5"
 
-_PACKING = ("scale_factor", "add_offset", "_FillValue")
 _LAYOUTS = {"sevir": sevir, "superbench": superbench}
 # An event of SEVIR's visible images in one chunk is 58 MB, and is read frame by
 # frame.
@@ -58,7 +58,7 @@ def open(
     raise
   except OSError as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  held = datasets.of_numbers(file)
+  held = datasets.of_numbers(file["/"])
   fitting = [name for name, m in _LAYOUTS.items() if m.is_like(held)]
   if layout == "plain":
     fitting = []
@@ -102,32 +102,51 @@ def _describe(
   names = inputs.choose(variables, held, path)
   datasets.require_one_grid(path, [held[name] for name in names])
   first = held[names[0]]
+  raw = {name: _raw(held[name]) for name in names}
+  leads = [datasets.lead_of(first, d) for d in range(first.ndim - 2)]
   header = fields.Header(
-    variables=tuple(_variable(name, held[name]) for name in names),
+    variables=tuple(
+      cf_packing.variable_of(name, raw[name], path) for name in names
+    ),
     y=datasets.axis_of(path, first, first.ndim - 2),
     x=datasets.axis_of(path, first, first.ndim - 1),
-    leads=tuple(datasets.lead_of(first, d) for d in range(first.ndim - 2)),
+    leads=tuple(lead for lead, _ in leads),
+    extra={
+      "packing": {name: cf_packing.packing_of(raw[name]) for name in names},
+      "said": {
+        name: attrs for _, said in leads for name, attrs in said.items()
+      },
+      "groups": {
+        parent.name: datasets.attributes(parent.attrs)
+        for parent, _ in datasets.parents([held[name] for name in names])
+        if parent.name != "/"
+      },
+    },
   )
 
   def get(i: int) -> list[np.ndarray]:
     index = np.unravel_index(i, first.shape[:-2]) if header.leads else ()
-    return [held[name][tuple(map(int, index))] for name in names]
+    at = tuple(map(int, index))
+    return [
+      cf_packing.numbers(held[name][at], header.extra["packing"][name])
+      for name in names
+    ]
 
   return header, get
 
 
-def _variable(name: str, dataset: Any) -> fields.Variable:
-  """Returns what a dataset says of a variable."""
-  attrs = dataset.attrs
-  scale, offset, fill = (
-    np.ravel(attrs.get(key, default))[0].item()
-    for key, default in zip(_PACKING, (1.0, 0.0, np.nan), strict=True)
+def _raw(dataset: Any) -> Any:
+  """Returns what `cf_packing` reads of a dataset."""
+  attrs = datasets.attributes(dataset.attrs)
+  texts = {k: v.decode() for k, v in attrs.items() if isinstance(v, bytes)}
+  default = cf_packing.default_fill(dataset.dtype)
+  # The NetCDF library says to HDF5 what it fills with.
+  is_filled = default is not None and dataset.fillvalue == default
+  return types.SimpleNamespace(
+    attrs=attrs | texts,
+    dtype=dataset.dtype,
+    encoding={cf_packing.IS_FILLED: is_filled},
   )
-  fill = None if np.isnan(fill) else fill
-  more = datasets.attributes(attrs, (*_PACKING, "units"))
-  dtype = dataset.dtype.newbyteorder("=").name
-  units = datasets.text(attrs.get("units", ""))
-  return fields.Variable(name, units, more, dtype, scale, offset, fill)
 
 
 def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
@@ -200,20 +219,24 @@ def _create(file: Any, header: fields.Header) -> datasets.Place:
   shape = (*header.lead_shape, *header.shape)
   chunk = (*(1 for _ in header.leads), datasets.chunk_rows(header), shape[-1])
   made = []
+  extra = header.extra if header.kind == KIND else {}
   for variable in header.variables:
     dataset = datasets.create(file, variable, shape, chunk)
-    datasets.put(dataset.attrs, variable.attributes)
-    if variable.units:
-      dataset.attrs["units"] = variable.units
-    packed_as = (variable.scale, variable.offset, variable.fill)
-    for key, number, plain in zip(
-      _PACKING, packed_as, (1, 0, None), strict=True
-    ):
-      if number != plain:
-        dataset.attrs[key] = number
+    packed_as = extra.get("packing", {}).get(variable.name, {})
+    # The numbers are written as what they stand for.
+    packed_as = {} if cf_packing.is_unsigned(packed_as) else packed_as
+    units = {"units": variable.units} if variable.units else {}
+    datasets.put(
+      dataset.attrs,
+      {**variable.attributes, **units}
+      | cf_packing.packing_for(variable, packed_as),
+    )
     made.append(dataset)
-  datasets.put_leads(file, header, made)
-  datasets.put_axes(file, header, made)
+  for name, attributes in extra.get("groups", {}).items():
+    datasets.put(file[name].attrs, attributes)
+  for group, inside in datasets.parents(made):
+    datasets.put_leads(group, header, inside, extra.get("said", {}))
+    datasets.put_axes(group, header, inside)
 
   def place(i: int, rows: slice, c: int) -> tuple[Any, tuple]:
     index = np.unravel_index(i, header.lead_shape) if header.leads else ()

@@ -1,4 +1,7 @@
-"""Pictures: PNG and TIFF of 8 and 16 bits, TIFF of float32; JPEG is only read.
+"""Pictures: PNG and TIFF of 8 and 16 bits, TIFF of float32.
+
+JPEG, WebP and BMP are only read. What a file is, its first bytes tell, for many
+a picture is named as another kind.
 
 Grey and RGB, with or without alpha; palettes are looked up and a picture that
 lies on its side by its EXIF tag is put upright. Samples of 8 and 16 bits are
@@ -14,6 +17,8 @@ EXIF tags only the orientation is looked at, and none is written.
 from collections.abc import Iterator, Sequence
 import dataclasses
 import pathlib
+import re
+import types
 from typing import Any
 
 import numpy as np
@@ -21,12 +26,20 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import inputs, jpeg, picture, png, tiff
+from hinote_jax.io import inputs, picture, pillow, png, tiff
 
 KIND = "images"
 
 _WRITERS = {".png": png, ".tif": tiff, ".tiff": tiff}
-_READERS = _WRITERS | {".jpg": jpeg, ".jpeg": jpeg}
+_READERS = _WRITERS | dict.fromkeys((".jpg", ".jpeg", ".webp", ".bmp"), pillow)
+# How files begin.
+_KINDS = {
+  rb"\x89PNG": png,
+  rb"\xff\xd8\xff": pillow,
+  rb"RIFF....WEBP": pillow,
+  rb"BM": pillow,
+  rb"II[*+]\0|MM\0[*+]": tiff,
+}
 _DEPTHS = ("uint8", "uint16")
 
 
@@ -45,7 +58,7 @@ def open(
     OSError: the file cannot be opened.
     ValueError: it cannot be read, or lacks a variable.
   """
-  form = naming.look_up("format of pictures", path.suffix.lower(), _READERS)
+  form = _form(path)
   stored = form.info(path)
   names = inputs.choose(variables, stored.channels, path)
   chosen = [stored.channels.index(name) for name in names]
@@ -54,7 +67,7 @@ def open(
     variables=tuple(_variable(name, stored.dtype) for name in names),
     y=axes.counted("y", what.shape[0]),
     x=axes.counted("x", what.shape[1]),
-    leads=(fields.Dimension("page", what.count),) if what.count > 1 else (),
+    leads=tuple(fields.Dimension(*lead) for lead in _leads(what)),
     kind=KIND,
     extra={"picture": what},
   )
@@ -68,6 +81,31 @@ def open(
     return np.stack(planes, axis=-1)
 
   return fields.Reader(header, read, str(path))
+
+
+def stored(path: pathlib.Path) -> tuple[picture.Picture, np.ndarray]:
+  """Returns what a file says of its pictures, and the first one as it lies.
+
+  Raises:
+    OSError: the file cannot be opened.
+    ValueError: it cannot be read.
+  """
+  form = _form(path)
+  return form.info(path), form.read(path, 0)
+
+
+def _form(path: pathlib.Path) -> types.ModuleType:
+  """Returns what reads a picture; by its name where nothing tells its kind."""
+  with path.open("rb") as file:
+    head = file.read(16)
+  fitting = (m for k, m in _KINDS.items() if re.match(k, head, re.DOTALL))
+  named = naming.look_up("format of pictures", path.suffix.lower(), _READERS)
+  return next(fitting, named)
+
+
+def _leads(what: picture.Picture) -> tuple[tuple[str, int], ...]:
+  """Returns name and size of what counts the pictures of a file."""
+  return what.leads or ((("page", what.count),) if what.count > 1 else ())
 
 
 def _variable(name: str, dtype: str) -> fields.Variable:
@@ -140,11 +178,17 @@ def _picture(header: fields.Header) -> picture.Picture:
   if header.kind != KIND:
     return what
   like = header.extra["picture"]
-  finer = (1.0 / header.x.step, 1.0 / header.y.step)
+  dpi, per_unit = (
+    pair and (pair[0] / header.x.step, pair[1] / header.y.step)
+    for pair in (like.dpi, like.per_unit)
+  )
+  leads = tuple((lead.name, lead.size) for lead in header.leads)
   return dataclasses.replace(
     what,
     icc=like.icc if len(like.channels) == len(what.channels) else None,
-    dpi=like.dpi and (like.dpi[0] * finer[0], like.dpi[1] * finer[1]),
+    dpi=dpi,
+    structure=like.structure if leads == _leads(like) else "",
+    per_unit=per_unit,
     gamma=like.gamma,
     text=like.text,
     is_premultiplied=like.is_premultiplied and what.has_alpha,

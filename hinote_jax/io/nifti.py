@@ -253,11 +253,10 @@ def _foreign(header: fields.Header) -> tuple[Any, fields.Variable]:
     is_held = variable.fill is None
   except nibabel.spatialimages.HeaderDataError:
     is_held = False
-  plain = {"dtype": "float32", "scale": 1.0, "offset": 0.0, "fill": None}
+  variable = variable if is_held else variable.unpacked()
   # The slope of a file is a float32.
   slope, inter = map(float, map(np.float32, (variable.scale, variable.offset)))
-  changes = {"scale": slope, "offset": inter} if is_held else plain
-  variable = dataclasses.replace(variable, **changes)
+  variable = dataclasses.replace(variable, scale=slope, offset=inter)
   head.set_data_dtype(variable.dtype)
   shape = (len(header.x), len(header.y), *header.lead_shape[::-1])
   head = _sized(head, shape)

@@ -35,6 +35,9 @@ class Picture:
     text: keyword -> text.
     orientation: tag that says which side is up, 1 for upright.
     is_premultiplied: whether the colours are multiplied by alpha.
+    leads: name and size of what counts the pictures; () for their pages.
+    structure: what ImageJ or OME say of the pictures, as text; "" for nothing.
+    per_unit: pixels along (x, y) in the unit of length that this text names.
   """
 
   shape: tuple[int, int]
@@ -47,6 +50,9 @@ class Picture:
   text: Mapping[str, str] = dataclasses.field(default_factory=dict)
   orientation: int = 1
   is_premultiplied: bool = False
+  leads: tuple[tuple[str, int], ...] = ()
+  structure: str = ""
+  per_unit: tuple[float, float] | None = None
 
   @property
   def has_alpha(self) -> bool:
@@ -56,11 +62,14 @@ class Picture:
   def upright(self) -> "Picture":
     """Returns what the file says of the pictures put upright."""
     is_turned = self.orientation in _TURNS and _TURNS[self.orientation][0]
+    if not is_turned:
+      return dataclasses.replace(self, orientation=1)
     return dataclasses.replace(
       self,
       orientation=1,
-      shape=self.shape[::-1] if is_turned else self.shape,
-      dpi=self.dpi[::-1] if is_turned and self.dpi else self.dpi,
+      shape=self.shape[::-1],
+      dpi=self.dpi and self.dpi[::-1],
+      per_unit=self.per_unit and self.per_unit[::-1],
     )
 
 

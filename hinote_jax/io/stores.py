@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 
 from hinote_jax.fields import packing
-from hinote_jax.io import inputs
+from hinote_jax.io import cf, inputs
 
 # Of a chunk before it is compressed: between 1 and 4 MB.
 _CHUNK_BYTES = 2 << 20
@@ -38,20 +38,27 @@ def chunks(
 class NetCDF:
   """A new NetCDF-4 file, open for writing."""
 
-  def __init__(self, path: pathlib.Path, small: Any, unlimited: frozenset[str]):
+  def __init__(self, path: pathlib.Path, small: Any, layout: cf.Layout):
     """Writes all but the large arrays.
 
     Args:
       path: of the file.
       small: an xarray.Dataset of the rest, as it goes into the file.
-      unlimited: dimensions that may grow.
+      layout: which dimensions may grow, and the group of all this.
     """
     library = inputs.require("netCDF4", "io")
     small = _bare(small, _netcdf_attributes)
-    known = [dim for dim in small.sizes if dim in unlimited]
-    small.to_netcdf(path, engine="netcdf4", unlimited_dims=known)
+    known = [dim for dim in small.sizes if dim in layout.unlimited]
+    group = layout.group
+    small.to_netcdf(
+      path, engine="netcdf4", unlimited_dims=known, group=group or None
+    )
     self._file = library.Dataset(path, "a")
-    self._unlimited = unlimited
+    self._group = self._file[group] if group else self._file
+    for name, attributes in layout.above.items():
+      above = self._file[name] if name else self._file
+      above.setncatts(_netcdf_attributes(attributes))
+    self._layout = layout
 
   def create(
     self,
@@ -76,12 +83,12 @@ class NetCDF:
     if dtype == np.float16:
       raise ValueError(f"NetCDF has no {dtype}: save {name} as float32")
     for dim, size in sizes.items():
-      if dim not in self._file.dimensions:
-        is_fixed = dim not in self._unlimited
-        self._file.createDimension(dim, size if is_fixed else None)
+      if dim not in self._group.dimensions:
+        is_fixed = dim not in self._layout.unlimited
+        self._group.createDimension(dim, size if is_fixed else None)
     attributes = _netcdf_attributes(attributes)
-    array = self._file.createVariable(
-      name,
+    array = self._group.createVariable(
+      name.removeprefix(f"{self._layout.group}/"),
       dtype,
       tuple(sizes),
       fill_value=attributes.pop("_FillValue", None),
@@ -101,19 +108,23 @@ class NetCDF:
 class Zarr:
   """A new Zarr store on a disk."""
 
-  def __init__(self, path: pathlib.Path, small: Any, version: int):
+  def __init__(self, path: pathlib.Path, small: Any, layout: cf.Layout):
     """Writes all but the large arrays.
 
     Args:
       path: of the folder.
       small: an xarray.Dataset of the rest, as it goes into the store.
-      version: of the format, 2 or 3.
+      layout: version of the format, 2 or 3, and the group of all this.
     """
     library = inputs.require("zarr", "io")
     small = _bare(small, _json_attributes)
-    small.to_zarr(path, mode="w-", zarr_format=version, consolidated=False)
-    self._path, self._version = path, version
+    options = {"zarr_format": layout.zarr_format, "consolidated": False}
+    small.to_zarr(path, mode="w-", group=layout.group or None, **options)
+    self._path, self._version = path, layout.zarr_format
     self._group = library.open_group(path, mode="r+")
+    for name, attributes in layout.above.items():
+      above = self._group[name] if name else self._group
+      above.attrs.update(_json_attributes(attributes))
 
   def create(
     self,
@@ -128,6 +139,8 @@ class Zarr:
     fill = attributes.pop("_FillValue", None)
     if self._version == 2:
       attributes["_ARRAY_DIMENSIONS"] = list(sizes)
+      if fill == 0:  # or else it is only what a store begins with
+        attributes["_FillValue"] = np.asarray(fill).item()
     else:
       options["dimension_names"] = tuple(sizes)
       if fill is not None:

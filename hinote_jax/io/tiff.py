@@ -1,7 +1,14 @@
-"""TIFF files: what they say, their pixels, and writing them tile by tile."""
+"""TIFF files: what they say, their pixels, and writing them tile by tile.
+
+Pages are alike, whether they were written at once or one by one; smaller copies
+of a picture (pyramids, thumbnails) are passed over. ImageJ and OME say in a
+text of their own how the pages are arranged and how large a pixel is; it goes
+along.
+"""
 
 from collections.abc import Iterable, Iterator
 import pathlib
+import re
 import struct
 from typing import Any
 
@@ -11,10 +18,12 @@ from hinote_jax.io import inputs, picture
 
 TILE = 256  # rows and columns
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _ORIENTATION, _RESOLUTION_UNIT = 274, 296
 _TEXTS = {"Description": 270, "Author": 315, "Copyright": 33432}
+_LEADS = {"T": "time", "Z": "z", "C": "channel"}
+_OME_TYPES = {"float32": "float", "float64": "double"}
 # Offsets of 32 bits reach 4 GiB; the tags and tables need some of it.
 _LARGEST_CLASSIC = (1 << 32) - (1 << 26)
 
@@ -28,8 +37,8 @@ def info(path: pathlib.Path) -> picture.Picture:
       neither grey nor RGB.
   """
   with _opened(path) as file:
-    series = _series(path, file)
-    page = series.keyframe
+    alike = _series(path, file)
+    series, page = alike[0], alike[0].keyframe
     tags = page.tags
     unit = tags.valueof(_RESOLUTION_UNIT, 2)
     has_dpi = 282 in tags and 283 in tags and unit != 1
@@ -37,6 +46,10 @@ def info(path: pathlib.Path) -> picture.Picture:
     if file.is_shaped or file.is_imagej or file.is_ome:
       # Says how the pages are arranged, which will not be so any longer.
       text["Description"] = None
+    is_one = len(alike) == 1
+    is_short = page.dtype == bool or int(page.photometric) == _PALETTE
+    structure = file.pages[0].description if file.is_imagej else ""
+    structure = file.ome_metadata if file.is_ome else structure
     is_planes = series.axes.endswith("SYX")
     height, width = series.shape[-3 if series.axes[-1] == "S" else -2 :][:2]
     samples = {"S": series.shape[-1]}.get(series.axes[-1], 1)
@@ -44,8 +57,11 @@ def info(path: pathlib.Path) -> picture.Picture:
     return picture.Picture(
       shape=(height, width),
       channels=_channels(path, page, samples),
-      dtype="uint8" if page.dtype == bool else page.dtype.name,
-      count=series.size // (height * width * samples),
+      dtype="uint8" if is_short else page.dtype.name,
+      count=len(alike) * series.size // (height * width * samples),
+      leads=_leads(series) if is_one else (),
+      structure=structure if is_one else "",
+      per_unit=page.resolution if file.is_imagej else None,
       icc=tags.valueof(34675),
       dpi=tuple(page.get_resolution("inch")) if has_dpi else None,
       text={name: str(value) for name, value in text.items() if value},
@@ -63,15 +79,26 @@ def _opened(path: pathlib.Path) -> Any:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
 
 
-def _series(path: pathlib.Path, file: Any) -> Any:
-  """Returns the only series of pages that are alike."""
+def _leads(series: Any) -> tuple[tuple[str, int], ...]:
+  """Returns name and size of the dimensions that count the pages."""
+  count = series.ndim - (3 if "S" in series.axes else 2)
+  names = [_LEADS.get(axis, "page") for axis in series.axes[:count]]
+  if len(set(names)) < len(names):
+    names = [f"page{k}" for k in range(count)]
+  return tuple(zip(names, series.shape[:count], strict=True))
+
+
+def _series(path: pathlib.Path, file: Any) -> list[Any]:
+  """Returns the series of pages, all of which are alike."""
   try:
     series = file.series
   except (LookupError, ValueError, OSError) as error:
     raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
   if not series:
     raise ValueError(f"cannot read {path} (it is cut short)")
-  if len(series) > 1:
+  series = [one for one in series if not one.keyframe.is_reduced] or series
+  looks = {(s.shape, s.dtype, s.axes, s.keyframe.photometric) for s in series}
+  if len(looks) > 1:
     raise ValueError(
       f"{path} holds {len(series)} series of pages that differ in size or "
       "type: give each its own file"
@@ -81,7 +108,7 @@ def _series(path: pathlib.Path, file: Any) -> Any:
       f"{path} holds pages of the axes {series[0].axes}: known are those that "
       "end in YX and YXS"
     )
-  return series[0]
+  return series
 
 
 def _channels(path: pathlib.Path, page: Any, count: int) -> tuple[str, ...]:
@@ -91,7 +118,8 @@ def _channels(path: pathlib.Path, page: Any, count: int) -> tuple[str, ...]:
     is_alpha = page.extrasamples[0] in (_PREMULTIPLIED, _STRAIGHT)
   colours = count - is_alpha
   names = tuple(f"channel{c}" for c in range(colours))
-  if kind in (_RGB, _YCBCR) and colours == 3:
+  is_palette = kind == _PALETTE and count == 1
+  if is_palette or (kind in (_RGB, _YCBCR) and colours == 3):
     names = picture.RGB
   elif kind in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and colours == 1:
     names = picture.GREY
@@ -110,13 +138,19 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
     ValueError: the file is damaged.
   """
   with _opened(path) as file:
-    series = _series(path, file)
-    page = series.keyframe
+    alike = _series(path, file)
+    series, page = alike[0], alike[0].keyframe
+    size = np.prod(series.shape[-3 if "S" in series.axes else -2 :])
+    which, i = divmod(i, series.size // int(size))
     try:
-      pixels = _page(file, series, i)
+      pixels = _page(file, alike[which], i)
     except (ValueError, RuntimeError, OSError) as error:
       raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
     axes = series.axes
+    if int(page.photometric) == _PALETTE:
+      # The colours of a palette have 16 bits, of which 8 are told apart.
+      pixels = np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1)
+      return pixels.astype(np.uint8)
   if pixels.dtype == bool:
     pixels = pixels.astype(np.uint8) * 255
   if int(page.photometric) == _WHITE_IS_ZERO and pixels.dtype.kind == "u":
@@ -161,10 +195,17 @@ def write(
     extra = [0] * (channels - (3 if is_rgb else 1) - alpha)
     extra += [_PREMULTIPLIED if what.is_premultiplied else _STRAIGHT] * alpha
     more = {"planarconfig": "contig", "extrasamples": extra}
-  if what.dpi is not None:
+  if what.per_unit is not None:
+    more |= {"resolution": what.per_unit, "resolutionunit": "none"}
+  elif what.dpi is not None:
     more |= {"resolution": what.dpi, "resolutionunit": "inch"}
   shape = (what.count, *what.shape) + (channels,) * (channels > 1)
   text = {name: what.text.get(name, "").encode() for name in _TEXTS}
+  description = text["Description"]
+  if what.structure:
+    is_ome = what.structure.rstrip().endswith("OME>")
+    make = _ome if is_ome else _imagej
+    description = make(what.structure, what).encode()
   tags = [
     (_TEXTS[name], 2, None, text[name], True)
     for name in ("Author", "Copyright")
@@ -182,12 +223,47 @@ def write(
       compression="zlib",
       predictor=True,
       iccprofile=what.icc,
-      description=text["Description"] or None,
+      description=description or None,
       metadata=None,
       software=False,
       extratags=tags,
       **more,
     )
+
+
+def _ome(text: str, what: picture.Picture) -> str:
+  """Returns what OME says of pictures, of finer ones."""
+  sizes = {"SizeX": what.shape[1], "SizeY": what.shape[0]}
+
+  def finer(match: re.Match) -> str:
+    tag = match[0]
+    for key, size in sizes.items():
+      before = re.search(rf'\b{key}="(\d+)"', tag)
+      length = re.search(rf'\bPhysical{key}="([^"]*)"', tag)
+      if before and length:
+        number = float(length[1]) * int(before[1]) / size
+        tag = tag.replace(length[0], f'Physical{key}="{number!r}"')
+      if before:
+        tag = re.sub(rf'\b{key}="\d+"', f'{key}="{size}"', tag)
+    kind = _OME_TYPES.get(what.dtype, what.dtype)
+    return re.sub(r'\bType="[^"]*"', f'Type="{kind}"', tag)
+
+  text = re.sub(r"<(\w+:)?Pixels\b[^>]*>", finer, text, count=1)
+  # All pages lie in this file, one after the other.
+  data = r"<(?:\w+:)?TiffData\b[^>]*/>|<(?:\w+:)?TiffData\b.*?TiffData>"
+  first, *others = re.finditer(data, text, re.DOTALL)
+  for match in reversed(others):
+    text = text[: match.start()] + text[match.end() :]
+  name = first[0][1:].split()[0].rstrip("/>")
+  only = f'<{name} IFD="0" PlaneCount="{what.count}"/>'
+  return text.replace(first[0], only, 1)
+
+
+def _imagej(text: str, what: picture.Picture) -> str:
+  """Returns what ImageJ says of pictures, which is the same of finer ones."""
+  del what
+  # The origin is counted in pixels, and would be wrong.
+  return re.sub(r"(?m)^[xy]origin=.*\n?", "", text)
 
 
 def _tiles(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

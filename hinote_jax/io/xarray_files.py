@@ -17,7 +17,17 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import cf, cf_packing, coordinates, files, inputs, stores
+from hinote_jax.io import (
+  cf,
+  cf_packing,
+  cf_references,
+  coordinates,
+  curvilinear,
+  files,
+  groups,
+  inputs,
+  stores,
+)
 
 # Numbers are packed as the header says, and what does not fit is refused.
 REFUSES_OVERFLOW = True
@@ -30,7 +40,7 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
 
   y and x are known by units, standard_name, axis or name, else they are the
   last two dimensions; all others are leads, in any order. Fields that are not
-  taken are not passed through.
+  taken are not passed through. Those of a group have its path in their names.
 
   Args:
     path: of the file or store.
@@ -42,12 +52,17 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
     ValueError: the file cannot be read, the variables lie on different grids,
       or a coordinate is unsorted or uneven.
   """
-  return reader(load(path), variables, path)
-
-
-def load(path: pathlib.Path) -> Any:
-  """Returns a file as an xarray.Dataset of what it holds, not decoded."""
-  return inputs.load_xarray(path, decode_cf=False, cache=False)
+  dataset, group = groups.opened(path, variables)
+  opened = reader(dataset, variables, path)
+  if not group:
+    return opened
+  above = groups.attributes_above(path, group)
+  layout = dataclasses.replace(
+    cf.layout_of(opened.header), group=group, above=above
+  )
+  extra = {**opened.header.extra, "layout": layout}
+  header = dataclasses.replace(opened.header, extra=extra)
+  return dataclasses.replace(opened, header=header)
 
 
 def reader(
@@ -59,7 +74,8 @@ def reader(
   header = cf.header_of(dataset, variables, path, is_ordered=is_file)
   if (path / ".zgroup").exists():
     layout = dataclasses.replace(header.extra["layout"], zarr_format=2)
-    header = dataclasses.replace(header, extra={"layout": layout})
+    extra = {**header.extra, "layout": layout}
+    header = dataclasses.replace(header, extra=extra)
   read = functools.partial(_read, dataset, header, path)
   return fields.Reader(header, read, str(path))
 
@@ -80,13 +96,8 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
         f"{path}: field {i} of {variable.name!r} cannot be read "
         f"({inputs.line(error)})"
       ) from error
-    packed_as = layout.packing[variable.name]
-    is_unsigned = cf_packing.is_unsigned(packed_as)
-    stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
-    values = packing.unpack(stored, variable)
-    for missing in cf_packing.missing_values(packed_as):
-      values[plane == missing] = np.nan
-    planes.append(values)
+    plane = cf_packing.numbers(plane, layout.packing[variable.name])
+    planes.append(packing.unpack(plane, variable))
   return np.stack(planes, axis=-1)
 
 
@@ -271,16 +282,20 @@ def _created(path, header, chunks):
   """Yields the regions of a new file in which all else is written."""
   layout = cf.layout_of(header)
   small = coordinates.small(header, layout)
-  planes = tuple(coordinates.planes(header, layout))
+  planes = tuple(curvilinear.planes(header, layout))
   if chunks is None:
     itemsize = max(np.dtype(v.dtype).itemsize for v in header.variables)
     chunks = stores.chunks(header.shape, len(header.variables), itemsize)
   if path.suffix == ".zarr":
-    store = stores.Zarr(path, small, layout.zarr_format)
+    store = stores.Zarr(path, small, layout)
   else:
-    store = stores.NetCDF(path, small, layout.unlimited)
+    store = stores.NetCDF(path, small, layout)
   known = {*map(str, small.variables), *(p.variable.name for p in planes)}
-  make = functools.partial(_slot, store, header, chunks, known)
+  sizes = {lead.name: lead.size for lead in header.leads}
+  sizes |= {axis.name: len(axis) for axis in (header.y, header.x)}
+  for plane in planes:
+    sizes = {**plane.others, **sizes}
+  make = functools.partial(_slot, store, header, chunks, known, sizes)
   with contextlib.closing(store):
     for plane in planes:
       _fill(make(plane.variable, plane.packed_as, plane.dims), plane, header)
@@ -293,7 +308,9 @@ def _created(path, header, chunks):
     yield Regions(header, chunks, slots)
 
 
-def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
+def _slot(
+  store, header, chunks, known, sizes, variable, packed_as, dims
+) -> _Slot:
   """Makes an empty array for a variable.
 
   Args:
@@ -301,20 +318,18 @@ def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
     header: of the file.
     chunks: (rows, columns).
     known: the coordinates that the file has.
+    sizes: of all dimensions.
     variable: what is to be stored.
     packed_as: attributes of its packing as they were read.
     dims: its dimensions, in order.
   """
-  both = (header.y, header.x)
-  sizes = {lead.name: lead.size for lead in header.leads}
-  sizes |= {axis.name: len(axis) for axis in both}
-  spans = {axis.name: n for axis, n in zip(both, chunks, strict=True)}
-  attributes = dict(variable.attributes)
+  both = (header.y.name, header.x.name)
+  spans = dict(zip(both, chunks, strict=True))
+  attributes = cf_references.without(
+    variable.attributes, cf.layout_of(header).left_behind, known
+  )
   if variable.units:
     attributes["units"] = variable.units
-  if "coordinates" in attributes:
-    named = str(attributes["coordinates"]).split()
-    attributes["coordinates"] = " ".join(n for n in named if n in known)
   array = store.create(
     variable.name,
     {dim: sizes[dim] for dim in dims},
@@ -326,7 +341,9 @@ def _slot(store, header, chunks, known, variable, packed_as, dims) -> _Slot:
 
 
 def _fill(slot, plane, header) -> None:
-  """Writes a coordinate of two dimensions, in blocks of rows."""
-  for rows in packing.blocks(len(header.y), 8 * len(header.x)):
-    at = {header.y.name: rows, header.x.name: _ALL}
-    slot.put(at, plane.rows(rows))
+  """Writes a coordinate over y and x, in blocks of rows."""
+  for index in np.ndindex(*plane.others.values()):
+    for rows in packing.blocks(len(header.y), 8 * len(header.x)):
+      at = dict(zip(plane.others, index, strict=True))
+      at |= {header.y.name: rows, header.x.name: _ALL}
+      slot.put(at, plane.rows(index, rows))

@@ -73,9 +73,10 @@ def test_black_and_white_and_palettes(tmp_path):
     image_sets.read(tmp_path / "a.png"), 255 * np.stack([bits] * 3, -1)
   )
   few = _rgb() // 128 * 128
-  Image.fromarray(few).quantize(8).save(tmp_path / "b.png")
-  assert Image.open(tmp_path / "b.png").mode == "P"
-  np.testing.assert_array_equal(image_sets.read(tmp_path / "b.png"), few)
+  for name in ("b.png", "b.tif", "b.bmp"):
+    Image.fromarray(few).quantize(8).save(tmp_path / name)
+    assert Image.open(tmp_path / name).mode == "P"
+    np.testing.assert_array_equal(image_sets.read(tmp_path / name), few)
 
 
 def test_opaque_alpha_is_dropped_and_other_alpha_refused(tmp_path):
@@ -92,21 +93,20 @@ def test_opaque_alpha_is_dropped_and_other_alpha_refused(tmp_path):
     image_sets.read(path)
 
 
-def test_colours_of_16_bits_are_refused(tmp_path):
+def test_colours_of_16_bits_come_back(tmp_path):
   path = tmp_path / "a.png"
-  path.write_bytes(_png_16(_rgb().astype(np.uint16) * 257))
-  with pytest.raises(
-    ValueError, match="a.png has colours of 16 bits, of which"
-  ):
-    image_sets.read(path)
+  path.write_bytes(_png_16(_rgb().astype(np.uint16) * 259))
+  np.testing.assert_array_equal(
+    image_sets.read(path), _rgb().astype(np.uint16) * 259
+  )
 
 
 def test_other_modes_and_stacks_are_refused(tmp_path):
   Image.fromarray(_rgb()).convert("CMYK").save(tmp_path / "a.tif")
-  with pytest.raises(ValueError, match="a.tif has the mode CMYK"):
+  with pytest.raises(ValueError, match="a.tif has colours of the kind SEP"):
     image_sets.read(tmp_path / "a.tif")
   Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "b.tif")
-  with pytest.raises(ValueError, match="mode F"):
+  with pytest.raises(ValueError, match="b.tif holds grey of float32"):
     image_sets.read(tmp_path / "b.tif")
   pages = [Image.fromarray(_rgb(seed=i)) for i in range(3)]
   pages[0].save(tmp_path / "c.tif", save_all=True, append_images=pages[1:])
@@ -117,11 +117,11 @@ def test_other_modes_and_stacks_are_refused(tmp_path):
 def test_damaged_files_are_named(tmp_path):
   path = tmp_path / "a.png"
   path.write_bytes(b"no image")
-  with pytest.raises(OSError, match="cannot read the image .*a.png"):
+  with pytest.raises(ValueError, match="cannot read .*a.png"):
     image_sets.read(path)
   Image.fromarray(_rgb((64, 64))).save(path)
   path.write_bytes(path.read_bytes()[:2000])
-  with pytest.raises(OSError, match="cannot read the image .*a.png"):
+  with pytest.raises(ValueError, match="cannot read .*a.png"):
     image_sets.read(path)
 
 
@@ -154,9 +154,10 @@ def test_folders_that_will_not_do(tmp_path):
 
 
 def test_pillow_comes_with_an_extra(tmp_path):
+  Image.fromarray(_rgb()).save(tmp_path / "a.jpg")
   with mock.patch.dict(sys.modules, {"PIL": None, "PIL.Image": None}):
     with pytest.raises(ModuleNotFoundError, match=r"hinote_jax\[io\]"):
-      image_sets.read(tmp_path / "a.png")
+      image_sets.read(tmp_path / "a.jpg")
 
 
 def _png(values):

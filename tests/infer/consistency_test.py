@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from hinote_jax import degradations
 from hinote_jax.core import grids
+from hinote_jax.degradations import matrices
 from hinote_jax.infer import consistency
 from tests.degradations import axis
 
@@ -265,6 +266,28 @@ def test_points_that_are_not_cells_of_the_whole_are_refused(y, periodic):
     consistency.Projection.of_lines(
       degradations.parse("area"), y, x, (6, 9), periodic
     )
+
+
+@pytest.mark.parametrize("text", _TEXTS)
+def test_nodes_at_both_ends_are_met(text):
+  lowres, highres = _field((4, 6, 1)), _field((9, 11, 1), 1)
+  degradation, nodes = degradations.parse(text), (True, False)
+  y, x = grids.node_line(4, 9), grids.cell_line(6, 11)
+  projection = consistency.Projection.of_lines(
+    degradation, y, x, (4, 6), (False, True), nodes=nodes
+  )
+  found = projection(highres, lowres)
+  _, back = projection.degrade(_WHOLE, _WHOLE, found)
+  assert np.abs(back - lowres).max() < 1e-5 * np.ptp(lowres)
+  with pytest.raises(ValueError, match="whole extent of cells: along y"):
+    consistency.starts(y._replace(first=0.5), x, (4, 6), _WALLS, nodes)
+
+
+def test_the_outer_cells_of_nodes_are_half_as_wide():
+  area = degradations.parse("area")
+  (y,), _ = matrices.whole(area, (5, 2), (3, 2), _WALLS, nodes=(True, False))
+  want = [[0.5, 0.5, 0, 0, 0], [0, 0.25, 0.5, 0.25, 0], [0, 0, 0, 0.5, 0.5]]
+  np.testing.assert_allclose(y.toarray(), want, atol=1e-12)
 
 
 def test_misuse_is_refused():

@@ -32,7 +32,7 @@ from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.data import paths, series, spans
 from hinote_jax.data.sources import files, superbench
-from hinote_jax.io import cf, cf_times, inputs, xarray_files
+from hinote_jax.io import cf, cf_times, groups, inputs, xarray_files
 
 _VARIABLES = ("t2m", "u10", "v10", "msl", "tp")
 _CITATION = (
@@ -130,7 +130,7 @@ def _of_files(file_paths, variables) -> series.Source:
   """Returns the fields of files in the layout that they have."""
   if any(p.name.endswith(superbench.SUFFIXES) for p in file_paths):
     return superbench.superbench(variables, path=file_paths)
-  stores = {p: xarray_files.load(p) for p in file_paths}
+  stores = {p: groups.load(p) for p in file_paths}
   held = {p: cf.names(store) for p, store in stores.items()}
   known = dict.fromkeys(name for names in held.values() for name in names)
   texts = list(known if variables is None else variables)

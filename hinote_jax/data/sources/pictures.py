@@ -30,7 +30,7 @@ from hinote_jax.fields import axes
 from hinote_jax.io import images as readers
 from hinote_jax.io import inputs, picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 _BITS = {"uint8": 8, "uint16": 16, "float32": 32}
 _DIV2K = (
   "DIV2K, Agustsson & Timofte 2017, NTIRE 2017 Challenge on Single Image "

@@ -1,6 +1,6 @@
-"""JPEG files, read by Pillow: what they say and their pixels.
+"""JPEG, WebP and BMP files, read by Pillow: what they say and their pixels.
 
-They are not written: the format throws away what upscaling adds.
+They are not written: the first two throw away what upscaling adds.
 """
 
 import pathlib
@@ -10,7 +10,13 @@ import numpy as np
 
 from hinote_jax.io import inputs, picture
 
-_CHANNELS = {"L": picture.GREY, "RGB": picture.RGB}
+_CHANNELS = {
+  "L": picture.GREY,
+  "RGB": picture.RGB,
+  "RGBA": (*picture.RGB, picture.ALPHA),
+}
+# Black or white, and palettes, which only BMP has.
+_AS = {"1": "L", "P": "RGB"}
 _ORIENTATION = 274
 
 
@@ -19,19 +25,26 @@ def info(path: pathlib.Path) -> picture.Picture:
 
   Raises:
     OSError: the file cannot be opened.
-    ValueError: it is no JPEG file, or its colours are neither grey nor RGB.
+    ValueError: it is no such file, holds an animation, or its colours are
+      neither grey nor RGB.
   """
   with _opened(path) as image:
-    if image.mode not in _CHANNELS:
+    mode = _AS.get(image.mode, image.mode)
+    if mode not in _CHANNELS:
       raise ValueError(
         f"{path} has colours of the mode {image.mode}: convert it to grey or "
         "RGB"
+      )
+    if getattr(image, "n_frames", 1) > 1:
+      raise ValueError(
+        f"{path} is animated: give each of its {image.n_frames} pictures its "
+        "own file"
       )
     dpi = image.info.get("dpi")
     comment = image.info.get("comment")
     return picture.Picture(
       shape=(image.height, image.width),
-      channels=_CHANNELS[image.mode],
+      channels=_CHANNELS[mode],
       dtype="uint8",
       icc=image.info.get("icc_profile"),
       dpi=dpi and (float(dpi[0]), float(dpi[1])),
@@ -48,7 +61,7 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
   """
   with _opened(path) as image:
     try:
-      pixels = np.asarray(image)
+      pixels = np.asarray(image.convert(_AS.get(image.mode, image.mode)))
     except OSError as error:
       raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
   return pixels if pixels.ndim == 3 else pixels[..., None]
@@ -58,7 +71,7 @@ def _opened(path: pathlib.Path) -> Any:
   """Returns an image of Pillow, not yet decoded."""
   pillow = inputs.require("PIL.Image", "io")
   try:
-    return pillow.open(path, formats=("JPEG",))
+    return pillow.open(path, formats=("JPEG", "WEBP", "BMP"))
   except FileNotFoundError:
     raise
   except (OSError, SyntaxError, pillow.DecompressionBombError) as error:
