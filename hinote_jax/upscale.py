@@ -91,6 +91,7 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
       dtype=asked.dtype,
       devices=asked.devices,
       overwrite=asked.overwrite,
+      follow_links=asked.follow_links,
     )
     for source, path in files
   ]

@@ -29,7 +29,7 @@ from hinote_jax.infer import (
   tile_store,
   upscaling,
 )
-from hinote_jax.io import files, formats, inputs
+from hinote_jax.io import files, formats, inputs, room
 from hinote_jax.train import checkpoint, workdir
 
 _Pair = tuple[float | int, float | int]
@@ -59,6 +59,7 @@ class Request:
     dtype: of the result, "float32"; None keeps how the input is packed.
     devices: how many to divide a field among; 0 for all.
     overwrite: replace the result that is there.
+    follow_links: of `io.open`.
   """
 
   source: str
@@ -76,6 +77,7 @@ class Request:
   dtype: str | None = None
   devices: int = 1
   overwrite: bool = False
+  follow_links: bool = False
 
 
 def degradation_of(name: str) -> degradations.Degradation:
@@ -119,12 +121,13 @@ class Job:
       request.variables or predictor.names or None,
       registration=request.registration,
       periodic=request.periodic,
+      follow_links=request.follow_links,
     )
     like = io.open(request.like).header if request.like else None
     source = self._reader.header
-    goal = upscaling.target(
-      source, scale=request.scale, shape=request.shape, like=like
-    )
+    wanted = dict(scale=request.scale, shape=request.shape, like=like)
+    self._require_room(source, upscaling.shape_of(source, **wanted))
+    goal = upscaling.target(source, **wanted)
     # The tiles lie in the direction of the input: they begin at 0.
     self._goal = goal._replace(is_turned=(False, False))
     self._is_turned = goal.is_turned
@@ -135,6 +138,22 @@ class Job:
       path,
       self.header,
       is_result=formats.suffix(path) == ".zarr" and not any(self._is_turned),
+    )
+
+  def _require_room(self, header: io.Header, shape: tuple[int, int]) -> None:
+    """Refuses a result that neither memory nor disk can hold."""
+    path, whole = (
+      pathlib.Path(self.request.path),
+      (*shape, len(header.variables)),
+    )
+    if self.request.options.memory is None:
+      room.require_memory("the result", "a field", whole)
+    room.require_disk(
+      path,
+      (header.count, *whole),
+      "ask for less by --scale or --shape, or give another folder",
+      is_packed=self.request.like is None and path.suffix == ".zarr",
+      held_in=path.with_name(f"{path.name}.partial"),
     )
 
   def require(self) -> None:

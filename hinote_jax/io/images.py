@@ -21,7 +21,7 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import inputs, jpeg, picture, png, tiff
+from hinote_jax.io import inputs, jpeg, picture, png, room, tiff
 
 KIND = "images"
 
@@ -30,6 +30,7 @@ _READERS = _WRITERS | {".jpg": jpeg, ".jpeg": jpeg}
 _DEPTHS = ("uint8", "uint16")
 
 
+@inputs.guarded
 def open(
   path: pathlib.Path, variables: Sequence[str] | None = None
 ) -> fields.Reader:
@@ -47,6 +48,7 @@ def open(
   """
   form = naming.look_up("format of pictures", path.suffix.lower(), _READERS)
   stored = form.info(path)
+  room.require_claimed(path, (*stored.shape, len(stored.channels)))
   names = inputs.choose(variables, stored.channels, path)
   chosen = [stored.channels.index(name) for name in names]
   what = stored.upright()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 import pathlib
-import struct
 from typing import Any
 
 import numpy as np
@@ -57,18 +56,12 @@ def info(path: pathlib.Path) -> picture.Picture:
 def _opened(path: pathlib.Path) -> Any:
   tifffile = inputs.require("tifffile", "io")
   inputs.require("imagecodecs", "io")
-  try:
-    return tifffile.TiffFile(path)
-  except (tifffile.TiffFileError, struct.error) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  return tifffile.TiffFile(path)
 
 
 def _series(path: pathlib.Path, file: Any) -> Any:
   """Returns the only series of pages that are alike."""
-  try:
-    series = file.series
-  except (LookupError, ValueError, OSError) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  series = file.series
   if not series:
     raise ValueError(f"cannot read {path} (it is cut short)")
   if len(series) > 1:
@@ -112,10 +105,7 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
   with _opened(path) as file:
     series = _series(path, file)
     page = series.keyframe
-    try:
-      pixels = _page(file, series, i)
-    except (ValueError, RuntimeError, OSError) as error:
-      raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+    pixels = _page(file, series, i)
     axes = series.axes
   if pixels.dtype == bool:
     pixels = pixels.astype(np.uint8) * 255

@@ -17,15 +17,30 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import cf, cf_packing, coordinates, files, inputs, stores
+from hinote_jax.io import (
+  cf,
+  cf_packing,
+  coordinates,
+  files,
+  inputs,
+  links,
+  stores,
+)
 
 # Numbers are packed as the header says, and what does not fit is refused.
 REFUSES_OVERFLOW = True
+SHOWS_OTHERS = True
 
 _ALL = slice(None)
 
 
-def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
+@inputs.guarded
+def open(
+  path: pathlib.Path,
+  variables: Sequence[str] | None,
+  *,
+  follow_links: bool = False,
+) -> fields.Reader:
   """Opens a NetCDF file or a Zarr store.
 
   y and x are known by units, standard_name, axis or name, else they are the
@@ -36,18 +51,30 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
     path: of the file or store.
     variables: which to take, in this order; None takes all that lie on the grid
       of the first field, as the file has them, or by name of a store.
+    follow_links: read the other files that this one shows.
 
   Raises:
     ModuleNotFoundError: xarray, or what it needs for this format, is missing.
     ValueError: the file cannot be read, the variables lie on different grids,
       or a coordinate is unsorted or uneven.
   """
-  return reader(load(path), variables, path)
+  if not follow_links:
+    links.require_own(path, variables, links.shown(path))
+  dataset = load(path, follow_links=follow_links)
+  return reader(dataset, variables, path)
 
 
-def load(path: pathlib.Path) -> Any:
-  """Returns a file as an xarray.Dataset of what it holds, not decoded."""
-  return inputs.load_xarray(path, decode_cf=False, cache=False)
+def load(path: pathlib.Path, *, follow_links: bool = False) -> Any:
+  """Returns a file as an xarray.Dataset of what it holds, not decoded.
+
+  Args:
+    path: of the file.
+    follow_links: also what shows other files.
+  """
+  others = {} if follow_links else links.shown(path)
+  return inputs.load_xarray(
+    path, decode_cf=False, cache=False, drop_variables=list(others)
+  )
 
 
 def reader(
@@ -73,13 +100,7 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
     raw = dataset.variables[variable.name]
     # Further dimensions have the length 1.
     rest = {dim: 0 for dim in raw.dims if dim not in (*at, *plane_dims)}
-    try:
-      plane = raw.isel(at | rest).transpose(*plane_dims).values
-    except (OSError, RuntimeError) as error:
-      raise OSError(
-        f"{path}: field {i} of {variable.name!r} cannot be read "
-        f"({inputs.line(error)})"
-      ) from error
+    plane = raw.isel(at | rest).transpose(*plane_dims).values
     packed_as = layout.packing[variable.name]
     is_unsigned = cf_packing.is_unsigned(packed_as)
     stored = plane.view(f"u{plane.itemsize}") if is_unsigned else plane
