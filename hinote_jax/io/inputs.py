@@ -78,8 +78,9 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
   except ModuleNotFoundError:
     raise
   except Exception as error:
-    # Errors of a library have no number, or one below 0.
+    # Those of libraries have classes of their own, or numbers below 0.
     is_ours = isinstance(error, ValueError | OSError)
+    is_ours &= type(error).__module__ == "builtins"
     is_ours &= (getattr(error, "errno", None) or 0) >= 0
     if is_ours and path.name in str(error):
       raise

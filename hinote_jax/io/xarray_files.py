@@ -100,6 +100,9 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
     raw = dataset.variables[variable.name]
     # Further dimensions have the length 1.
     rest = {dim: 0 for dim in raw.dims if dim not in (*at, *plane_dims)}
+    if path.is_dir():
+      whole = {dim: slice(0, n) for dim, n in raw.sizes.items()} | at | rest
+      stores.require_whole(path, variable.name, tuple(whole.values()))
     plane = raw.isel(at | rest).transpose(*plane_dims).values
     packed_as = layout.packing[variable.name]
     is_unsigned = cf_packing.is_unsigned(packed_as)
