@@ -25,7 +25,7 @@ import pathlib
 from typing import Any
 
 from hinote_jax.fields import Axis, Field, Header, Reader
-from hinote_jax.io import files, formats, inputs
+from hinote_jax.io import files, formats, inputs, room
 
 __all__ = [
   "Axis",
@@ -138,11 +138,20 @@ def read(
   *,
   registration: _Registration = None,
   periodic: _Periodic = None,
+  follow_links: bool = False,
 ) -> Field:
   """Reads a file into memory; arguments and errors as of `open`."""
-  return Field.of(
-    open(path, variables, registration=registration, periodic=periodic)
+  reader = open(
+    path,
+    variables,
+    registration=registration,
+    periodic=periodic,
+    follow_links=follow_links,
   )
+  header = reader.header
+  cells = (header.count, *header.shape, len(header.variables))
+  room.require_memory(path, "all fields", cells)
+  return Field.of(reader)
 
 
 def write(
