@@ -36,9 +36,9 @@ def prompt(command: Callable[[], int]) -> int:
 
   threading.Thread(target=watch, daemon=True).start()
   code = command()
-  if numbers:
+  if numbers or code >= 128:
     # What libraries do at the end may take long.
-    _end(128 + numbers[0])
+    _end(128 + numbers[0] if numbers else code)
   signal.set_wakeup_fd(before)
   os.close(told)
   return code

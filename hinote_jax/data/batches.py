@@ -260,7 +260,8 @@ class Windows:
     channels = len(self.dataset.variables)
     lowres = np.empty((len(rows), *self.window, channels), np.float32)
     highres = np.empty((len(rows), *self.queries, channels), np.float32)
-    known = None if self._holes is None else np.empty_like(highres)
+    own = self._holes
+    known = None if own is None else np.empty_like(highres)
     draws = []
     for i, row in enumerate(rows):
       rng = streams.of(row)
@@ -275,8 +276,8 @@ class Windows:
         round(a + q) for a, q in zip(draw.start, draw.query, strict=True)
       ]
       self._fine.put(draw.field, asked, highres[i])
-      if known is not None:
-        known[i] = self._holes.known(draw.field, asked, self.queries)
+      if own is not None and known is not None:
+        known[i] = own.known(draw.field, asked, self.queries)
     places = [
       _centres(count, draw.query[d], cells * draw.scale)
       for draw in draws

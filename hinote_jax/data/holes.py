@@ -40,8 +40,9 @@ def filled(
   with_holes = [i for i in range(len(values)) if np.isnan(np.sum(values[i]))]
   if not with_holes:
     return dataset
-  known = sum(np.mean(~np.isnan(values[i]), axis=(0, 1)) for i in with_holes)
-  known = (known + len(values) - len(with_holes)) / len(values)
+  shares = [np.mean(~np.isnan(values[i]), axis=(0, 1)) for i in with_holes]
+  known = np.sum(shares, axis=0) + len(values) - len(with_holes)
+  known = known / len(values)
   for variable, share in zip(dataset.variables, known, strict=True):
     if not share:
       raise ValueError(

@@ -125,7 +125,9 @@ class Job:
     )
     like = io.open(request.like).header if request.like else None
     source = self._reader.header
-    wanted = dict(scale=request.scale, shape=request.shape, like=like)
+    wanted: dict[str, Any] = dict(
+      scale=request.scale, shape=request.shape, like=like
+    )
     self._require_room(source, upscaling.shape_of(source, **wanted))
     goal = upscaling.target(source, **wanted)
     # The tiles lie in the direction of the input: they begin at 0.

@@ -68,7 +68,7 @@ def shape_of(
         f"scale is one number, or one for y and one for x: {scale}"
       )
     for s in pair:
-      if not np.isfinite(s) or s < 1:
+      if not np.isfinite(s * max(header.shape)) or s < 1:
         raise ValueError(
           f"scale must be a finite number of at least 1, got {s}"
         )
@@ -242,7 +242,7 @@ class Upscaler:
     """
     mask = np.isnan(values)
     extras = self._extras if extras is None else extras
-    gone = mask.all((0, 1))
+    gone = np.all(mask, axis=(0, 1))
     if gone.any():
       values = np.where(gone, self._predictor.blank(len(gone)), values)
       if gone[self._seen].any() and self._predictor.variables:

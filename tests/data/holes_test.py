@@ -28,17 +28,18 @@ def dataset(path, tmp_path):
   return data.load("files", path=path, cache_dir=tmp_path / "cache")
 
 
-def _windows(dataset, **options):
+def _windows(dataset):
   measured = dataset.values if dataset.measured is None else dataset.measured
   indices = dataset.present(range(len(dataset)))
-  options = dict(window=(8, 8), queries=(12, 12), seed=0) | options
   return batches.Windows(
     dataset,
     indices,
     normalise.Normaliser.fit(measured, indices),
     degradations.parse("area"),
     scale_range=(2.0, 3.0),
-    **options,
+    window=(8, 8),
+    queries=(12, 12),
+    seed=0,
   )
 
 
@@ -126,8 +127,13 @@ def test_scores_are_of_what_is_known():
   known = np.ones((12, 16, 1), bool)
   known[3:9, 4:] = False
   filled = np.where(known, pred, target)
-  options = dict(data_range=np.array([2.0]), periodic=(False, False))
-  scores = running.score(filled, target, known=known, **options)
+  scores = running.score(
+    filled,
+    target,
+    data_range=np.array([2.0]),
+    periodic=(False, False),
+    known=known,
+  )
   error, truth = (pred - target)[known], target[known]
   mse = np.mean(error**2)
   assert scores["mse"] == pytest.approx(mse)

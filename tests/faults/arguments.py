@@ -97,12 +97,13 @@ def drawn(rng: np.random.Generator) -> list[str]:
   output = rng.choice(list(_OUTPUTS), p=weights / weights.sum())
   arguments = [*map(str, inputs), str(output)]
   grids = rng.permutation(list(_GRID))[: rng.choice([1, 1, 1, 1, 1, 0, 2])]
-  flags = rng.permutation(list(_FLAGS))[: rng.integers(5)]
+  flags = rng.permutation(list(_FLAGS))[: rng.integers(4)]
   if rng.random() < 0.8:
     arguments += ["--checkpoint", str(rng.choice(["nearest", "bicubic"]))]
   for flag in map(str, (*grids, *flags)):
     values = (_GRID | _FLAGS)[flag]
-    value = values[rng.integers(len(values))]
+    is_sound = rng.random() < 0.6
+    value = values[0 if is_sound else rng.integers(len(values))]
     if flag.endswith("="):
       arguments.append(f"{flag}{value}")
     else:

@@ -101,7 +101,8 @@ def _picture(path) -> None:
   grey = np.clip(_VALUES[0, ..., None] / 400.0, 0.0, 1.0).astype(np.float32)
   header = fields.Header(
     (fields.Variable("grey", dtype="uint8", scale=1 / 255),),
-    *map(axes.counted, "yx", grey.shape[:2]),
+    axes.counted("y", grey.shape[0]),
+    axes.counted("x", grey.shape[1]),
   )
   io.write(path, io.Field(header, grey))
 
