@@ -50,7 +50,8 @@ def trials(
     count: how many, over all formats.
     kinds: of the files.
   """
-  items = [Item(kinds[i % len(kinds)], seed + i) for i in range(count)]
+  numbers = range(seed, seed + count)
+  items = [Item(kinds[i % len(kinds)], i) for i in numbers]
   # Format by format, so that one abort does not cost the imports of all.
   items.sort(key=lambda item: kinds.index(item.kind))
   plain = [item for item in items if item.kind in _PLAIN]
