@@ -58,7 +58,7 @@ def trials(
   native = [item for item in items if item.kind not in _PLAIN]
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    for kind in kinds:
+    for kind in {item.kind for item in items}:
       samples.write(folder / kind, kind)
     one = functools.partial(trial, folder)
     yield from isolated.run(one, native)

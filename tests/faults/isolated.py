@@ -21,7 +21,7 @@ def run(
   items: Sequence[Any],
   *,
   memory: int = 4 << 30,
-  seconds: float = 30.0,
+  seconds: float = 120.0,
 ) -> Iterator[Outcome]:
   """Yields the outcomes of trials, in order.
 
