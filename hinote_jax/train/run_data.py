@@ -108,7 +108,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   known, windows = static_run.make(
     told,
     dataset,
-    split.train,
+    dataset.present(split.train),
     normaliser,
     degradation=degradation,
     window=config.windows.window,

@@ -11,6 +11,7 @@ import numpy as np
 from hinote_jax import models
 from hinote_jax.data import climatology, rasters, static, static_windows
 from hinote_jax.fields import axes
+from hinote_jax.train import contract
 
 FILE = "climatology.npz"
 REGRESSION = "hinote_jax.models.informed:static_regression"
