@@ -202,7 +202,8 @@ def regression(
     args = batch["lowres"], batch["coords"], batch["cell"]
     terms = module.terms(*args, batch["static"])
     terms = terms.reshape(-1, terms.shape[-1])
-    plain = contract.scored(bicubic.apply({}, *args), batch)
+    plain: Any = bicubic.apply({}, *args)
+    plain = contract.scored(plain, batch)
     missed = batch["highres"] - plain
     missed = missed.reshape(-1, channels)
     return terms.T @ terms / len(terms), terms.T @ missed / len(terms)
