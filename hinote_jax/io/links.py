@@ -13,6 +13,9 @@ from typing import Any
 
 from hinote_jax.io import inputs
 
+# Signature and version of a global heap of HDF5, and how far it is looked for.
+_HEAP, _SCANNED = b"GCOL\x01\x00\x00\x00", 64 << 20
+
 
 def shown(path: pathlib.Path) -> dict[str, str]:
   """Returns the variables that show other files, each with the file it names.
@@ -28,6 +31,7 @@ def shown(path: pathlib.Path) -> dict[str, str]:
   h5py = inputs.require("h5py", "io")
   if not h5py.is_hdf5(path):
     return {}
+  _require_sound_heaps(path)
   with h5py.File(path, "r") as file:
     return {name: other for name, _, other in walk(file) if other}
 
@@ -92,6 +96,27 @@ def walk(
       yield from walk(item, follow_links=follow_links, **options)
     elif isinstance(item, h5py.Dataset):
       yield path, item, "" if follow_links else _source(item)
+
+
+def _require_sound_heaps(path: pathlib.Path) -> None:
+  """Refuses a global heap of HDF5 in which the library would never end.
+
+  It goes from object to object by their sizes, and stands still at free space
+  of size 0. Section III.E of the format's specification, version 3.
+  """
+  with path.open("rb") as stream:
+    head = stream.read(_SCANNED)
+  at = head.find(_HEAP)
+  while at >= 0:
+    end = at + int.from_bytes(head[at + 8 : at + 16], "little")
+    place = at + 16
+    while place + 16 <= min(end, len(head)):
+      index = int.from_bytes(head[place : place + 2], "little")
+      size = int.from_bytes(head[place + 8 : place + 16], "little")
+      if index == 0 and size == 0:
+        raise ValueError(f"cannot read {path} (a heap at byte {at} is damaged)")
+      place += size if index == 0 else 16 + -(-size // 8) * 8
+    at = head.find(_HEAP, at + 1)
 
 
 def _source(dataset: Any) -> str:
