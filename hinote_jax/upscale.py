@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from hinote_jax.cli import command_line, upscale_arguments
+from hinote_jax.cli import command_line, interrupts, upscale_arguments
 from hinote_jax.train import host_memory
 
 _PERIODIC = {
@@ -91,6 +91,7 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
       dtype=asked.dtype,
       devices=asked.devices,
       overwrite=asked.overwrite,
+      follow_links=asked.follow_links,
     )
     for source, path in files
   ]
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> None:
   """Entry point of the console script."""
   host_memory.keep_freed()
-  sys.exit(main())
+  sys.exit(interrupts.prompt(main))
 
 
 if __name__ == "__main__":

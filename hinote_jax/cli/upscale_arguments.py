@@ -142,6 +142,12 @@ def _add_input(group) -> None:
     choices=("y", "x", "both", "none"),
     help="axes that close on themselves; found out otherwise",
   )
+  add(
+    "--follow-links",
+    action="store_true",
+    help="read the other files that an input shows by links, external storage "
+    "or virtual datasets; refused otherwise",
+  )
 
 
 def _add_result(group) -> None:

@@ -1,5 +1,7 @@
 """Data: source -> tfds builder -> memory map -> split -> windows -> batches.
 
+What is missing in the fields is filled on the way, and not scored (`holes`).
+
 `load` gives a `Dataset`; `splits`, `normalise` and `batches` do the rest. Each
 source is documented where it is made: what it is, its licence and units, how to
 get it and how it is split.
@@ -23,7 +25,7 @@ import inspect
 import os
 
 from hinote_jax.core import naming
-from hinote_jax.data import builder, series
+from hinote_jax.data import builder, holes, series
 from hinote_jax.data.series import Dataset
 
 # Name -> module of this package and function in it.
@@ -70,9 +72,8 @@ def load(
     ModuleNotFoundError: a package that the source needs is missing.
     OSError: a file is missing, or the cache cannot be written.
   """
-  return builder.cached(
-    source(name, variables=variables, path=path, **options), cache_dir
-  )
+  fields = source(name, variables=variables, path=path, **options)
+  return holes.filled(builder.cached(fields, cache_dir), cache_dir)
 
 
 def source(

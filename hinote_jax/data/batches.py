@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hinote_jax.core import grids
-from hinote_jax.data import crops, normalise, series, static_windows
+from hinote_jax.data import crops, holes, normalise, series, static_windows
 from hinote_jax.data.prefetch import prefetch as prefetch
 from hinote_jax.data.sources import pairs, repeated
 from hinote_jax.degradations import pipeline
@@ -117,7 +117,8 @@ class Windows:
     Returns:
       lowres [b h w c], coords `grids.Axes` of y [b H] and x [b W], cell [b 2],
       highres [b H W c]; where something static is known, static: a dict of
-      fine [b H W s] and coarse [b h w s].
+      fine [b H W s] and coarse [b h w s]; where the dataset has holes, known
+      [b H W c], 0 in them.
     """
     return self._batch(_TRAINING, step, rows)
 
@@ -212,6 +213,19 @@ class Windows:
     )
 
   def _draw(self, rng, scale=None):
+    if self._holes is None:
+      return self._draw_any(rng, scale)
+    draws = (self._draw_any(rng, scale) for _ in range(holes.DRAWS))
+    return self._holes.first(draws, self.window, self.queries)
+
+  @functools.cached_property
+  def _holes(self) -> holes.Holes | None:
+    measured = self.dataset.measured
+    if measured is None:
+      return None
+    return holes.Holes(crops.Crops(measured, self.normaliser))
+
+  def _draw_any(self, rng, scale):
     field = int(self.indices[rng.integers(len(self.indices))])
     drawn = float(rng.uniform(*self.scale_range))
     if self.whole and rng.random() < self.whole:
@@ -246,6 +260,8 @@ class Windows:
     channels = len(self.dataset.variables)
     lowres = np.empty((len(rows), *self.window, channels), np.float32)
     highres = np.empty((len(rows), *self.queries, channels), np.float32)
+    own = self._holes
+    known = None if own is None else np.empty_like(highres)
     draws = []
     for i, row in enumerate(rows):
       rng = streams.of(row)
@@ -260,6 +276,8 @@ class Windows:
         round(a + q) for a, q in zip(draw.start, draw.query, strict=True)
       ]
       self._fine.put(draw.field, asked, highres[i])
+      if own is not None and known is not None:
+        known[i] = own.known(draw.field, asked, self.queries)
     places = [
       _centres(count, draw.query[d], cells * draw.scale)
       for draw in draws
@@ -272,6 +290,8 @@ class Windows:
       "cell": np.stack([grids.cell_size(tuple(e)) for e in extent]),
       "highres": highres,
     }
+    if known is not None:
+      batch["known"] = known
     if self.static is not None:
       batch["static"] = self.static.of(draws)
     return batch

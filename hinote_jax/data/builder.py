@@ -19,7 +19,7 @@ import filelock
 import numpy as np
 
 from hinote_jax.data import series
-from hinote_jax.io import files, inputs
+from hinote_jax.io import files, inputs, room
 
 _SPLIT = "series"
 
@@ -101,6 +101,9 @@ def _write(folder, source) -> None:
     leftover.unlink(missing_ok=True)
   for leftover in folder.glob("tfds/*/incomplete.*"):
     shutil.rmtree(leftover)
+  room.require_disk(
+    folder / "values.npy", (2, len(source), *source.field_shape), "make some"
+  )
   records = _records(folder, source)
   shape = (len(source.times), *source.field_shape)
   meta = {

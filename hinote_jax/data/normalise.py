@@ -37,7 +37,7 @@ class Normaliser:
     Sums in float64, field by field, so a memory map is read once.
 
     Args:
-      values: [t H W c].
+      values: [t H W c], NaN where missing, which counts for nothing.
       indices: which times to use: those of the training part.
       names: names of the channels, for error messages.
 
@@ -46,28 +46,32 @@ class Normaliser:
     """
     if not len(indices):
       raise ValueError("no times to fit the normaliser on: training is empty")
-    channels, count = np.shape(values)[-1], 0
-    mean, squares = np.zeros(channels), np.zeros(channels)
+    channels = np.shape(values)[-1]
+    mean, squares, count = (np.zeros(channels) for _ in range(3))
     minimum, maximum = np.full(channels, np.inf), np.full(channels, -np.inf)
     for i in indices:
       field = np.asarray(values[i], np.float64)
       field = field.reshape(-1, field.shape[-1])
+      is_known = ~np.isnan(field)
+      added = is_known.sum(0)
+      total = np.maximum(count + added, 1)
+      own = np.where(is_known, field, 0.0).sum(0) / np.maximum(added, 1)
       # Chan, Golub, LeVeque 1979: no cancellation, whatever the offset.
-      step = field.mean(0) - mean
-      total = count + len(field)
-      squares = squares + ((field - field.mean(0)) ** 2).sum(0)
-      squares = squares + step**2 * (count * len(field) / total)
-      mean = mean + step * (len(field) / total)
-      count = total
-      minimum = np.minimum(minimum, field.min(0))
-      maximum = np.maximum(maximum, field.max(0))
+      step = np.where(added > 0, own - mean, 0.0)
+      off = np.where(is_known, field - own, 0.0)
+      squares = squares + (off**2).sum(0)
+      squares = squares + step**2 * (count * added / total)
+      mean = mean + step * (added / total)
+      count = count + added
+      minimum = np.fmin(minimum, np.fmin.reduce(field, axis=0))
+      maximum = np.fmax(maximum, np.fmax.reduce(field, axis=0))
     for c in np.flatnonzero(maximum <= minimum).tolist():
       name = repr(names[c]) if len(names) else f"of channel {c}"
       raise ValueError(
         f"variable {name} is constant ({float(minimum[c]) + 0.0:g}) over the "
         f"{len(indices)} training times: leave it out"
       )
-    std = np.sqrt(squares / count)
+    std = np.sqrt(squares / np.maximum(count, 1))
     return cls(*(tuple(s.tolist()) for s in (mean, std, minimum, maximum)))
 
   @property

@@ -4,7 +4,7 @@ A `Source` reads one field at a time from wherever it lies; a `Dataset` is the
 same series in a memory map. Axis order is time, y, x, channel.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import hashlib
 
@@ -119,11 +119,11 @@ class Source(Series):
     return *self.shape, self.channels
 
   def read(self, i: int) -> np.ndarray:
-    """Returns field i, [H W c] float32.
+    """Returns field i, [H W c] float32, NaN where a value is missing.
 
     Raises:
-      ValueError: the field cannot be read, has another shape, or has values
-        that are not finite.
+      ValueError: the field cannot be read, has another shape, or has infinite
+        values.
     """
     try:
       values = np.asarray(self.reader(i), np.float32)
@@ -137,13 +137,13 @@ class Source(Series):
         f"{self.name}: the field at time index {i} has shape {values.shape} "
         f"and the first one {self.field_shape}; all must lie on one grid"
       )
-    bad = np.count_nonzero(~np.isfinite(values), axis=(0, 1))
+    bad = np.count_nonzero(np.isinf(values), axis=(0, 1))
     if bad.any():
       c = int(np.argmax(bad > 0))
       raise ValueError(
-        f"{self.name}: variable {self.variables[c].name!r} has {bad[c]} NaN "
-        f"or infinite values at time index {i} ({self.times[i]}); training "
-        "does not support masks, so fill or drop them first"
+        f"{self.name}: variable {self.variables[c].name!r} has {bad[c]} "
+        f"infinite values at time index {i} ({self.times[i]}): mark what is "
+        "missing as NaN or by the fill value"
       )
     return values
 
@@ -155,10 +155,24 @@ class Dataset(Series):
   Attributes:
     values: [t H W c] float32, in the units of the variables.
     lowres: as of `Source`.
+    measured: the values before their holes were filled, NaN where missing;
+      None where there are none. See `holes`.
   """
 
   values: np.ndarray
   lowres: "Dataset | None" = None
+  measured: np.ndarray | None = None
+
+  def present(self, indices: Iterable[int]) -> list[int]:
+    """Returns those times at which no variable is missing everywhere."""
+    indices, measured = list(map(int, indices)), self.measured
+    if measured is None:
+      return indices
+    return [i for i in indices if not np.isnan(measured[i]).all((0, 1)).any()]
+
+  def known(self, index: int) -> np.ndarray | None:
+    """Returns which values of a field were not filled, [H W c]; None: all."""
+    return None if self.measured is None else ~np.isnan(self.measured[index])
 
   @classmethod
   def of(

@@ -64,6 +64,8 @@ def evaluate(
       with values that are not finite; names model, scale and time.
   """
   times = [int(i) for i in indices]
+  has_holes = getattr(dataset, "measured", None) is not None
+  times = dataset.present(times) if has_holes else times
   scales = list(dict.fromkeys(float(s) for s in scales))
   if not (predictors and times and scales):
     raise ValueError(
@@ -92,9 +94,12 @@ def evaluate(
     spectra.append(_spectra(reduced, first.scale, context))
     examples.append(first)
   filled = _header(predictors, dataset, times, degradation, scales, context)
-  return scores.Evaluation(
-    filled | dict(header or {}), rows, spectra=spectra, examples=examples
-  )
+  filled |= dict(header or {})
+  if has_holes:
+    share = np.mean([1.0 - np.mean(dataset.known(i)) for i in times])
+    text = filled.get("split", f"{len(times)} fields")
+    filled["split"] = f"{text}; {share:.2%} of the values missing, not scored"
+  return scores.Evaluation(filled, rows, spectra=spectra, examples=examples)
 
 
 def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:
@@ -132,6 +137,7 @@ def _inputs(
       x=x,
       is_geographic=is_geographic,
       extras=extras,
+      known=dataset.known(index) if hasattr(dataset, "known") else None,
     )
 
 

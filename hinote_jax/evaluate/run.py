@@ -124,11 +124,12 @@ def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:
     )
   dataset, split = data.dataset, data.split
   is_weather = dataset.domain == "weather"
+  present = dataset.present(split.train)
   return dict(
     dataset=dataset,
     indices=split.test,
     data_range=data.normaliser.data_range,
-    climatology=fields.time_mean(dataset, split.train) if is_weather else None,
+    climatology=fields.time_mean(dataset, present) if is_weather else None,
     header={
       "split": split.describe(dataset.groups),
       "data_range_source": "maximum - minimum of the training part",

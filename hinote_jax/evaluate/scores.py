@@ -35,6 +35,7 @@ class Example:
     x: column coordinates, [W], or None.
     is_geographic: y is a latitude and x a longitude, in degrees.
     extras: what predictors may take beside the input, by name.
+    known: where the truth was not missing, [H W c]; None: everywhere.
   """
 
   scale: float
@@ -48,6 +49,7 @@ class Example:
   x: np.ndarray | None = None
   is_geographic: bool = False
   extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  known: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,8 +168,14 @@ def of_fields(
   for example in examples:
     first, truth = first or example, example.highres
     for model, pred in example.predictions.items():
+      if example.known is not None:
+        pred = np.where(example.known, pred, truth)
       score = running.score(
-        pred, truth, data_range=context.data_range, periodic=context.periodic
+        pred,
+        truth,
+        data_range=context.data_range,
+        periodic=context.periodic,
+        known=example.known,
       )
       shared.setdefault(model, []).append(score)
       part = domains.parts(domain, pred, truth, context)

@@ -36,7 +36,9 @@ class Validator:
   def _errors(self, predict, variables) -> np.ndarray:
     """Returns the mean squared error of each channel over the windows, [c]."""
     errors = [
-      image.mse(predict(variables, batch), batch["highres"])
+      image.mse(
+        contract.scored(predict(variables, batch), batch), batch["highres"]
+      )
       for batch in self._batches
     ]
     return np.mean(np.concatenate(errors), axis=0)

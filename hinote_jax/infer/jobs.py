@@ -30,7 +30,7 @@ from hinote_jax.infer import (
   units,
   upscaling,
 )
-from hinote_jax.io import files, formats, inputs
+from hinote_jax.io import files, formats, inputs, room
 from hinote_jax.train import checkpoint, workdir
 
 _Pair = tuple[float | int, float | int]
@@ -60,6 +60,7 @@ class Request:
     dtype: of the result, "float32"; None keeps how the input is packed.
     devices: how many to divide a field among; 0 for all.
     overwrite: replace the result that is there.
+    follow_links: of `io.open`.
   """
 
   source: str
@@ -77,6 +78,7 @@ class Request:
   dtype: str | None = None
   devices: int = 1
   overwrite: bool = False
+  follow_links: bool = False
 
 
 def degradation_of(name: str) -> degradations.Degradation:
@@ -118,9 +120,11 @@ class Job:
     self._reader = self._open()
     like = io.open(request.like).header if request.like else None
     source = self._reader.header
-    goal = upscaling.target(
-      source, scale=request.scale, shape=request.shape, like=like
+    wanted: dict[str, Any] = dict(
+      scale=request.scale, shape=request.shape, like=like
     )
+    self._require_room(source, upscaling.shape_of(source, **wanted))
+    goal = upscaling.target(source, **wanted)
     # The tiles lie in the direction of the input: they begin at 0.
     self._goal = goal._replace(is_turned=(False, False))
     self._is_turned = goal.is_turned
@@ -140,6 +144,7 @@ class Job:
       request.source,
       registration=request.registration,
       periodic=request.periodic,
+      follow_links=request.follow_links,
     )
     try:
       return read(request.variables or self._predictor.names or None)
@@ -151,6 +156,22 @@ class Job:
       if len(upscaling.seen(reader.header)) > 1:
         raise
       return reader
+
+  def _require_room(self, header: io.Header, shape: tuple[int, int]) -> None:
+    """Refuses a result that neither memory nor disk can hold."""
+    path, whole = (
+      pathlib.Path(self.request.path),
+      (*shape, len(header.variables)),
+    )
+    if self.request.options.memory is None:
+      room.require_memory("the result", "a field", whole)
+    room.require_disk(
+      path,
+      (header.count, *whole),
+      "ask for less by --scale or --shape, or give another folder",
+      is_packed=self.request.like is None and path.suffix == ".zarr",
+      held_in=path.with_name(f"{path.name}.partial"),
+    )
 
   def require(self) -> None:
     """Raises what can be said before anything is computed.

@@ -15,6 +15,7 @@ from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.fields import axes
 from hinote_jax.infer import plans, units, upscaling
+from hinote_jax.io import room
 from hinote_jax.models.spec import Spec
 from hinote_jax.train import contract
 
@@ -170,6 +171,8 @@ class Predictor:
     header = _plain_header(lowres, self.names, self.periodic, dtype)
     goal = upscaling.target(header, scale=scale, shape=shape, like=like)
     shape = len(goal.y), len(goal.x)
+    whole = (len(lowres), *shape, lowres.shape[-1])
+    room.require_memory("the result", "a field", whole)
     if values.ndim < 4:
       extras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], extras)
     if is_whole:
@@ -237,6 +240,8 @@ class Predictor:
   def _of_field(self, field, wanted, devices, extras, **options):
     """Returns a field of a file on a finer grid."""
     goal = upscaling.target(field.header, **wanted)
+    whole = (field.header.count, len(goal.y), len(goal.x))
+    room.require_memory("the result", "all fields", whole)
     chosen = upscaling.Options(**options)
     make = upscaling.Upscaler(self, field.header, goal, chosen, devices=devices)
     lead, one = field.header.lead_shape, field.values.shape[-3:]
@@ -297,6 +302,13 @@ class Predictor:
     extras = self._taken(extras or {})
     for tile, highres in plan(self._given(values), is_wanted, extras):
       yield tile, self._answer(np.asarray(highres))
+
+  def blank(self, channels: int) -> np.ndarray:
+    """Returns values in physical units that are plain to the network, [c]."""
+    zeros = np.zeros((1, self.channels or channels), np.float32)
+    if self.normaliser is not None:
+      zeros = np.asarray(self.normaliser.denormalise(zeros), np.float32)
+    return np.resize(zeros[0], channels)
 
   def _as_batch(self, values: np.ndarray) -> np.ndarray:
     """Returns the field as [b h w c], its channels checked."""

@@ -7,7 +7,6 @@ once; a digest of its files tells whether a tile is still what was written.
 
 from collections.abc import Iterator
 import hashlib
-import itertools
 import os
 import pathlib
 from typing import Any
@@ -105,14 +104,16 @@ class TileStore:
 
   def _chunks(self, i, rows, columns) -> Iterator[pathlib.Path]:
     if self._regions is None:
-      yield from _files(self.array, (i, rows, columns, slice(0, 1)))
+      yield from stores.chunk_files(self.array, (i, rows, columns, slice(0, 1)))
       return
     header = self._regions.header
     at = map(int, np.unravel_index(i, header.lead_shape))
     index = {lead.name: k for lead, k in zip(header.leads, at, strict=True)}
     index |= {header.y.name: rows, header.x.name: columns}
     for slot in self._regions.slots:
-      yield from _files(slot.array, tuple(index[dim] for dim in slot.dims))
+      yield from stores.chunk_files(
+        slot.array, tuple(index[dim] for dim in slot.dims)
+      )
 
 
 class Rows:
@@ -135,16 +136,3 @@ class Rows:
     values = self._array[i, start:stop]
     axes = tuple(axis for axis in (0, 1) if self._is_turned[axis])
     return np.flip(values, axes)
-
-
-def _files(
-  array: Any, index: tuple[int | slice, ...]
-) -> Iterator[pathlib.Path]:
-  """Yields the files of the chunks of a region of a Zarr array."""
-  root = pathlib.Path(array.store.root) / array.path
-  spans = [
-    range(at.start // n, -(-at.stop // n)) if isinstance(at, slice) else (at,)
-    for at, n in zip(index, array.chunks, strict=True)
-  ]
-  for place in itertools.product(*spans):
-    yield root / array.metadata.encode_chunk_key(place)

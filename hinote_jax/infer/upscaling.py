@@ -18,6 +18,7 @@ from hinote_jax.core import grids, resize
 from hinote_jax.degradations import pipeline
 from hinote_jax.fields import axes, packing
 from hinote_jax.infer import consistency, masks, plans
+from hinote_jax.io import room
 from hinote_jax.lazy import stores
 
 # A role that a variable may say it has: opacity, which no network should see.
@@ -45,6 +46,50 @@ class Target(NamedTuple):
   is_turned: tuple[bool, bool] = (False, False)
 
 
+def shape_of(
+  header: fields.Header,
+  *,
+  scale: float | int | Sequence[float | int] | None = None,
+  shape: Sequence[int] | None = None,
+  like: fields.Header | None = None,
+) -> tuple[int, int]:
+  """Returns the (H, W) of `target`; nothing of that size is made.
+
+  Raises:
+    ValueError: not exactly one is given, or it is no finer grid.
+  """
+  if sum(value is not None for value in (scale, shape, like)) != 1:
+    raise ValueError(
+      "give exactly one of scale, shape and like, got "
+      f"scale={scale}, shape={shape}, "
+      f"like={'a grid' if like is not None else None}"
+    )
+  if like is not None:
+    return like.shape
+  if scale is not None:
+    pair = scale if isinstance(scale, Sequence) else (scale, scale)
+    if len(pair) != 2:
+      raise ValueError(
+        f"scale is one number, or one for y and one for x: {scale}"
+      )
+    for s in pair:
+      if not np.isfinite(s * max(header.shape)) or s < 1:
+        raise ValueError(
+          f"scale must be a finite number of at least 1, got {s}"
+        )
+    both = header.y, header.x
+    shape = [a.scaled(s) for a, s in zip(both, pair, strict=True)]
+  shape = tuple(map(int, shape or ()))
+  if len(shape) != 2:
+    raise ValueError(f"shape is rows and columns, got {shape}")
+  if any(n < m for n, m in zip(shape, header.shape, strict=True)):
+    raise ValueError(
+      f"shape {shape} is coarser than the field's {header.shape}: the scale is "
+      "below 1"
+    )
+  return shape
+
+
 def target(
   header: fields.Header,
   *,
@@ -65,41 +110,17 @@ def target(
     ValueError: not exactly one is given, a scale is below 1, or the grid does
       not lie within the input's.
   """
-  if sum(value is not None for value in (scale, shape, like)) != 1:
-    raise ValueError(
-      "give exactly one of scale, shape and like, got "
-      f"scale={scale}, shape={shape}, "
-      f"like={'a grid' if like is not None else None}"
-    )
+  other = like.header if isinstance(like, fields.Field) else like
+  wanted = shape_of(header, scale=scale, shape=shape, like=other)
   both = header.y, header.x
-  if like is not None:
-    other = like.header if isinstance(like, fields.Field) else like
+  if other is not None:
     (y, line_y, up), (x, line_x, left) = (
       a.onto(b) for a, b in zip(both, (other.y, other.x), strict=True)
     )
     return Target(y, x, (line_y, line_x), (up, left))
-  if scale is not None:
-    pair = scale if isinstance(scale, Sequence) else (scale, scale)
-    if len(pair) != 2:
-      raise ValueError(
-        f"scale is one number, or one for y and one for x: {scale}"
-      )
-    for s in pair:
-      if not np.isfinite(s) or s < 1:
-        raise ValueError(
-          f"scale must be a finite number of at least 1, got {s}"
-        )
-    shape = [a.scaled(s) for a, s in zip(both, pair, strict=True)]
-  shape = tuple(map(int, shape or ()))
-  if len(shape) != 2:
-    raise ValueError(f"shape is rows and columns, got {shape}")
-  if any(n < m for n, m in zip(shape, header.shape, strict=True)):
-    raise ValueError(
-      f"shape {shape} is coarser than the field's {header.shape}: the scale is "
-      "below 1"
-    )
+  room.require_memory("the result", "its rows and columns", (2, sum(wanted)))
   (y, line_y), (x, line_x) = (
-    a.refined(n) for a, n in zip(both, shape, strict=True)
+    a.refined(n) for a, n in zip(both, wanted, strict=True)
   )
   return Target(y, x, (line_y, line_x))
 
@@ -224,12 +245,20 @@ class Upscaler:
       extras: what else the model takes, in the direction of the input; None:
         what the predictor knows itself.
 
+    A variable that is missing everywhere stays so, and with it all that a
+    network makes of several.
+
     Raises:
-      ValueError: a variable is missing everywhere, or is infinite.
+      ValueError: a variable is infinite.
     """
     mask = np.isnan(values)
-    known = self._filled(values, mask)
     extras = self._extras if extras is None else extras
+    gone = np.all(mask, axis=(0, 1))
+    if gone.any():
+      values = np.where(gone, self._predictor.blank(len(gone)), values)
+      if gone[self._seen].any() and self._predictor.variables:
+        mask[..., self._seen] = True
+    known = self._filled(values)
     tiles = self._corrected(known, values, is_wanted, extras)
     for (rows, columns), tile in tiles:
       tile = self._clipped(tile)
@@ -244,7 +273,7 @@ class Upscaler:
         tile = np.where(missing, np.float32(np.nan), tile)
       yield self._turned(rows, columns, tile)
 
-  def _filled(self, values, mask):
+  def _filled(self, values):
     names = self._source.names
     if np.isinf(values).any():
       where = tuple(int(i) for i in np.argwhere(np.isinf(values))[0])
@@ -252,7 +281,7 @@ class Upscaler:
         f"{names[where[-1]]} is infinite at row {where[0]}, column {where[1]}: "
         "mark what is missing as NaN or by the fill value"
       )
-    if not mask.any():
+    if not np.isnan(values).any():
       return values
     return masks.fill(values, self._source.periodic, names).astype(np.float32)
 

@@ -26,7 +26,7 @@ import pathlib
 from typing import Any
 
 from hinote_jax.fields import Axis, Field, Header, Reader
-from hinote_jax.io import files, formats, inputs
+from hinote_jax.io import files, formats, inputs, room
 
 __all__ = [
   "Axis",
@@ -50,6 +50,7 @@ def open(
   *,
   registration: _Registration = None,
   periodic: _Periodic = None,
+  follow_links: bool = False,
 ) -> Reader:
   """Opens a file; its fields are read one at a time, when asked for.
 
@@ -59,6 +60,8 @@ def open(
     registration: of (y, x), "cells" or "nodes"; one name is for both, but a
       periodic axis keeps its cells. None finds out (`Axis.of`).
     periodic: which of (y, x) close on themselves; None finds out.
+    follow_links: read the other files that an HDF5 or NetCDF file or a Zarr
+      store shows; what shows them is passed over or refused otherwise.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -67,7 +70,7 @@ def open(
     ValueError: the suffix or a variable is unknown, or the file does not hold
       fields on an even grid.
   """
-  reader = _opened(path, variables)
+  reader = _opened(path, variables, follow_links)
   header = reader.header
   header.y.require_even(path)
   header.x.require_even(path)
@@ -79,11 +82,20 @@ def open(
   return dataclasses.replace(reader, header=header.on(y, x))
 
 
-def _opened(path: str | os.PathLike, variables: Sequence[str] | None) -> Reader:
+def _opened(
+  path: str | os.PathLike,
+  variables: Sequence[str] | None,
+  follow_links: bool = False,
+) -> Reader:
   path = pathlib.Path(path)
   if not path.exists():
     raise FileNotFoundError(f"no file at {path}: check the path")
-  return formats.reader_of(path).open(path, variables)
+  with inputs.reading(path):
+    module = formats.reader_of(path)
+    options = {}
+    if follow_links and getattr(module, "SHOWS_OTHERS", False):
+      options["follow_links"] = True
+    return module.open(path, variables, **options)
 
 
 def series(
@@ -105,7 +117,8 @@ def series(
   reader = _opened(path, variables)
   if reader.header.kind != "xarray_files":
     return reader
-  return importlib.import_module("hinote_jax.io.cf_times").series(reader)
+  with inputs.reading(path):
+    return importlib.import_module("hinote_jax.io.cf_times").series(reader)
 
 
 def _registered(
@@ -126,11 +139,20 @@ def read(
   *,
   registration: _Registration = None,
   periodic: _Periodic = None,
+  follow_links: bool = False,
 ) -> Field:
   """Reads a file into memory; arguments and errors as of `open`."""
-  return Field.of(
-    open(path, variables, registration=registration, periodic=periodic)
+  reader = open(
+    path,
+    variables,
+    registration=registration,
+    periodic=periodic,
+    follow_links=follow_links,
   )
+  header = reader.header
+  cells = (header.count, *header.shape, len(header.variables))
+  room.require_memory(path, "all fields", cells)
+  return Field.of(reader)
 
 
 def write(

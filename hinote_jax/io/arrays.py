@@ -16,7 +16,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import cf, inputs
+from hinote_jax.io import cf, inputs, room
 
 KIND = "arrays"
 
@@ -24,6 +24,7 @@ KIND = "arrays"
 _MOST_CHANNELS = 4
 
 
+@inputs.guarded
 def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
   """Opens an array or an archive of arrays.
 
@@ -148,19 +149,18 @@ def _heads(path) -> tuple[dict[str, tuple[tuple[int, ...], np.dtype]], bool]:
   Reads no numbers.
   """
   heads = {}
-  try:
-    with zipfile.ZipFile(path) as archive:
-      for entry in archive.infolist():
-        with archive.open(entry) as stream:
-          version = np.lib.format.read_magic(stream)
-          read = np.lib.format.read_array_header_1_0
-          if version != (1, 0):
-            read = np.lib.format.read_array_header_2_0
-          shape, _, dtype = read(stream)
-        heads[entry.filename.removesuffix(".npy")] = shape, dtype
-      is_compressed = any(e.compress_type for e in archive.infolist())
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  with zipfile.ZipFile(path) as archive:
+    for entry in archive.infolist():
+      what, size = repr(entry.filename), entry.file_size
+      room.require_packed(path, what, size, entry.compress_size)
+      with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+          read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+      heads[entry.filename.removesuffix(".npy")] = shape, dtype
+    is_compressed = any(e.compress_type for e in archive.infolist())
   return heads, is_compressed
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import axes
-from hinote_jax.io import inputs
+from hinote_jax.io import inputs, links
 
 # Field, rows, channel -> dataset, and which part of it they are.
 Place = Callable[[int, slice, int], tuple[Any, tuple]]
@@ -27,28 +27,26 @@ _LIBRARY = (
 _CHUNK_BYTES = 16 << 20
 
 
-def of_numbers(file: Any, above: tuple[Any, ...] = ()) -> dict[str, Any]:
+def of_numbers(file: Any, *, follow_links: bool = False) -> dict[str, Any]:
   """Returns the datasets of real numbers over two dimensions or more.
 
-  In the order in which they were made, if the file has kept it, or by name.
-  Links to nothing and to other files, and what is no dataset, are passed over.
-
-  Args:
-    file: or a group of it.
-    above: the groups that it lies in.
+  In the order in which they were made, if the file has kept it, or by name;
+  those that show other files only where links are followed.
   """
-  h5py = inputs.require("h5py", "io")
-  numbers = {}
-  for name in file:
-    is_foreign = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
-    item: Any = None if is_foreign else file.get(name)
-    if isinstance(item, h5py.Group) and item not in (*above, file):
-      inner = of_numbers(item, (*above, file))
-      numbers |= {f"{name}/{key}": d for key, d in inner.items()}
-    elif isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf":
-      if item.ndim > 1 and not item.is_scale:
-        numbers[name] = item
-  return {name: d for name, d in numbers.items() if 0 not in d.shape}
+  return {
+    name: item
+    for name, item, other in links.walk(file, follow_links=follow_links)
+    if not other and _is_field(item)
+  }
+
+
+def _is_field(item: Any) -> bool:
+  try:
+    kind = item.dtype.kind
+  except TypeError:
+    return False  # a type that NumPy does not have
+  is_plane = item.shape is not None and item.ndim > 1 and 0 not in item.shape
+  return kind in "iuf" and is_plane and not item.is_scale
 
 
 def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:

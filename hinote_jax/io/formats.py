@@ -1,9 +1,10 @@
 """Which module reads and writes a file: a table by suffix.
 
 A module of the table has `open(path, variables)` and `save(path, header,
-values)`, and `REFUSES_OVERFLOW = True` where `save` never clips nor changes the
-type of the header; it is imported when the first of its files comes. The name
-of the module is the `kind` of the headers that it gives.
+values)`, `REFUSES_OVERFLOW = True` where `save` never clips nor changes the
+type of the header, and `SHOWS_OTHERS = True` where `open` takes `follow_links`;
+it is imported when the first of its files comes. The name of the module is the
+`kind` of the headers that it gives.
 """
 
 import importlib

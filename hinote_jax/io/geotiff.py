@@ -21,7 +21,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import inputs
+from hinote_jax.io import inputs, room
 
 KIND = "geotiff"
 
@@ -58,6 +58,7 @@ def _quiet() -> Iterator[None]:
     yield
 
 
+@inputs.guarded
 def open(
   path: pathlib.Path, variables: Sequence[str] | None = None
 ) -> fields.Reader:
@@ -74,6 +75,7 @@ def open(
       or an index into a palette.
   """
   with _reading(path) as file:
+    room.require_claimed(path, (*file.shape, file.count))
     known = _names(file)
     names = inputs.choose(variables, known, path)
     bands = [known.index(name) + 1 for name in names]
@@ -93,13 +95,10 @@ def open(
 
 @contextlib.contextmanager
 def _reading(path: pathlib.Path) -> Iterator[Any]:
-  """Yields an open dataset; what cannot be read is a ValueError."""
+  """Yields an open dataset."""
   rasterio = inputs.require("rasterio", "io")
-  try:
-    with _quiet(), rasterio.open(path, driver="GTiff") as file:
-      yield file
-  except rasterio.errors.RasterioIOError as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  with _quiet(), rasterio.open(path, driver="GTiff") as file:
+    yield file
 
 
 def _names(file: Any) -> list[str]:

@@ -4,21 +4,30 @@ A group is read with the coordinates of those above it. Its fields have the
 path of the group before their names, as those of HDF5 have.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import pathlib
 from typing import Any
 
 from hinote_jax.io import cf, cf_packing, inputs
 
 
-def load(path: pathlib.Path, group: str = "") -> Any:
+def load(
+  path: pathlib.Path, group: str = "", left_out: Iterable[str] = ()
+) -> Any:
   """Returns a group as an xarray.Dataset of what it holds, not decoded.
+
+  Args:
+    path: of the file or store.
+    group: its path.
+    left_out: paths of variables that are not read.
 
   Raises:
     ModuleNotFoundError: xarray, or what it needs for this format, is missing.
     ValueError: the file cannot be read.
   """
-  options = {"group": group} if group else {}
+  options: dict[str, Any] = {"group": group} if group else {}
+  parts = [name.rpartition("/") for name in left_out]
+  options["drop_variables"] = [n for above, _, n in parts if above == group]
   dataset = inputs.load_xarray(path, decode_cf=False, cache=False, **options)
   (_mark_zarr if path.is_dir() else _mark_netcdf)(path, group, dataset)
   return dataset
@@ -50,7 +59,9 @@ def _mark_netcdf(path: pathlib.Path, group: str, dataset: Any) -> None:
 
 
 def opened(
-  path: pathlib.Path, variables: Sequence[str] | None
+  path: pathlib.Path,
+  variables: Sequence[str] | None,
+  left_out: Iterable[str] = (),
 ) -> tuple[Any, str]:
   """Returns the dataset that holds some variables, and its group.
 
@@ -58,16 +69,18 @@ def opened(
     path: of the file or store.
     variables: paths of variables; None takes the only group that holds fields,
       the root where it does.
+    left_out: of `load`.
 
   Raises:
     ModuleNotFoundError: as of `load`.
     ValueError: as of `load`; or the variables lie in several groups, or are not
       there.
   """
-  root, names = load(path), list(_names(path))
+  left_out = tuple(left_out)
+  root, names = load(path, "", left_out), list(_names(path))
   if not names or (variables is None and cf.names(root)):
     return root, ""
-  loaded = {"": root} | {name: load(path, name) for name in names}
+  loaded = {"": root} | {name: load(path, name, left_out) for name in names}
   fields = {name: cf.names(dataset) for name, dataset in loaded.items()}
   known = [
     f"{name}/{field}".strip("/") for name in fields for field in fields[name]

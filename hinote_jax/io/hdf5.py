@@ -19,9 +19,17 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import packing
-from hinote_jax.io import cf_packing, datasets, inputs, sevir, superbench
+from hinote_jax.io import (
+  cf_packing,
+  datasets,
+  inputs,
+  links,
+  sevir,
+  superbench,
+)
 
 KIND = "hdf5"
+SHOWS_OTHERS = True
 
 _LAYOUTS = {"sevir": sevir, "superbench": superbench}
 # An event of SEVIR's visible images in one chunk is 58 MB, and is read frame by
@@ -29,11 +37,13 @@ _LAYOUTS = {"sevir": sevir, "superbench": superbench}
 _CACHE_BYTES = 128 << 20
 
 
+@inputs.guarded
 def open(
   path: pathlib.Path,
   variables: Sequence[str] | None = None,
   *,
   layout: str = "",
+  follow_links: bool = False,
 ) -> fields.Reader:
   """Opens an HDF5 file.
 
@@ -44,6 +54,7 @@ def open(
       datasets differ in shape, names are needed.
     layout: "sevir" or "superbench", which it must have, or "plain", by which
       it is read whatever it has; "" finds out.
+    follow_links: read the other files that this one shows.
 
   Raises:
     ModuleNotFoundError: h5py is missing.
@@ -52,13 +63,10 @@ def open(
       variables have different grids.
   """
   h5py = inputs.require("h5py", "io")
-  try:
-    file = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)
-  except FileNotFoundError:
-    raise
-  except OSError as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
-  held = datasets.of_numbers(file["/"])
+  if not follow_links:
+    links.require_own(path, variables, links.shown(path))
+  file = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)
+  held = datasets.of_numbers(file, follow_links=follow_links)
   fitting = [name for name, m in _LAYOUTS.items() if m.is_like(held)]
   if layout == "plain":
     fitting = []
@@ -78,10 +86,7 @@ def open(
   )
 
   def read(i: int) -> np.ndarray:
-    try:
-      planes = list(map(packing.unpack, get(i), header.variables))
-    except OSError as error:
-      raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+    planes = list(map(packing.unpack, get(i), header.variables))
     return np.stack(planes, axis=-1)
 
   return fields.Reader(header, read, str(path))

@@ -26,7 +26,7 @@ import numpy as np
 from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import inputs, picture, pillow, png, tiff
+from hinote_jax.io import inputs, picture, pillow, png, room, tiff
 
 KIND = "images"
 
@@ -43,6 +43,7 @@ _KINDS = {
 _DEPTHS = ("uint8", "uint16")
 
 
+@inputs.guarded
 def open(
   path: pathlib.Path, variables: Sequence[str] | None = None
 ) -> fields.Reader:
@@ -60,6 +61,7 @@ def open(
   """
   form = _form(path)
   stored = form.info(path)
+  room.require_claimed(path, (*stored.shape, len(stored.channels)))
   names = inputs.choose(variables, stored.channels, path)
   chosen = [stored.channels.index(name) for name in names]
   what = stored.upright()

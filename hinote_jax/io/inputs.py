@@ -3,19 +3,22 @@
 Packages that are missing, names that are unknown, files that are damaged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import dataclasses
+import functools
 import importlib
 import os
 import pathlib
-import pickle
 import types
 from typing import Any
 import warnings
-import zipfile
 
 import numpy as np
 
 from hinote_jax.core import naming
+from hinote_jax.fields import Reader
+from hinote_jax.io import room
 
 
 def require(module: str, extra: str) -> types.ModuleType:
@@ -58,26 +61,67 @@ def line(error: Exception) -> str:
   return " ".join(str(error).split())[:200] or type(error).__name__
 
 
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+  """Says of whatever a library raises over a file which file it is.
+
+  A library has its own exceptions for what it expects to be damaged, and any
+  other for what it does not. What names the file already passes as it is.
+
+  Raises:
+    ModuleNotFoundError: as it was.
+    ValueError: the file cannot be read.
+  """
+  path = pathlib.Path(path)
+  try:
+    yield
+  except ModuleNotFoundError:
+    raise
+  except Exception as error:
+    # Those of libraries have classes of their own, or numbers below 0.
+    is_ours = isinstance(error, ValueError | OSError)
+    is_ours &= type(error).__module__ == "builtins"
+    is_ours &= (getattr(error, "errno", None) or 0) >= 0
+    if is_ours and path.name in str(error):
+      raise
+    raise ValueError(f"cannot read {path} ({line(error)})") from error
+
+
+def guarded(open: Callable[..., Reader]) -> Callable[..., Reader]:
+  """Returns a function that opens files, and reads of them, as `reading`.
+
+  What a file claims to hold is refused where this machine has no room for it.
+
+  Args:
+    open: takes the path of a file and more, and returns a reader of it.
+  """
+
+  @functools.wraps(open)
+  def opened(path, *args, **options):
+    with reading(path):
+      reader = open(path, *args, **options)
+    header = reader.header
+    cells = (*header.shape, len(header.variables))
+    room.require_memory(path, "a field", cells)
+
+    def read(i: int) -> np.ndarray:
+      with reading(path):
+        return reader.read(i)
+
+    return dataclasses.replace(reader, read=read)
+
+  return opened
+
+
 def load_numpy(path: str | os.PathLike, **options: Any) -> Any:
-  """Returns the array or archive of a file of NumPy.
+  """Returns the array or archive of a file of NumPy, as `reading`.
 
   Args:
     path: of the file.
     **options: of np.load.
-
-  Raises:
-    ValueError: the file cannot be read.
   """
-  try:
+  with reading(path):
     return np.load(path, allow_pickle=False, **options)
-  except (
-    OSError,
-    ValueError,
-    EOFError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-  ) as error:
-    raise ValueError(f"cannot read {path} ({line(error)})") from error
 
 
 def load_xarray(path: str | os.PathLike, **options: Any) -> Any:
@@ -92,16 +136,29 @@ def load_xarray(path: str | os.PathLike, **options: Any) -> Any:
     ValueError: the file cannot be read.
   """
   xarray = require("xarray", "io")
+  _require_classic(path)
   if pathlib.Path(path).suffix == ".zarr":
     require("zarr", "io")
     # Looking for consolidated metadata warns and gains nothing on a disk.
     options = {"engine": "zarr", "consolidated": False} | options
-  try:
-    with warnings.catch_warnings():
-      # Other files may lie in the folder of a store.
-      warnings.filterwarnings("ignore", ".*not recognized as a component of")
+  with reading(path), warnings.catch_warnings():
+    # Other files may lie in the folder of a store.
+    warnings.filterwarnings("ignore", ".*not recognized as a component of")
+    try:
       return xarray.open_dataset(path, **options)
-  except (OSError, ValueError, KeyError) as error:
-    if "IO backends" in str(error):
-      require("netCDF4", "io")
-    raise ValueError(f"cannot read {path} ({line(error)})") from error
+    except ValueError as error:
+      if "IO backends" in str(error):
+        require("netCDF4", "io")
+      raise
+
+
+def _require_classic(path) -> None:
+  """Refuses a NetCDF classic file whose parts do not lie within it.
+
+  The C library reads zeros behind the end of a file, or elsewhere in memory.
+  """
+  path = pathlib.Path(path)
+  if path.is_file() and path.open("rb").read(4) in (b"CDF\x01", b"CDF\x02"):
+    scipy_io = importlib.import_module("scipy.io")
+    with reading(path):
+      scipy_io.netcdf_file(path, mmap=True).close()

@@ -18,14 +18,13 @@ import gzip
 import math
 import pathlib
 from typing import Any, BinaryIO
-import zlib
 
 import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.core import naming
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import inputs
+from hinote_jax.io import inputs, room
 
 KIND = "nifti"
 
@@ -36,6 +35,7 @@ _LARGEST = 32767
 _UNITS = {"mm": "mm", "m": "meter", "um": "micron"}
 
 
+@inputs.guarded
 def open(
   path: pathlib.Path,
   variables: Sequence[str] | None = None,
@@ -60,7 +60,7 @@ def open(
   head = image.header
   shape, dtype = image.shape, head.get_data_dtype()
   inputs.choose(variables, ("intensity",), path)
-  if len(shape) < 2 or 0 in shape or dtype.kind not in "iuf":
+  if len(shape) < 2 or min(shape) < 1 or dtype.kind not in "iuf":
     raise ValueError(
       f"{path} holds {dtype} of shape {shape} and at least two dimensions of "
       "real numbers are needed"
@@ -89,13 +89,7 @@ def open(
 
 def _image(path: pathlib.Path) -> Any:
   nibabel = inputs.require("nibabel", "io")
-  try:
-    image = nibabel.load(path)
-  except FileNotFoundError:
-    raise
-  except Exception as error:
-    # nibabel has no common class for what it finds wrong in a header.
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  image = nibabel.load(path)
   if not isinstance(image, nibabel.nifti1.Nifti1Pair):
     raise ValueError(f"cannot read {path} (it is {type(image).__name__})")
   return image
@@ -125,7 +119,10 @@ def _reader(
   is_packed = path.suffix.lower() == ".gz"
   needed = offset + math.prod(image.shape) * dtype.itemsize
   size = path.stat().st_size
-  if size < needed and not is_packed:
+  room.require_memory(path, "a volume", image.shape[:3])
+  if is_packed:
+    room.require_packed(path, "it", needed, size)
+  elif size < needed:
     raise ValueError(
       f"cannot read {path} (it is cut short: {size} bytes of {needed})"
     )
@@ -135,14 +132,15 @@ def _reader(
   )
   spatial, later = image.shape[:3], image.shape[3:]
 
+  sound = functools.cache(functools.partial(_require_sound, path))
+
   @functools.lru_cache(maxsize=1)
   def volume(t: int) -> np.ndarray:
     index = np.unravel_index(t, later[::-1])[::-1] if later else ()
-    whole = proxy if is_packed else np.asanyarray(proxy)
-    try:
-      return whole[(..., *map(int, index))]
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-      raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+    if not is_packed:
+      return np.asanyarray(proxy)[(..., *map(int, index))]
+    sound()
+    return proxy[(..., *map(int, index))]
 
   third = set(range(len(spatial))) - set(header.extra["plane"])
   slices = math.prod(spatial[d] for d in third)
@@ -157,6 +155,13 @@ def _reader(
     return packing.unpack(values[..., None], header.variables[0])
 
   return read
+
+
+def _require_sound(path: pathlib.Path) -> None:
+  """Reads a compressed file to its end, where its check is."""
+  with gzip.open(path) as file:
+    while file.read(1 << 20):
+      pass
 
 
 def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:

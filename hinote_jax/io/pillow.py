@@ -60,19 +60,11 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
     ValueError: the file is damaged.
   """
   with _opened(path) as image:
-    try:
-      pixels = np.asarray(image.convert(_AS.get(image.mode, image.mode)))
-    except OSError as error:
-      raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+    pixels = np.asarray(image.convert(_AS.get(image.mode, image.mode)))
   return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 def _opened(path: pathlib.Path) -> Any:
   """Returns an image of Pillow, not yet decoded."""
   pillow = inputs.require("PIL.Image", "io")
-  try:
-    return pillow.open(path, formats=("JPEG", "WEBP", "BMP"))
-  except FileNotFoundError:
-    raise
-  except (OSError, SyntaxError, pillow.DecompressionBombError) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  return pillow.open(path, formats=("JPEG", "WEBP", "BMP"))

@@ -22,6 +22,7 @@ _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _METRES_PER_INCH = 0.0254
 _ORIENTATION = 274
+_LARGEST_TEXT = 64 << 20
 # Rows are filtered this many bytes at a time, which keeps them in the cache.
 _FILTERED_BYTES = 1 << 20
 
@@ -34,25 +35,22 @@ def info(path: pathlib.Path) -> picture.Picture:
     ValueError: it is no PNG file, is cut short, or holds an animation.
   """
   chunks, text = {}, {}
-  try:
-    for kind, data in _chunks(path):
-      if kind in (b"tEXt", b"zTXt", b"iTXt"):
-        text.update([_text(kind, data)])
-      else:
-        chunks.setdefault(kind, data)
-    width, height, depth, colour = struct.unpack(">2I2B", chunks[b"IHDR"][:10])
-    count = _CHANNELS[colour]
-    is_transparent = colour in (4, 6) or b"tRNS" in chunks
-    colours = picture.GREY if count < 3 else picture.RGB
-    return picture.Picture(
-      shape=(height, width),
-      channels=colours + (picture.ALPHA,) * is_transparent,
-      dtype="uint16" if depth == 16 else "uint8",
-      text=text,
-      **_rendering(chunks),
-    )
-  except (struct.error, KeyError, ValueError, zlib.error) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  for kind, data in _chunks(path):
+    if kind in (b"tEXt", b"zTXt", b"iTXt"):
+      text.update([_text(kind, data)])
+    else:
+      chunks.setdefault(kind, data)
+  width, height, depth, colour = struct.unpack(">2I2B", chunks[b"IHDR"][:10])
+  count = _CHANNELS[colour]
+  is_transparent = colour in (4, 6) or b"tRNS" in chunks
+  colours = picture.GREY if count < 3 else picture.RGB
+  return picture.Picture(
+    shape=(height, width),
+    channels=colours + (picture.ALPHA,) * is_transparent,
+    dtype="uint16" if depth == 16 else "uint8",
+    text=text,
+    **_rendering(chunks),
+  )
 
 
 def _chunks(path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
@@ -71,8 +69,10 @@ def _chunks(path: pathlib.Path) -> Iterator[tuple[bytes, bytes]]:
       if kind == b"IDAT":
         file.seek(length + 4, 1)
         continue
-      yield kind, file.read(length)
-      file.seek(4, 1)
+      data, check = file.read(length), file.read(4)
+      if check != struct.pack(">I", zlib.crc32(kind + data)):
+        raise ValueError(f"its chunk {kind.decode('latin-1')} is damaged")
+      yield kind, data
 
 
 def _rendering(chunks: Mapping[bytes, bytes]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _rendering(chunks: Mapping[bytes, bytes]) -> dict[str, Any]:
   known = {}
   if b"iCCP" in chunks:
     _, packed = chunks[b"iCCP"].split(b"\0", 1)
-    known["icc"] = zlib.decompress(packed[1:])
+    known["icc"] = _inflated(packed[1:])
   if b"gAMA" in chunks:
     known["gamma"] = struct.unpack(">I", chunks[b"gAMA"])[0] / 1e5
   if b"pHYs" in chunks:
@@ -99,12 +99,23 @@ def _text(kind: bytes, data: bytes) -> tuple[str, str]:
   keyword, rest = data.split(b"\0", 1)
   encoding = "latin-1"
   if kind == b"zTXt":
-    rest = zlib.decompress(rest[1:])
+    rest = _inflated(rest[1:])
   elif kind == b"iTXt":
     is_packed, encoding = rest[0], "utf-8"
     _, _, rest = rest[2:].split(b"\0", 2)
-    rest = zlib.decompress(rest) if is_packed else rest
+    rest = _inflated(rest) if is_packed else rest
   return keyword.decode("latin-1"), rest.decode(encoding, "replace")
+
+
+def _inflated(data: bytes) -> bytes:
+  """Returns what was packed; a few bytes may stand for gigabytes."""
+  inflate = zlib.decompressobj()
+  whole = inflate.decompress(data, _LARGEST_TEXT)
+  if not inflate.eof:
+    raise ValueError(
+      f"a text or profile in it is damaged or over {_LARGEST_TEXT >> 20} MB"
+    )
+  return whole
 
 
 def read(path: pathlib.Path, i: int) -> np.ndarray:
@@ -116,10 +127,7 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
     ValueError: the file is damaged.
   """
   imagecodecs = inputs.require("imagecodecs", "io")
-  try:
-    pixels = imagecodecs.png_decode(path.read_bytes())
-  except imagecodecs.PngError as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  pixels = imagecodecs.png_decode(path.read_bytes())
   return pixels if pixels.ndim == 3 else pixels[..., None]
 
 

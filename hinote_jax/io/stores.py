@@ -5,7 +5,8 @@ chunks of one field, and filled a region at a time.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import itertools
 import pathlib
 import struct
 from typing import Any
@@ -33,6 +34,48 @@ def chunks(
   rows = min(height, fitting, int(cells**0.5))
   columns = min(width, cells // rows)
   return min(height, fitting, max(rows, cells // columns)), columns
+
+
+def chunk_files(
+  array: Any, index: tuple[int | slice, ...]
+) -> Iterator[pathlib.Path]:
+  """Yields the files of the chunks of a region of a Zarr array."""
+  root = pathlib.Path(array.store.root) / array.path
+  spans = [
+    range(at.start // n, -(-at.stop // n))
+    if isinstance(at, slice)
+    else (at // n,)
+    for at, n in zip(index, array.chunks, strict=True)
+  ]
+  for place in itertools.product(*spans):
+    yield root / array.metadata.encode_chunk_key(place)
+
+
+def require_whole(
+  path: pathlib.Path, name: str, index: tuple[int | slice, ...]
+) -> None:
+  """Refuses chunks that are cut short, beyond whose end Blosc would read.
+
+  Args:
+    path: of a Zarr store.
+    name: of an array in it.
+    index: of the region that is to be read.
+
+  Raises:
+    ValueError: a chunk is.
+  """
+  array = inputs.require("zarr", "io").open_array(path / name, mode="r")
+  is_packed = any("blosc" in repr(c).lower() for c in array.compressors)
+  if not is_packed or array.shards is not None:
+    return
+  for file in chunk_files(array, index):
+    if not file.exists():
+      continue
+    with file.open("rb") as stream:
+      head = stream.read(16)
+    size = int.from_bytes(head[12:], "little")
+    if len(head) < 16 or size > file.stat().st_size:
+      raise ValueError(f"cannot read {path} ({file.name} of it is cut short)")
 
 
 class NetCDF:

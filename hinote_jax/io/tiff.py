@@ -9,7 +9,6 @@ along.
 from collections.abc import Iterable, Iterator
 import pathlib
 import re
-import struct
 from typing import Any
 
 import numpy as np
@@ -73,10 +72,7 @@ def info(path: pathlib.Path) -> picture.Picture:
 def _opened(path: pathlib.Path) -> Any:
   tifffile = inputs.require("tifffile", "io")
   inputs.require("imagecodecs", "io")
-  try:
-    return tifffile.TiffFile(path)
-  except (tifffile.TiffFileError, struct.error) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  return tifffile.TiffFile(path)
 
 
 def _leads(series: Any) -> tuple[tuple[str, int], ...]:
@@ -90,10 +86,7 @@ def _leads(series: Any) -> tuple[tuple[str, int], ...]:
 
 def _series(path: pathlib.Path, file: Any) -> list[Any]:
   """Returns the series of pages, all of which are alike."""
-  try:
-    series = file.series
-  except (LookupError, ValueError, OSError) as error:
-    raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+  series = file.series
   if not series:
     raise ValueError(f"cannot read {path} (it is cut short)")
   series = [one for one in series if not one.keyframe.is_reduced] or series
@@ -142,10 +135,7 @@ def read(path: pathlib.Path, i: int) -> np.ndarray:
     series, page = alike[0], alike[0].keyframe
     size = np.prod(series.shape[-3 if "S" in series.axes else -2 :])
     which, i = divmod(i, series.size // int(size))
-    try:
-      pixels = _page(file, alike[which], i)
-    except (ValueError, RuntimeError, OSError) as error:
-      raise ValueError(f"cannot read {path} ({inputs.line(error)})") from error
+    pixels = _page(file, alike[which], i)
     axes = series.axes
     if int(page.photometric) == _PALETTE:
       # The colours of a palette have 16 bits, of which 8 are told apart.

@@ -26,16 +26,24 @@ from hinote_jax.io import (
   files,
   groups,
   inputs,
+  links,
   stores,
 )
 
 # Numbers are packed as the header says, and what does not fit is refused.
 REFUSES_OVERFLOW = True
+SHOWS_OTHERS = True
 
 _ALL = slice(None)
 
 
-def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
+@inputs.guarded
+def open(
+  path: pathlib.Path,
+  variables: Sequence[str] | None,
+  *,
+  follow_links: bool = False,
+) -> fields.Reader:
   """Opens a NetCDF file or a Zarr store.
 
   y and x are known by units, standard_name, axis or name, else they are the
@@ -46,13 +54,16 @@ def open(path: pathlib.Path, variables: Sequence[str] | None) -> fields.Reader:
     path: of the file or store.
     variables: which to take, in this order; None takes all that lie on the grid
       of the first field, as the file has them, or by name of a store.
+    follow_links: read the other files that this one shows.
 
   Raises:
     ModuleNotFoundError: xarray, or what it needs for this format, is missing.
     ValueError: the file cannot be read, the variables lie on different grids,
       or a coordinate is unsorted or uneven.
   """
-  dataset, group = groups.opened(path, variables)
+  others = {} if follow_links else links.shown(path)
+  links.require_own(path, variables, others)
+  dataset, group = groups.opened(path, variables, others)
   opened = reader(dataset, variables, path)
   if not group:
     return opened
@@ -89,13 +100,10 @@ def _read(dataset, header, path, i: int) -> np.ndarray:
     raw = dataset.variables[variable.name]
     # Further dimensions have the length 1.
     rest = {dim: 0 for dim in raw.dims if dim not in (*at, *plane_dims)}
-    try:
-      plane = raw.isel(at | rest).transpose(*plane_dims).values
-    except (OSError, RuntimeError) as error:
-      raise OSError(
-        f"{path}: field {i} of {variable.name!r} cannot be read "
-        f"({inputs.line(error)})"
-      ) from error
+    if path.is_dir():
+      whole = {dim: slice(0, n) for dim, n in raw.sizes.items()} | at | rest
+      stores.require_whole(path, variable.name, tuple(whole.values()))
+    plane = raw.isel(at | rest).transpose(*plane_dims).values
     plane = cf_packing.numbers(plane, layout.packing[variable.name])
     planes.append(packing.unpack(plane, variable))
   return np.stack(planes, axis=-1)

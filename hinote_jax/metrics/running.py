@@ -33,6 +33,7 @@ def score(
   *,
   data_range: np.ndarray,
   periodic: Periodic,
+  known: np.ndarray | None = None,
 ) -> Scores:
   """Returns what `reduce` needs to know of one field.
 
@@ -41,6 +42,9 @@ def score(
     target: [H W c].
     data_range: full scale of each channel, [c].
     periodic: whether the (y, x) axis closes on itself.
+    known: where the target was not missing, [H W c]; elsewhere it is filled,
+      and so is the prediction. Means are over what is known; the similarity
+      and the spectra are of the filled fields.
 
   Returns:
     The pointwise `METRICS` and "mean_error", [c] each, "wavenumber" [k], and
@@ -62,8 +66,25 @@ def score(
     wavenumber, scores[name] = spectra.radial_spectrum(
       values, periodic=periodic
     )
-  return {name: values[0] for name, values in scores.items()} | {
-    "wavenumber": wavenumber
+  scores = {name: values[0] for name, values in scores.items()}
+  if known is not None:
+    scores |= _over_known(scores, pred[0] - target[0], target[0], known)
+  return scores | {"wavenumber": wavenumber}
+
+
+def _over_known(scores, error, target, known) -> Scores:
+  """Returns the scores whose means are over what is known, [c]."""
+  share = known.mean((0, 1))
+  size = np.sqrt(np.sum(np.square(target) * known, axis=(0, 1)))
+  norm = np.sqrt(np.sum(np.square(error), axis=(0, 1)))
+  with np.errstate(divide="ignore", invalid="ignore"):
+    relative = np.where(norm > 0, norm / size, 0.0)
+  return {
+    "mse": scores["mse"] / share,
+    "psnr": scores["psnr"] + 10.0 * np.log10(share),
+    "relative_l2": relative,
+    "bias": scores["bias"] / share,
+    "mean_error": scores["mean_error"] / share,
   }
 
 

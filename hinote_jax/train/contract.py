@@ -20,6 +20,7 @@ from typing import Any
 
 from flax import linen as nn
 import jax
+import jax.numpy as jnp
 
 from hinote_jax.models.spec import Spec
 
@@ -84,3 +85,19 @@ def apply(
     return module.apply(variables, *args, rngs=rngs, **extras)[0]
 
   return jax.vmap(one)(batch[ROW], args, extras)
+
+
+def scored(pred: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
+  """Returns a prediction that is the target where nothing is known of that.
+
+  Any loss and its gradient are 0 there; the mean is over all points, so that
+  it does not depend on how a batch is divided among devices.
+
+  Args:
+    pred: [b H W c].
+    batch: with "known", [b H W c], 0 where the target was missing; as it is
+      where it has none.
+  """
+  if "known" not in batch:
+    return pred
+  return jnp.where(batch["known"] > 0, pred, batch["highres"])

@@ -106,8 +106,8 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   whole = config.windows.get("whole", 0.0) if is_drawn else 0.0
   split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
   normaliser = normalise.Normaliser.fit(
-    dataset.values,
-    split.train,
+    dataset.values if dataset.measured is None else dataset.measured,
+    dataset.present(split.train),
     names=[v.name for v in dataset.variables],
   )
   # Magnitudes have a zero, which is not that of normalised fields.
@@ -118,7 +118,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   known, windows = static_run.make(
     told,
     dataset,
-    split.train,
+    dataset.present(split.train),
     normaliser,
     degradation=degradation,
     window=config.windows.window,
@@ -127,7 +127,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   train, validation = (
     batches.Windows(
       dataset,
-      indices,
+      dataset.present(indices),
       normaliser,
       degradation,
       seed=config.seed,
@@ -215,8 +215,9 @@ def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
   """
   (batch,) = windows.fixed(examples)
   bicubic = contract.apply(models.build("bicubic"), {}, batch)
-  missed = np.square(batch["highres"] - bicubic)
-  missed = np.sqrt(np.mean(missed, axis=(0, 1, 2)))
+  missed = np.square(batch["highres"] - contract.scored(bicubic, batch))
+  share = np.mean(batch["known"], axis=(0, 1, 2)) if "known" in batch else 1.0
+  missed = np.sqrt(np.mean(missed, axis=(0, 1, 2)) / share)
   for variable, size in zip(windows.dataset.variables, missed, strict=True):
     if not size > 1e-6:
       raise ValueError(

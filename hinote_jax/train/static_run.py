@@ -11,6 +11,7 @@ import numpy as np
 from hinote_jax import models
 from hinote_jax.data import climatology, rasters, static, static_windows
 from hinote_jax.fields import axes
+from hinote_jax.train import contract
 
 FILE = "climatology.npz"
 REGRESSION = "hinote_jax.models.informed:static_regression"
@@ -201,7 +202,9 @@ def regression(
     args = batch["lowres"], batch["coords"], batch["cell"]
     terms = module.terms(*args, batch["static"])
     terms = terms.reshape(-1, terms.shape[-1])
-    missed = batch["highres"] - bicubic.apply({}, *args)
+    plain: Any = bicubic.apply({}, *args)
+    plain = contract.scored(plain, batch)
+    missed = batch["highres"] - plain
     missed = missed.reshape(-1, channels)
     return terms.T @ terms / len(terms), terms.T @ missed / len(terms)
 

@@ -99,6 +99,7 @@ def make_objective(
       for part, own in params.items()
     }
     pred = contract.apply(module, variables["model"], batch, spec, key=key)
+    pred = contract.scored(pred, batch)
     each = loss.apply(
       variables["loss"],
       pred / unit,

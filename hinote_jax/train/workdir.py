@@ -147,5 +147,5 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
     )
   try:
     return json.loads(path.read_text())
-  except json.JSONDecodeError as error:
+  except (ValueError, RecursionError) as error:
     raise ValueError(f"{path} is damaged: {error}") from error

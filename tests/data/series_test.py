@@ -54,13 +54,13 @@ def test_read_gives_float32():
   assert field.dtype == np.float32 and field.shape == (3, 4, 2)
 
 
-def test_missing_values_are_counted_and_located():
+def test_infinite_values_are_counted_and_located():
   values = np.zeros((2, 3, 4, 2))
   values[1, 0, :3, 1] = np.nan, np.inf, np.nan
   source = _source(values)
   source.read(0)
   with pytest.raises(
-    ValueError, match=r"'v' has 3 NaN .* index 1 \(tuesday\).* masks"
+    ValueError, match=r"'v' has 1 infinite .* index 1 \(tuesday\)"
   ):
     source.read(1)
 

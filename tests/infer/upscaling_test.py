@@ -29,6 +29,7 @@ def _values(header, seed=0):
 
 
 _PLAIN = upscaling.Options()
+_AREA = dict(consistent=degradations.parse("area"))
 
 
 def _upscaler(header, options=_PLAIN, model="bicubic", **wanted):
@@ -99,12 +100,21 @@ class TestMissing:
     # Two cells away from the hole cubic interpolation does not see it.
     np.testing.assert_allclose(fine[18:, :, 0], want[18:, :, 0], atol=1e-6)
 
-  def test_a_field_without_any_value_is_named(self):
+  def test_a_variable_without_any_value_stays_missing(self):
     header = _plain((5, 5), ("a", "wind"))
     values = _values(header)
+    want = _upscaler(header, scale=2).field(values)
     values[..., 1] = np.nan
-    with pytest.raises(ValueError, match="wind"):
-      _upscaler(header, scale=2).field(values)
+    fine = _upscaler(header, scale=2).field(values)
+    np.testing.assert_array_equal(fine[..., 0], want[..., 0])
+    assert np.isnan(fine[..., 1]).all()
+
+  @pytest.mark.parametrize("option", [dict(keeps_mean=True), _AREA])
+  def test_a_field_without_any_value_stays_missing(self, option):
+    header = _plain((5, 5), ("a", "b"))
+    values = np.full((5, 5, 2), np.nan, np.float32)
+    make = _upscaler(header, upscaling.Options(**option), scale=2)
+    assert np.isnan(make.field(values)).all()
 
   def test_infinity_is_not_a_missing_value(self):
     values = _values(_plain((5, 5)))

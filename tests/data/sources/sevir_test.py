@@ -139,8 +139,7 @@ def test_without_a_catalogue_events_are_named_by_the_files(tmp_path):
   assert [g for g in dict.fromkeys(source.groups)] == [
     f"S70000{k}" for k in range(5)
   ]
-  with pytest.raises(ValueError, match="'vil' has 1 NaN .*S700001 frame 12"):
-    source.read(6)
+  assert np.isnan(source.read(6)).sum() == 1
   owners = leaks.check(
     sevir.sevir(path=found, every=12, missing="frame"),
     tmp_path / "split.json",

@@ -1,0 +1,52 @@
+"""Ctrl-C ends a command within a second, whatever a library is doing."""
+
+from collections.abc import Callable
+import os
+import signal
+import sys
+import threading
+
+_SECONDS = 0.8  # for what is being written to be put in order
+
+
+def prompt(command: Callable[[], int]) -> int:
+  """Runs a command, which a signal ends soon.
+
+  Python hears of a signal only between two of its own steps, and a compiler or
+  a sum over a large field is one step. A thread hears of it at once; it ends
+  the process where the command does not do so itself.
+
+  Args:
+    command: returns an exit code, that of a signal being 128 and its number.
+
+  Returns:
+    the exit code.
+  """
+  heard, told = os.pipe()
+  os.set_blocking(told, False)
+  before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+  numbers: list[int] = []
+
+  def watch():
+    while number := os.read(heard, 1):
+      if number[0] in (signal.SIGINT, signal.SIGTERM):
+        numbers.append(number[0])
+        threading.Event().wait(_SECONDS)
+        _end(128 + number[0], "\nhinote_jax: stopped; the same command goes on")
+
+  threading.Thread(target=watch, daemon=True).start()
+  code = command()
+  if numbers or code >= 128:
+    # What libraries do at the end may take long.
+    _end(128 + numbers[0] if numbers else code)
+  signal.set_wakeup_fd(before)
+  os.close(told)
+  return code
+
+
+def _end(code: int, text: str = "") -> None:
+  if text:
+    print(text, file=sys.stderr)
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)

@@ -1,0 +1,44 @@
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+# A sum that no signal interrupts, and that lets other threads work.
+_BUSY = """
+import hashlib, sys
+from hinote_jax.cli import interrupts
+def command():
+  print("begun", flush=True)
+  try:
+    {}
+  except KeyboardInterrupt:
+    return 130
+interrupts.prompt(command)
+"""
+_NATIVE = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
+_PYTHON = "[None for _ in iter(int, 1)]"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("work", [_NATIVE, _PYTHON])
+def test_ctrl_c_ends_a_command_within_a_second(work):
+  process = subprocess.Popen(
+    [sys.executable, "-c", _BUSY.format(work)],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    cwd=pathlib.Path(__file__).parents[2],
+  )
+  assert process.stdout is not None
+  assert process.stdout.readline() == "begun\n"
+  asked = time.monotonic()
+  process.send_signal(signal.SIGINT)
+  _, text = process.communicate(timeout=10)
+  assert time.monotonic() - asked < 2.0  # one on a machine that is not busy
+  assert process.returncode == 130
+  assert "Traceback" not in text
+  assert ("stopped; the same command goes on" in text) == (work == _NATIVE)
