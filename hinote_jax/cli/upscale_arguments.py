@@ -23,6 +23,9 @@ examples:
 Stopped or killed, the same command goes on where it was; until the end, what is
 done lies in OUT.partial. Missing values stay missing: a fine point is missing
 where the coarse cell that it lies in is.
+
+Exit codes: 0; 2 and one sentence where something is wrong with what was asked;
+130, 143 or 129 where SIGINT (Ctrl-C), SIGTERM or SIGHUP stopped it.
 """
 
 

@@ -22,6 +22,7 @@ from hinote_jax.train import (
   metric_log,
   optim,
   parallel,
+  preemption,
   run_data,
   static_run,
 )
@@ -125,6 +126,7 @@ def train(
   Raises:
     ValueError: the config does not fit the data or the workdir.
     NonFiniteLoss: training diverged; earlier checkpoints stand.
+    preemption.Stopped: a signal asked for it; the step is saved.
   """
   _check(config)
   is_leader = jax.process_index() == 0
@@ -194,6 +196,13 @@ def train(
     told = static_run.save(data.static, workdir if is_leader else None)
 
     # Loop.
+    meta = {
+      "model": arguments,
+      "units": units,
+      "config": workdirs.plain(config),
+      **data.meta(),
+      **told,
+    }
     log = metric_log.MetricLog(
       workdir, first_step=first, steps=config.steps, is_leader=is_leader
     )
@@ -201,7 +210,8 @@ def train(
     started, waited = time.monotonic(), 0.0
     pending = collections.deque()  # steps under way, checked when they are old
     shown, values = {}, {}
-    with log, contextlib.closing(stream):
+    asking = preemption.requested(is_shared=jax.process_count() > 1)
+    with log, contextlib.closing(stream), asking as request:
       while True:
         asked = time.monotonic()
         step, batch = next(stream, (None, None))
@@ -211,15 +221,15 @@ def train(
         done = step + 1
         state, metrics = step_fn(state, batch)
         pending.append((done, metrics))
-        is_due = (
-          done % config.log_every == 0
-          or done % config.validate_every == 0
-          or done == config.steps
-        )
+        is_last = done == config.steps
+        is_logged = is_last or done % config.log_every == 0
+        is_validated = is_last or done % config.validate_every == 0
+        is_stopped = request.is_due(done)
+        is_due = is_logged or is_validated or is_stopped
         while len(pending) > (0 if is_due else 2):
           late, metrics = pending.popleft()
           values = _require_finite(late, metrics, data, rows, checkpoints.steps)
-        if done % config.log_every == 0 or done == config.steps:
+        if is_logged:
           shown["loss"] = f"{values['loss']:.3g}"
           log.write(
             done, values | {"learning_rate": float(np.asarray(rate(step)))}
@@ -232,15 +242,20 @@ def train(
               "fraction_waiting_for_data": waited / elapsed,
             },
           )
-        if done % config.validate_every == 0 or done == config.steps:
-          snapshot = parallel.get_state(state).to_dict()
-          scores = validate(checkpoint.averaged(snapshot))
-          shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
-          log.write(done, scores)
-          meta = {"model": arguments, "units": units, **data.meta(), **told}
+        if is_validated or is_stopped:
+          snapshot, scores = parallel.get_state(state).to_dict(), {}
+          if is_validated:
+            scores = validate(checkpoint.averaged(snapshot))
+            shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
+            log.write(done, scores)
+          log.flush()
           checkpoints.save(done, snapshot, meta, scores)
+        if is_stopped:
+          raise preemption.Stopped(
+            request.number, f"at step {done} of {config.steps}, which is saved"
+          )
         log.advance(**shown)
-    _, meta = checkpoints.load("best")
+    _, meta = checkpoints.load("best", falls_back=True)
   return {
     "steps": config.steps,
     "steps_now": config.steps - first,

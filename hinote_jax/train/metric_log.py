@@ -10,6 +10,7 @@ import os
 import pathlib
 from typing import Any
 
+from absl import logging
 import tqdm
 
 from hinote_jax.io import files
@@ -20,20 +21,33 @@ TIMINGS = "timings.jsonl"
 
 def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
   """Returns the lines of a workdir's metrics, in order of writing."""
-  path = pathlib.Path(workdir) / METRICS
+  return [record for record, _ in _lines(pathlib.Path(workdir) / METRICS)]
+
+
+def _lines(path: pathlib.Path) -> list[tuple[dict[str, Any], str]]:
+  """Returns the records of a log and their lines; damaged ones are left out."""
   if not path.exists():
     return []
-  return [json.loads(line) for line in path.read_text().splitlines()]
+  whole, damaged = [], 0
+  for line in path.read_text(errors="replace").splitlines(keepends=True):
+    try:
+      record = json.loads(line)
+      if not isinstance(record["step"], int) or not line.endswith("\n"):
+        raise ValueError(line)
+    except (ValueError, TypeError, KeyError, RecursionError):
+      damaged += line.endswith("\n")  # the others are of a run that was killed
+      continue
+    whole.append((record, line))
+  if damaged:
+    logging.warning("%s: %d damaged lines are left out", path, damaged)
+  return whole
 
 
 def _rewind(path: pathlib.Path, step: int) -> None:
   """Drops what a stopped run wrote after the checkpoint it goes on from."""
-  if not path.exists():
-    return
-  lines = path.read_text().splitlines(keepends=True)
-  whole = [line for line in lines if line.endswith("\n")]
-  kept = [line for line in whole if json.loads(line)["step"] <= step]
-  files.write_text(path, "".join(kept))
+  kept = [line for record, line in _lines(path) if record["step"] <= step]
+  if path.exists():
+    files.write_text(path, "".join(kept))
 
 
 class MetricLog:
@@ -100,6 +114,11 @@ class MetricLog:
       record = {"step": step} | {k: float(values[k]) for k in sorted(values)}
       self._files[name].write(json.dumps(record) + "\n")
       self._files[name].flush()
+
+  def flush(self) -> None:
+    """Has the system put on the disk what was written."""
+    for file in self._files.values():
+      os.fsync(file.fileno())
 
   def advance(self, **shown: str) -> None:
     """Moves the bar by a step; `shown` is written beside it."""
