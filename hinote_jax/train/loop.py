@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from hinote_jax import losses, models
-from hinote_jax.core import naming
 from hinote_jax.data import batches
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.evaluate import windows
@@ -24,6 +23,7 @@ from hinote_jax.train import (
   parallel,
   preemption,
   run_data,
+  schema,
   static_run,
 )
 from hinote_jax.train import step as train_step
@@ -32,37 +32,6 @@ from hinote_jax.train import workdir as workdirs
 
 class NonFiniteLoss(ArithmeticError):
   """The loss or the gradient is no longer a number."""
-
-
-_COUNTS = (
-  "steps",
-  "batch_size",
-  "accumulate",
-  "log_every",
-  "validate_every",
-  "validation_examples",
-)
-
-
-def _check(config: workdirs.Config) -> None:
-  """Refuses what would fail later, before anything is begun."""
-  counts = {name: config[name] for name in _COUNTS}
-  for part in ("validation", "test"):
-    counts[f"split.{part}"] = config.split[part]
-  counts["evaluate.scales"] = len(config.evaluate.scales)
-  for name, count in counts.items():
-    if isinstance(count, int) and count < 1:
-      raise ValueError(f"config.{name} must be at least 1, got {count}")
-  for scale in config.evaluate.scales:
-    if not 1.0 <= scale < np.inf:
-      raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
-  for name in config.evaluate.against:
-    if not pathlib.Path(name).is_dir():
-      naming.look_up(
-        "interpolation or workdir in config.evaluate.against",
-        name,
-        dict.fromkeys(models.INTERPOLATIONS),
-      )
 
 
 def model_arguments(
@@ -128,7 +97,7 @@ def train(
     NonFiniteLoss: training diverged; earlier checkpoints stand.
     preemption.Stopped: a signal asked for it; the step is saved.
   """
-  _check(config)
+  schema.check(config)
   is_leader = jax.process_index() == 0
   workdir = workdirs.check(workdir, config)
 
@@ -287,6 +256,7 @@ def evaluate(
     FileNotFoundError: nothing was trained in the workdir.
     ValueError: the workdir is of another config, `evaluate` apart.
   """
+  schema.check(config)
   workdirs.read_config(workdir)
   workdir = workdirs.check(workdir, config, apart_from="evaluate")
   return scoring.score(config, workdir, run_data.make(config, workdir))
