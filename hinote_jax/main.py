@@ -84,7 +84,7 @@ def _run() -> None:
 
 def run():
   """Entry point of the console script."""
-  sys.path.insert(0, os.getcwd())  # configs/ is beside the package, not in it
+  sys.path.insert(0, os.getcwd())  # where a config of one's own finds others
   app.run(main, flags_parser=command_line.parse)
 
 

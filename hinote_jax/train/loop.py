@@ -125,7 +125,7 @@ def train(
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     # Restore.
-    restored = checkpoints.restore(state.to_dict())
+    restored, meta = checkpoints.restore(state.to_dict()), {}
     if restored is not None:
       # What was measured on the data stays as it was, to the last bit.
       values, meta = restored
@@ -165,6 +165,7 @@ def train(
     told = static_run.save(data.static, workdir if is_leader else None)
 
     # Loop.
+    written = meta.get("log")
     meta = {
       "model": arguments,
       "units": units,
@@ -173,7 +174,11 @@ def train(
       **told,
     }
     log = metric_log.MetricLog(
-      workdir, first_step=first, steps=config.steps, is_leader=is_leader
+      workdir,
+      first_step=first,
+      steps=config.steps,
+      digest=written,
+      is_leader=is_leader,
     )
     stream = batches.prefetch(make_batch, range(first, config.steps))
     started, waited = time.monotonic(), 0.0
@@ -217,7 +222,7 @@ def train(
             scores = validate(checkpoint.averaged(snapshot))
             shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
             log.write(done, scores)
-          log.flush()
+          meta |= {"log": log.digest()}
           checkpoints.save(done, snapshot, meta, scores)
         if is_stopped:
           raise preemption.Stopped(

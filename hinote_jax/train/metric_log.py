@@ -45,8 +45,8 @@ def _lines(path: pathlib.Path) -> list[tuple[dict[str, Any], str]]:
 
 def _rewind(path: pathlib.Path, step: int) -> None:
   """Drops what a stopped run wrote after the checkpoint it goes on from."""
-  kept = [line for record, line in _lines(path) if record["step"] <= step]
   if path.exists():
+    kept = [line for record, line in _lines(path) if record["step"] <= step]
     files.write_text(path, "".join(kept))
 
 
@@ -59,6 +59,7 @@ class MetricLog:
     *,
     first_step: int,
     steps: int,
+    digest: str | None = None,
     is_leader: bool = True,
   ):
     """Opens the files, rewound to `first_step`.
@@ -67,16 +68,20 @@ class MetricLog:
       workdir: of the run.
       first_step: steps already taken.
       steps: of the whole run.
+      digest: of the metrics until then, where it is known.
       is_leader: whether this process writes; the others stay silent.
     """
     self._is_leader = is_leader
     self._files = {}
     self._board = None
     workdir = pathlib.Path(workdir)
+    self._path = workdir / METRICS
     if is_leader:
       for name in (METRICS, TIMINGS):
         _rewind(workdir / name, first_step)
         self._files[name] = (workdir / name).open("a")
+      if digest and files.digest(self._path) != digest:
+        logging.warning("%s is damaged or was changed", self._path)
       self._board = _open_board(workdir / "tensorboard", first_step)
     self._bar = tqdm.tqdm(
       total=steps,
@@ -115,10 +120,13 @@ class MetricLog:
       self._files[name].write(json.dumps(record) + "\n")
       self._files[name].flush()
 
-  def flush(self) -> None:
-    """Has the system put on the disk what was written."""
+  def digest(self) -> str:
+    """Returns the digest of the metrics, which are on the disk then."""
+    if not self._is_leader:
+      return ""
     for file in self._files.values():
       os.fsync(file.fileno())
+    return files.digest(self._path)
 
   def advance(self, **shown: str) -> None:
     """Moves the bar by a step; `shown` is written beside it."""
