@@ -70,7 +70,7 @@ def _check_fields(arguments: list[str]) -> None:
     for name in argument.removeprefix(_FIELD).partition("=")[0].split("."):
       if not isinstance(part, ml_collections.ConfigDict):
         raise ValueError(f"{place} in {argument} has no fields")
-      part = naming.look_up(f"config field in {argument}", name, part)
+      part = naming.look_up(f"config field in {argument}", name, dict(part))
       place = f"{place}.{name}"
 
 

@@ -2,7 +2,7 @@
 
 The types of a part's fields are those of the function that takes them: the
 source of the data, the model, the loss, the optimiser. What is said here is
-the types of the rest, and ranges. None stands for a default everywhere.
+the types of the rest, and ranges. None stands for a default where there is one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +58,11 @@ _EVALUATE = {
   "against": Sequence[str],
   "path": _Texts,
 }
+_REQUIRED = (
+  *_RUN,
+  *(f"windows.{name}" for name in _WINDOWS if name != "whole"),
+  *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
+)
 _DATA = {"name": str, "path": _Texts, "variables": _Texts, "cache_dir": str}
 
 
@@ -113,6 +118,10 @@ def check(config: Any) -> None:
   _require_known("config", fields, {**_RUN, **parts})
   for name, kind in _RUN.items():
     _check_field(name, fields.get(name), kind)
+  for name in _REQUIRED:
+    part, _, last = name.rpartition(".")
+    if (fields[part] if part else fields).get(last) is None:
+      raise ValueError(f"config.{name} must be given")
   for part, kinds in parts.items():
     given = {n: value for n, value in fields[part].items() if value is not None}
     _require_known(f"config.{part}", given, kinds)
@@ -278,9 +287,11 @@ def _check_names(config: Any) -> None:
   )
   for part in ("validation", "test", "train"):
     size = config.split.get(part)
-    if isinstance(size, float) and size > 1 and not size.is_integer():
+    is_part = isinstance(size, float) and size > 1 and not size.is_integer()
+    if is_part or isinstance(size, list | tuple | str) and not size:
       raise ValueError(
-        f"config.split.{part} must be whole or below 1, got {size}"
+        f"config.split.{part} must be whole, below 1, a date or names, got "
+        f"{size!r}"
       )
   with _naming("config.degradation"):
     degradations.parse(config.degradation)

@@ -115,7 +115,8 @@ class _Kind:
     names = {}
     for path in files.below(folder):
       name = path.relative_to(folder).as_posix()
-      if not name.startswith("cache/") or path.suffix in (".npy", ".tmp"):
+      is_ours = not name.startswith(("cache/", "run/tensorboard/"))
+      if is_ours or path.suffix in (".npy", ".tmp"):
         names[name] = "" if "timings" in name else files.digest(path)
     return names
 
@@ -166,16 +167,18 @@ def trials(seed: int, count: int) -> Iterator[Outcome]:
   context.set_forkserver_preload(["tests.faults.preload"])
   kinds = _kinds()
   with _inputs() as root:
+    folder = root / "trial"  # a config names its files, wherever they lie
     for kind in kinds:
-      folder = root / kind.name.replace(" ", "_")
       shutil.copytree(root / "input", folder)
       assert kind.start(context, str(folder)) == 0, kind.name
       kind.wanted = kind.left(folder)
+      shutil.rmtree(folder)
     done = 0
     while done < count:
       rng = np.random.default_rng(seed + done)
       kind = kinds[rng.choice(len(kinds), p=(0.5, 0.25, 0.25))]
-      folder, codes = root / f"trial{done}", []
+      codes = []
+      (root / "trial.log").unlink()
       shutil.copytree(root / "input", folder)
       kills = int(min(rng.integers(1, 5), count - done))
       for _ in range(kills):
