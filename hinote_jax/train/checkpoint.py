@@ -67,7 +67,7 @@ def digest(tree: Any, version: int = 2) -> str:
   return hashlib.sha256("".join(sorted(leaves)).encode()).hexdigest()
 
 
-def _sealed(meta: Mapping[str, Any]) -> dict[str, Any]:
+def _sealed(meta: dict[str, Any]) -> dict[str, Any]:
   """Returns what belongs with a state as JSON has it, with the digest of it."""
   meta = json.loads(json.dumps(meta | {"sha256": ""}))
   text = json.dumps(meta, sort_keys=True)

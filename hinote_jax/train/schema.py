@@ -223,9 +223,9 @@ def _check_field(name: str, value: Any, kind: Any) -> None:
 
 def _wrong(name: str, value: Any) -> str:
   """Returns what a number has to be and is not."""
-  if not isinstance(value, numbers.Real):
+  if not isinstance(value, int | float | np.number):
     return ""
-  if not math.isfinite(value):
+  if not isinstance(value, numbers.Integral) and not math.isfinite(value):
     return "a finite number"
   for allowed in _RANGES:
     if re.fullmatch(allowed.fields, name):
@@ -261,7 +261,7 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, Mapping)
   if kind is type(None):
     return value is None
-  if isinstance(kind, type) and issubclass(kind, os.PathLike):
+  if kind in (os.PathLike, pathlib.Path):
     return isinstance(value, str | os.PathLike)
   return True
 
@@ -362,7 +362,7 @@ def _parameters(arguments: str, window: _Pair, queries: _Pair) -> int:
   module = models.build(**settings)
   channels = settings["channels"]
 
-  def array(*shape):
+  def array(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, np.float32)
 
   batch = {

@@ -45,15 +45,16 @@ def _base(folder: pathlib.Path) -> dict[str, Any]:
   path = folder / "fields.npy"
   if not path.exists():
     runs.write_fields(path)
-  config = runs.tiny_config(path, folder / "cache")
-  every = hinote.get_config("smoke")
-  every.unlock()
-  for part in ("loss", "optim"):
-    config[part] = every[part]
-  config.model = every.model.to_dict() | config.model.to_dict()
-  config.model.update(level_widths=(8,), level_blocks=(1,), level_convs=(0,))
-  config.update(steps=1, validate_every=1)
-  return config.to_dict()
+  config = runs.tiny_config(path, folder / "cache").to_dict()
+  every = hinote.get_config("smoke").to_dict()
+  levels = dict(level_widths=(8,), level_blocks=(1,), level_convs=(0,))
+  return config | {
+    "loss": every["loss"],
+    "optim": every["optim"],
+    "model": every["model"] | config["model"] | levels,
+    "steps": 1,
+    "validate_every": 1,
+  }
 
 
 def _leaves(fields: dict[str, Any], path: tuple[str, ...] = ()):

@@ -122,7 +122,9 @@ class _Cache(_Case):
 
 
 class _Result(_Case):
-  """A result in the making."""
+  """A result in the making; `wanted` is the digest of the whole."""
+
+  wanted = ""
 
   def ask(self, folder):
     said = io.StringIO()

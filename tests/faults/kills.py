@@ -42,8 +42,6 @@ def _die_at(access: int, number: int, folder: str) -> None:
 
 
 def _train(folder: str) -> int:
-  import ml_collections
-
   from hinote_jax.train import loop, preemption
   from tests import runs
 
@@ -52,7 +50,7 @@ def _train(folder: str) -> int:
   config.update(steps=8, validate_every=2)
   try:
     with preemption.raised():
-      loop.train(ml_collections.ConfigDict(config), root / "run")
+      loop.train(config, root / "run")
   except preemption.Stopped as stopped:
     print(stopped)
     return stopped.code
