@@ -75,7 +75,7 @@ class _Range(NamedTuple):
   above: float = -math.inf
   below: float = math.inf
 
-  def wrong(self, value: float) -> str:
+  def wrong(self, value: Any) -> str:
     """Returns what is wrong with a number, or nothing."""
     if value < self.low:
       return f"at least {self.low:g}"
