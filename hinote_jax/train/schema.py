@@ -63,7 +63,13 @@ _REQUIRED = (
   *(f"windows.{name}" for name in _WINDOWS if name != "whole"),
   *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
 )
-_DATA = {"name": str, "path": _Texts, "variables": _Texts, "cache_dir": str}
+_DATA = {
+  "name": str,
+  "path": _Texts,
+  "variables": _Texts,
+  "cache_dir": str,
+  "static": _Texts,
+}
 
 
 class _Range(NamedTuple):
