@@ -33,6 +33,8 @@ class Stopped(KeyboardInterrupt):
 def _handled(handle, names=_NAMES) -> Iterator[None]:
   """Gives signals to a function for a while; in the main thread alone."""
   numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+  # Under nohup, say, a signal is not to be heard.
+  numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
   if threading.current_thread() is not threading.main_thread():
     numbers = []
   before = {number: signal.signal(number, handle) for number in numbers}

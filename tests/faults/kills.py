@@ -15,30 +15,34 @@ import shutil
 import signal
 import sys
 import tempfile
-from typing import Any
 
 import numpy as np
 
 from tests.faults.outcome import Outcome
 
 _TIMEOUT = 300
+_ACCESSES = "accesses to files: "
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def _die_at(access: int, number: int, folder: str) -> None:
-  """Has this process get a signal at its n-th access to a file in a folder."""
-  counted = 0
+def _die_at(access: int, number: int, folder: str) -> list[int]:
+  """Has this process get a signal at its n-th access to a file in a folder.
+
+  Returns:
+    a list of the one number of accesses, as it grows.
+  """
+  counted = [0]
 
   def count(event, arguments):
-    nonlocal counted
     if not event.startswith(("open", "os.", "shutil.")) or not arguments:
       return
     if str(arguments[0]).startswith(folder):
-      counted += 1
-      if counted == access:
+      counted[0] += 1
+      if counted[0] == access:
         os.kill(os.getpid(), number)
 
   sys.addaudithook(count)
+  return counted
 
 
 def _train(folder: str) -> int:
@@ -77,10 +81,10 @@ def _child(run, folder, access, number) -> None:
   with open(f"{folder}.log", "a") as log:
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
-  if access:
-    _die_at(access, number, folder)
+  counted = _die_at(access, number, folder)
   # Not by sys.exit: the threads of a backend take their time.
   code = run(folder)
+  print(f"\n{_ACCESSES}{counted[0]}")
   sys.stdout.flush()
   sys.stderr.flush()
   os._exit(code)
@@ -89,9 +93,15 @@ def _child(run, folder, access, number) -> None:
 class _Kind:
   """What is run, and what it leaves when nothing stops it."""
 
-  def __init__(self, name: str, run: Callable[[str], int], most: int):
-    self.name, self.run, self.most = name, run, most
-    self.wanted: dict[str, Any] = {}
+  def __init__(self, name: str, run: Callable[[str], int]):
+    self.name, self.run = name, run
+    self.accesses, self.wanted = 0, {}
+
+  def note(self, folder: pathlib.Path) -> None:
+    """Notes what is left in the end, and how many accesses it took."""
+    log = folder.with_name(f"{folder.name}.log")
+    self.accesses = int(log.read_text().rpartition(_ACCESSES)[2])
+    self.wanted = self.left(folder)
 
   def start(self, context, folder: str, access: int = 0, number: int = 0):
     """Returns the exit code, minus the signal of a kill; None if it hangs."""
@@ -120,11 +130,10 @@ class _Kind:
 
 
 def _kinds() -> tuple[_Kind, ...]:
-  # As many accesses as a run of each has, about.
   return (
-    _Kind("train", _train, 260),
-    _Kind("upscale npy", _upscale_npy, 160),
-    _Kind("upscale zarr", _upscale_zarr, 260),
+    _Kind("train", _train),
+    _Kind("upscale npy", _upscale_npy),
+    _Kind("upscale zarr", _upscale_zarr),
   )
 
 
@@ -169,7 +178,7 @@ def trials(seed: int, count: int) -> Iterator[Outcome]:
     for kind in kinds:
       shutil.copytree(root / "input", folder)
       assert kind.start(context, str(folder)) == 0, kind.name
-      kind.wanted = kind.left(folder)
+      kind.note(folder)
       shutil.rmtree(folder)
     done = 0
     while done < count:
@@ -181,7 +190,7 @@ def trials(seed: int, count: int) -> Iterator[Outcome]:
       kills = int(min(rng.integers(1, 5), count - done))
       for _ in range(kills):
         number = signal.SIGKILL if rng.random() < 0.75 else rng.choice(_POLITE)
-        access = int(rng.integers(1, kind.most))
+        access = int(rng.integers(1, kind.accesses))
         codes.append(kind.start(context, str(folder), access, int(number)))
       codes.append(kind.start(context, str(folder)))
       verdict, detail = _verdict(kind, codes, folder)
