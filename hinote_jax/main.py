@@ -66,7 +66,7 @@ def main(_):
     return command_line.print_error(error)
   except preemption.Stopped as stopped:
     print(f"\nhinote_jax: {stopped}", file=sys.stderr)
-    return stopped.code
+    preemption.leave(stopped.code)
   return 0
 
 

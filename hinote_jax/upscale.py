@@ -162,7 +162,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> None:
   """Entry point of the console script."""
   host_memory.keep_freed()
-  sys.exit(main())
+  code = main()
+  if code > 128:
+    preemption.leave(code)
+  sys.exit(code)
 
 
 if __name__ == "__main__":
