@@ -212,7 +212,8 @@ def require_checkpoint(name: str) -> None:
   Raises:
     FileNotFoundError: it is no run, no file and no interpolation.
   """
-  is_there = os.path.isfile(name) or os.path.isfile(f"{name}/config.json")
+  inside = (f"{name}/config.json", f"{name}/checkpoints")
+  is_there = os.path.isfile(name) or any(map(os.path.exists, inside))
   if not is_there and name not in INTERPOLATIONS:
     raise FileNotFoundError(
       f"{name!r} is not a workdir (it holds no config.json), nor a file of a "
