@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke sciences test format bench clean
+.PHONY: help demo smoke sciences test trials format bench clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
@@ -46,6 +46,9 @@ test: $(VENV)/.tests-stamp  ## lint, check format and types, run the tests
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+trials: $(VENV)/.tests-stamp  ## kill and damage thousands of runs, half an hour
+	$(BIN)/python -m tests.faults.run
 
 format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them
 	$(BIN)/ruff check --fix

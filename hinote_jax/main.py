@@ -10,7 +10,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from hinote_jax.cli import command_line
-from hinote_jax.train import host_memory
+from hinote_jax.train import host_memory, preemption
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Config file and run, e.g. configs/hinote.py:demo."
@@ -51,28 +51,40 @@ def _modes(config):
 
 
 def main(_):
-  """Runs the chosen mode; a user's mistake is one sentence and exit code 2."""
-  host_memory.keep_freed()
-  import jax
+  """Runs the chosen mode; a user's mistake is one sentence and exit code 2.
 
+  Stopped by a signal in training, the step is finished and saved, and the exit
+  code is 128 and the number of the signal.
+  """
+  host_memory.keep_freed()
   if not flags.FLAGS["verbosity"].present:
     logging.set_verbosity(logging.WARNING)  # Orbax tells a lot at INFO
-  run_mode = _modes(_CONFIG.value)
   try:
-    if _DISTRIBUTED.value:
-      _start_distributed(jax)
-    if jax.process_index() == 0:
-      kind = jax.devices()[0].device_kind
-      print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
-    run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
+    with preemption.raised():
+      _run()
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     return command_line.print_error(error)
+  except preemption.Stopped as stopped:
+    print(f"\nhinote_jax: {stopped}", file=sys.stderr)
+    preemption.leave(stopped.code)
   return 0
+
+
+def _run() -> None:
+  import jax
+
+  run_mode = _modes(_CONFIG.value)
+  if _DISTRIBUTED.value:
+    _start_distributed(jax)
+  if jax.process_index() == 0:
+    kind = jax.devices()[0].device_kind
+    print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
+  run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
 
 
 def run():
   """Entry point of the console script."""
-  sys.path.insert(0, os.getcwd())  # configs/ is beside the package, not in it
+  sys.path.insert(0, os.getcwd())  # where a config of one's own finds others
   app.run(main, flags_parser=command_line.parse)
 
 

@@ -140,15 +140,15 @@ def _upscale(asked: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Upscales files; a user's mistake is one sentence and exit code 2."""
+  arguments = sys.argv[1:] if arguments is None else arguments
   try:
-    _upscale(
-      upscale_arguments.parse(sys.argv[1:] if arguments is None else arguments)
-    )
+    with preemption.raised():
+      _upscale(upscale_arguments.parse(arguments))
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     return command_line.print_error(error)
-  except KeyboardInterrupt:
-    print("hinote_jax: stopped; the same command goes on", file=sys.stderr)
-    return 130
+  except preemption.Stopped as stopped:
+    print(f"\nhinote_jax: {stopped}", file=sys.stderr)
+    return stopped.code
   except (MemoryError, RuntimeError) as error:
     # What XLA says where an accelerator is full.
     is_full = "RESOURCE_EXHAUSTED" in str(error)

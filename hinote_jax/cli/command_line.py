@@ -1,16 +1,19 @@
 """Flags read with a sentence, not a traceback, for what is misspelt."""
 
 import os
+import pathlib
 import runpy
 import sys
 import traceback
 
 from absl import flags
+import ml_collections
 
 from hinote_jax.core import naming
 
 _CONFIG = "--config="
 _FIELD = "--config."
+_ROOT = pathlib.Path(__file__).parents[2]  # configs/ lies beside the package
 
 
 def print_error(error: Exception) -> int:
@@ -22,27 +25,59 @@ def print_error(error: Exception) -> int:
   return 2
 
 
+def _placed(arguments: list[str]) -> list[str]:
+  """Returns the arguments; configs of the package are found from any folder.
+
+  Raises:
+    FileNotFoundError: there is no such config file.
+  """
+  arguments = list(arguments)
+  # A config of one's own may build on them, too.
+  sys.path.append(str(_ROOT))
+  for i, argument in enumerate(arguments):
+    if argument in ("--config", "-config") and i + 1 < len(arguments):
+      arguments[i : i + 2] = ["", f"{_CONFIG}{arguments[i + 1]}"]
+    elif argument.startswith(("-config=", _CONFIG)):
+      path, colon, run = argument.partition("=")[2].partition(":")
+      if not os.path.isfile(path) and (_ROOT / path).is_file():
+        path = str(_ROOT / path)
+        sys.path.insert(0, str(_ROOT))
+      if not os.path.isfile(path):
+        raise FileNotFoundError(f"there is no config file {path!r}")
+      arguments[i] = f"{_CONFIG}{path}{colon}{run}"
+  return [argument for argument in arguments if argument]
+
+
 def _check_fields(arguments: list[str]) -> None:
   """Raises ValueError for an overridden field that the config has not."""
   names = [a for a in arguments if a.startswith(_CONFIG)]
   if not names:
     return
   path, _, run = names[-1].removeprefix(_CONFIG).partition(":")
-  if not os.path.isfile(path):
-    raise FileNotFoundError(f"there is no config file {path!r}")
-  make = runpy.run_path(path)["get_config"]
-  config = make(run) if run else make()
+  try:
+    make = runpy.run_path(path)["get_config"]
+    config = make(run) if run else make()
+  except ValueError:
+    raise
+  except Exception as error:  # of code that is not ours
+    raise ValueError(
+      f"config file {path}: {type(error).__name__}: {error}"
+    ) from error
   for argument in arguments:
     if not argument.startswith(_FIELD):
       continue
-    part = config
+    part, place = config, "config"
     for name in argument.removeprefix(_FIELD).partition("=")[0].split("."):
-      part = naming.look_up(f"config field in {argument}", name, part)
+      if not isinstance(part, ml_collections.ConfigDict):
+        raise ValueError(f"{place} in {argument} has no fields")
+      part = naming.look_up(f"config field in {argument}", name, dict(part))
+      place = f"{place}.{name}"
 
 
 def parse(arguments: list[str]) -> list[str]:
   """Reads the flags, or says what is wrong with them and exits."""
   try:
+    arguments = _placed(arguments)
     _check_fields(arguments)
     return flags.FLAGS(arguments)
   except (flags.Error, ValueError, TypeError, OSError) as error:

@@ -23,6 +23,9 @@ examples:
 Stopped or killed, the same command goes on where it was; until the end, what is
 done lies in OUT.partial. Missing values stay missing: a fine point is missing
 where the coarse cell that it lies in is.
+
+Exit codes: 0; 2 and one sentence where something is wrong with what was asked;
+130, 143 or 129 where SIGINT (Ctrl-C), SIGTERM or SIGHUP stopped it.
 """
 
 
@@ -215,7 +218,8 @@ def require_checkpoint(name: str) -> None:
   Raises:
     FileNotFoundError: it is no run, no file and no interpolation.
   """
-  is_there = os.path.isfile(name) or os.path.isfile(f"{name}/config.json")
+  inside = (f"{name}/config.json", f"{name}/checkpoints")
+  is_there = os.path.isfile(name) or any(map(os.path.exists, inside))
   if not is_there and name not in INTERPOLATIONS:
     raise FileNotFoundError(
       f"{name!r} is not a workdir (it holds no config.json), nor a file of a "

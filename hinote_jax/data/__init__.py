@@ -85,7 +85,7 @@ def source(
 ) -> series.Source:
   """Returns a source by name; arguments and errors as of `load`."""
   name, _, size = name.partition(":")
-  make = _maker(name)
+  make = maker(name)
   taken = inspect.signature(make).parameters
   # A config cannot hold None for what a flag may give later: it has "" or ().
   if path not in (None, "", ()):
@@ -116,7 +116,7 @@ def options(name: str) -> dict[str, object]:
   Raises:
     ValueError: there is no such source.
   """
-  taken = inspect.signature(_maker(name)).parameters
+  taken = inspect.signature(maker(name)).parameters
   return {
     option: parameter.default
     for option, parameter in taken.items()
@@ -124,7 +124,12 @@ def options(name: str) -> dict[str, object]:
   }
 
 
-def _maker(name: str) -> Callable[..., series.Source]:
+def maker(name: str) -> Callable[..., series.Source]:
+  """Returns the function that makes a source, by the name of the source.
+
+  Raises:
+    ValueError: there is no such source.
+  """
   module, function = naming.look_up("dataset", name, SOURCES)
   return getattr(
     importlib.import_module(f"hinote_jax.data.sources.{module}"), function

@@ -3,7 +3,9 @@
 A folder of the cache holds the series as a tfds dataset (array_record files,
 readable by `tfds.builder_from_directory`), the same values as one memory map,
 because decoding a whole record for every crop is hundreds of times slower, and
-meta.json, which is written last and marks the folder complete.
+meta.json, which is written last and marks the folder complete. Both the values
+and the records have a digest, in meta.json and in records.sha256: all of it can
+be made again from the source, and what has not its digest is.
 """
 
 import contextlib
@@ -15,6 +17,7 @@ import pathlib
 import shutil
 from typing import Any
 
+from absl import logging
 import filelock
 import numpy as np
 
@@ -44,9 +47,9 @@ def cached(
   """
   root = pathlib.Path(cache_dir or default_cache_dir()).expanduser()
   folder = root / f"{source.name}-{source.fingerprint[:16]}"
-  if not _is_complete(folder, source):
+  if not _is_complete(folder, source.fingerprint):
     with _writing(folder), _locked(folder):
-      if not _is_complete(folder, source):
+      if not _is_complete(folder, source.fingerprint):
         _write(folder, source)
   lowres = source.lowres
   return series.Dataset.of(
@@ -86,30 +89,46 @@ def _locked(folder):
     yield
 
 
-def _is_complete(folder, source) -> bool:
-  try:
-    meta = json.loads((folder / "meta.json").read_text())
-    values = np.load(folder / "values.npy", mmap_mode="r")
-  except (OSError, ValueError):
+def _is_complete(folder, fingerprint) -> bool:
+  """Says whether the values are there and as they were written."""
+  path, meta = folder / "values.npy", _meta(folder)
+  if not path.exists() or meta.get("fingerprint") != fingerprint:
     return False
-  shape = (len(source.times), *source.field_shape)
-  return meta.get("fingerprint") == source.fingerprint and values.shape == shape
+  return _is_whole(path, path.stat(), meta.get("sha256"))
+
+
+def _meta(folder) -> dict[str, Any]:
+  try:
+    return dict(json.loads((folder / "meta.json").read_text()))
+  except (OSError, ValueError, TypeError, RecursionError):
+    return {}
+
+
+@functools.cache  # once a run: there may be a lot to read
+def _is_whole(path, stat, sha256) -> bool:
+  del stat  # tells one file from the next under its name
+  return files.digest(path) == sha256
 
 
 def _write(folder, source) -> None:
-  for leftover in (folder / "meta.json", *folder.glob("*.tmp")):
-    leftover.unlink(missing_ok=True)
+  if (folder / "values.npy").exists():
+    logging.warning("the cache at %s is damaged and made again", folder)
+  (folder / "meta.json").unlink(missing_ok=True)
+  files.tidy(folder)
   for leftover in folder.glob("tfds/*/incomplete.*"):
     shutil.rmtree(leftover)
   room.require_disk(
     folder / "values.npy", (2, len(source), *source.field_shape), "make some"
   )
   records = _records(folder, source)
-  shape = (len(source.times), *source.field_shape)
+  with files.whole(folder / "values.npy") as partial:
+    _write_values(partial, records, (len(source), *source.field_shape))
+    sha256 = files.digest(partial)
   meta = {
     "name": source.name,
     "fingerprint": source.fingerprint,
-    "shape": list(shape),
+    "sha256": sha256,
+    "shape": [len(source), *source.field_shape],
     "axes": ["time", source.y.name, source.x.name, "variable"],
     "variables": [[v.name, v.units, v.long_name] for v in source.variables],
     "times": list(source.times),
@@ -117,8 +136,6 @@ def _write(folder, source) -> None:
     "domain": source.domain,
     "citation": source.citation,
   }
-  with files.whole(folder / "values.npy") as partial:
-    _write_values(partial, records, shape)
   files.write_text(folder / "meta.json", json.dumps(meta, indent=2) + "\n")
 
 
@@ -129,24 +146,30 @@ def _write_values(path, records, shape) -> None:
     np.lib.format.write_array_header_1_0(file, header)
     for i in range(len(records)):
       file.write(np.ascontiguousarray(records[i]["values"], "<f4").data)
-    file.flush()
-    os.fsync(file.fileno())  # some file systems notice only now
 
 
 def _records(folder, source):
-  """Returns the series of a source as a random-access tfds data source."""
+  """Returns the series of a source as a random-access tfds data source.
+
+  They are made where they are not there, or not as they were written.
+  """
   tfds = inputs.require("tensorflow_datasets", "data")
   inputs.require("array_record", "data")
   bars = tfds.core.utils.tqdm_utils
   was_active = bars._active
+  path, digest = folder / "tfds", folder / "records.sha256"
+  is_there = path.exists() and digest.exists()
+  if is_there and digest.read_text(errors="replace") != files.digest(path):
+    files.remove(path)
   tfds.disable_progress_bar()
   try:
     # It announces each step on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
       builder = _builder_class()(
-        source=source, data_dir=folder / "tfds", file_format="array_record"
+        source=source, data_dir=path, file_format="array_record"
       )
       builder.download_and_prepare()
+      files.write_text(digest, files.digest(path))
   finally:
     tfds.display_progress_bar(enable=was_active)
   return builder.as_data_source(_SPLIT)

@@ -101,7 +101,7 @@ class Split:
     try:
       stored = json.loads(pathlib.Path(path).read_text())
       parts = {p.name: tuple(stored[p.name]) for p in dataclasses.fields(cls)}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
       raise ValueError(
         f"{path} is not a split ({error!r}): delete it to make a new one"
       ) from error

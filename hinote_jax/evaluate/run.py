@@ -179,7 +179,7 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   loss = losses.build(**workdirs.set_fields(config.loss))
   largest = data.validation.scale_range[1]
   batch = data.validation.fixed(1, scale=largest)[0]
-  stored = checkpoint.load(workdir)
+  stored = checkpoint.load(workdir, falls_back=True)
   assert stored is not None  # it was scored before
   state, meta = stored
   module = models.build(**meta["model"])  # a window closes on no axis

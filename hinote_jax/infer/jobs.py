@@ -83,7 +83,7 @@ class Request:
 
 def degradation_of(name: str) -> degradations.Degradation:
   """Returns the degradation that a run was trained on; "area" of others."""
-  if not (pathlib.Path(name) / workdir.CONFIG).is_file():
+  if not pathlib.Path(name).is_dir():
     return degradations.parse("area")
   return degradations.parse(
     workdir.read_config(name).get("degradation", "area")

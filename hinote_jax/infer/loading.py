@@ -41,7 +41,8 @@ def load(
     return predict.Predictor(models.build(str(workdir)), {})
   if pathlib.Path(workdir).is_file():
     return _whole(_published(workdir, normalisation, options), workdir)
-  if not (pathlib.Path(workdir) / "config.json").is_file():
+  inside = ("config.json", "checkpoints")
+  if not any((pathlib.Path(workdir) / name).exists() for name in inside):
     raise FileNotFoundError(
       f"{str(workdir)!r} is not a workdir (it holds no config.json), nor a "
       "file of a network, nor an interpolation "

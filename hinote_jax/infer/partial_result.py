@@ -17,7 +17,6 @@ of the result before the end.
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import pathlib
@@ -164,13 +163,13 @@ class PartialResult:
       return "", {"manifest": "damaged"}
     return attempt, items
 
-  def _is_whole(self) -> bool:
+  def _is_whole(self, *places: pathlib.Path) -> bool:
     """Says whether the file is as it was when it was finished."""
     if not self._finished.exists():
       return False
     text = self._finished.read_text(errors="replace")
-    both = (self._result, self.path)
-    return any(path.exists() and _digest(path) == text for path in both)
+    places = places or (self._result, self.path)
+    return any(path.exists() and files.digest(path) == text for path in places)
 
   def _is_mended(self) -> bool:
     """Writes again all of a store but its tiles; says whether that can be."""
@@ -378,19 +377,11 @@ class PartialResult:
           files.remove(stray)
         save(self._result, self._open().array)
       with self._writing():
-        files.write_text(self._finished, _digest(self._result))
+        files.write_text(self._finished, files.digest(self._result))
     self.is_finished = True
-    if self._result.exists():
+    # Killed after they were exchanged, what is here is what was there.
+    if self._result.exists() and not self._is_whole(self.path):
       files.replace(self._result, self.path)
     self._store = None
     for entry in (self._done, self._tiles.parent):
       files.remove(entry)
-
-
-def _digest(path: pathlib.Path) -> str:
-  """Returns the SHA-256 of a file, or of the names and files of a folder."""
-  if path.is_dir():
-    parts = [f"{p.relative_to(path)} {_digest(p)}" for p in files.below(path)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-  with open(path, "rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()

@@ -43,9 +43,12 @@ class Spec:
   is_interpolation: bool = False
   is_of_one_variable: bool = False
 
+  @property
+  def function(self) -> Callable[..., nn.Module]:
+    """What makes the model of keyword arguments."""
+    module, function = self.builder.split(":")
+    return getattr(importlib.import_module(module), function)
+
   def build(self, **kwargs: Any) -> nn.Module:
     """Returns the model, made from keyword arguments."""
-    module, function = self.builder.split(":")
-    make: Callable[..., nn.Module]
-    make = getattr(importlib.import_module(module), function)
-    return make(**kwargs)
+    return self.function(**kwargs)

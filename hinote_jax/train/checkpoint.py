@@ -1,28 +1,49 @@
 """Checkpoints of a workdir: the latest ones and the best on validation.
 
-A thin hold on Orbax. Every checkpoint carries a digest of its values, because
-a file with flipped bits otherwise restores without complaint.
+A checkpoint is a folder called after its step, and one thing under one digest:
+
+  state      the tree, as Orbax writes it
+  meta.json  what belongs with it, digests of the tree and of the files that
+             hold it, and one of all that
+
+Nothing of it is used before the digests are found to be right, because flipped
+bits otherwise go unseen. Those of earlier versions, with a digest of the values
+alone, are read as well.
 """
 
 from collections.abc import Mapping
+import contextlib
 import hashlib
+import json
+import math
 import os
 import pathlib
 from typing import Any
 
 from absl import logging
 import jax
+from jax.experimental import multihost_utils
 import numpy as np
 
 from hinote_jax.core import naming
+from hinote_jax.io import files, inputs
 
 DIRECTORY = "checkpoints"
 BEST_KEY = "validation/error"  # lower is better
+_STATE, _META = "state", "meta.json"
 
 
 def _host(tree: Any) -> Any:
   """Copies a tree to NumPy: what is saved knows nothing of devices."""
   return jax.tree.map(np.asarray, jax.device_get(tree))
+
+
+def _named(tree: Any) -> dict[str, Any]:
+  """Returns the leaves of a tree by their paths."""
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
 
 
 def digest(tree: Any, version: int = 2) -> str:
@@ -37,18 +58,103 @@ def digest(tree: Any, version: int = 2) -> str:
       two that change places go unseen; checkpoints without a mark have it.
   """
   leaves = []
-  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+  for name, leaf in _named(tree).items():
     leaf = np.ascontiguousarray(leaf)
     own = hashlib.sha256(f"{leaf.dtype}{leaf.shape}".encode())
-    own.update(leaf.data)
-    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    own.update(leaf.reshape(-1).view(np.uint8).data)
     prefix = f"\n{name} " if version > 1 else ""
     leaves.append(prefix + own.hexdigest())
   return hashlib.sha256("".join(sorted(leaves)).encode()).hexdigest()
 
 
-def _reason(error: Exception) -> str:
-  return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+def _sealed(meta: dict[str, Any]) -> dict[str, Any]:
+  """Returns what belongs with a state as JSON has it, with the digest of it.
+
+  The files are left out: Orbax writes the time into them, and equal runs have
+  equal digests.
+  """
+  meta = json.loads(json.dumps(meta | {"sha256": ""}))
+  text = json.dumps(meta | {"files": ""}, sort_keys=True)
+  return meta | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _files(folder: pathlib.Path) -> str:
+  """Returns a digest of the names and contents of all files of a folder."""
+  known = hashlib.sha256()
+  for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    name = path.relative_to(folder).as_posix()
+    known.update(f"{name} {files.digest(path)}\n".encode())
+  return known.hexdigest()
+
+
+def _orbax(*, is_of_leader: bool = False) -> Any:
+  """Returns what reads or, on the leading process alone, writes a tree."""
+  import orbax.checkpoint as ocp  # slow to import, and only needed here
+
+  options: dict[str, Any] = {}
+  if is_of_leader and jax.process_count() > 1:
+    options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+      primary_host=0, active_processes={0}, barrier_sync_key_prefix="state"
+    )
+  return ocp.Checkpointer(ocp.StandardCheckpointHandler(**options), **options)
+
+
+def _write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
+  folder.mkdir()
+  with _orbax(is_of_leader=True) as writer:
+    writer.save(folder / _STATE, state)
+  meta = meta | {"values": digest(state), "digest": 3}
+  meta = _sealed(meta) | {"files": _files(folder / _STATE)}
+  text = json.dumps(meta, indent=2) + "\n"
+  (folder / _META).write_text(text, encoding="utf-8")
+
+
+def _read_meta(folder: pathlib.Path) -> dict[str, Any]:
+  """Reads what belongs with a state.
+
+  Raises:
+    ValueError: it is damaged.
+  """
+  path = folder / _META
+  try:
+    if not path.exists():
+      return json.loads((folder / "meta" / "metadata").read_text())
+    meta = json.loads(path.read_text())
+    if meta["sha256"] != _sealed(meta)["sha256"]:
+      raise ValueError(f"{path.name} does not match its digest")
+  except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
+  return meta
+
+
+def _read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
+  """Reads a checkpoint, into the shape of a template where there is one.
+
+  Raises:
+    ValueError: it is damaged, or is not of the template.
+  """
+  meta = _read_meta(folder)
+  version = meta.get("digest", 1)
+  if version > 2 and _files(folder / _STATE) != meta.get("files"):
+    raise ValueError(f"step {folder.name}: its files do not match their digest")
+  try:
+    with _orbax() as reader:
+      state = _host(reader.restore(folder / _STATE, template))
+    known = meta["values"] if version > 2 else meta["sha256"]
+    is_whole = digest(state, min(version, 2)) == known
+  except Exception as error:  # Orbax raises many kinds for a damaged file
+    raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
+  if not is_whole:
+    raise ValueError(
+      f"step {folder.name}: its values do not match their digest"
+    )
+  return state, meta
+
+
+def _error(meta: Mapping[str, Any]) -> float:
+  """Returns the validation error of a checkpoint, infinite without one."""
+  error = meta.get("metrics", {}).get(BEST_KEY, math.inf)
+  return math.inf if math.isnan(error) else error
 
 
 class Checkpoints:
@@ -61,7 +167,7 @@ class Checkpoints:
     keep: int = 2,
     is_reader: bool = False,
   ):
-    """Opens the folder, or makes it.
+    """Opens the folder, or makes it; what killed runs left is removed.
 
     Args:
       workdir: of the run.
@@ -69,48 +175,45 @@ class Checkpoints:
       is_reader: change nothing: neither make the folder nor tidy it up, since
         a run may be writing in it.
     """
-    import orbax.checkpoint as ocp  # slow to import, and only needed here
-    from orbax.checkpoint import checkpoint_managers as managers
-
-    self._ocp = ocp
     self.path = pathlib.Path(workdir).absolute() / DIRECTORY
-    best = managers.BestN(
-      get_metric_fn=lambda metrics: metrics[BEST_KEY], reverse=True, n=1
-    )
-    verbosity = logging.get_verbosity()
-    if is_reader:  # Orbax warns that reading is what it is asked for
-      logging.set_verbosity(logging.ERROR)
-    try:
-      options = ocp.CheckpointManagerOptions(
-        preservation_policy=managers.AnyPreservationPolicy(
-          [managers.LatestN(keep), best]
-        ),
-        best_fn=lambda metrics: metrics[BEST_KEY],
-        best_mode="min",
-        enable_async_checkpointing=False,
-        cleanup_tmp_directories=not is_reader,
-        create=not is_reader,
-        read_only=is_reader,
-      )
-      self._manager = ocp.CheckpointManager(
-        self.path, options=options, item_names=("state", "meta")
-      )
-    finally:
-      logging.set_verbosity(verbosity)
+    self._keep, self._is_leader = keep, jax.process_index() == 0
+    if is_reader or not self._is_leader:
+      return
+    self.path.mkdir(parents=True, exist_ok=True)
+    files.tidy(self.path)
+    for stray in self.path.glob("*.orbax-checkpoint-tmp*"):
+      files.remove(stray)
 
   def __enter__(self):
     return self
 
   def __exit__(self, *_):
-    self._manager.close()
+    pass
 
   @property
   def steps(self) -> list[int]:
     """Steps of the checkpoints there are, in order."""
-    return sorted(self._manager.all_steps())
+    if not self.path.is_dir():
+      return []
+    return sorted(int(p.name) for p in self.path.iterdir() if p.name.isdigit())
+
+  def _folder(self, step: int) -> pathlib.Path:
+    return self.path / str(step)
+
+  def metas(self) -> dict[int, dict[str, Any]]:
+    """Returns what belongs with each checkpoint, where that is whole."""
+    whole = {}
+    for step in self.steps:
+      with contextlib.suppress(ValueError):
+        whole[step] = _read_meta(self._folder(step))
+    return whole
 
   def save(
-    self, step: int, state: Any, meta: dict, metrics: dict[str, float]
+    self,
+    step: int,
+    state: Any,
+    meta: dict,
+    metrics: Mapping[str, float],
   ) -> None:
     """Writes a checkpoint; what was there before stays until it is whole.
 
@@ -118,49 +221,46 @@ class Checkpoints:
       step: its number.
       state: any tree.
       meta: what belongs with it, as JSON.
-      metrics: of validation; `BEST_KEY` says which checkpoint is best.
+      metrics: of validation; `BEST_KEY` says which checkpoint is best. One
+        without goes when the next is there.
 
     Raises:
       OSError: it cannot be written; names the last checkpoint that stands.
     """
-    args = self._ocp.args
-    state = _host(state)
-    meta = {**meta, "step": step, "sha256": digest(state), "digest": 2}
-    meta["metrics"] = {name: float(value) for name, value in metrics.items()}
-    before = self.steps
-    try:
-      is_saved = self._manager.save(
-        step,
-        args=args.Composite(
-          state=args.StandardSave(state), meta=args.JsonSave(meta)
-        ),
-        metrics=meta["metrics"],
-      )
-      if not is_saved:
-        raise ValueError("a later step is there already")
-    except Exception as error:
-      kept = f"step {before[-1]} is still there" if before else "none was there"
-      raise OSError(
-        f"cannot write the checkpoint of step {step} in {self.path} "
-        f"({_reason(error)}); of earlier checkpoints, {kept}"
-      ) from error
+    if self._is_leader:
+      scores = {name: float(value) for name, value in metrics.items()}
+      meta = {**meta, "step": step, "metrics": scores}
+      before = self.steps
+      try:
+        with files.whole(self._folder(step)) as partial:
+          _write(partial, _host(state), meta)
+      except OSError as error:
+        kept = f"step {before[-1]} is still there" if before else "none was"
+        raise OSError(
+          f"cannot write the checkpoint of step {step} in {self.path} "
+          f"({inputs.line(error)}); of earlier checkpoints, {kept}"
+        ) from error
+      self._retain()
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices(f"checkpoint {step}")
 
-  def _read(self, step: int, template: Any | None) -> tuple[Any, dict]:
-    """Reads a checkpoint; raises ValueError where its values are damaged."""
-    args = self._ocp.args
-    try:
-      restored = self._manager.restore(
-        step,
-        args=args.Composite(
-          state=args.StandardRestore(template), meta=args.JsonRestore()
-        ),
-      )
-    except Exception as error:  # Orbax raises many kinds for a damaged file
-      raise ValueError(f"step {step}: {_reason(error)}") from error
-    state, meta = _host(restored["state"]), restored["meta"]
-    if digest(state, meta.get("digest", 1)) != meta["sha256"]:
-      raise ValueError(f"step {step}: its values do not match their digest")
-    return state, meta
+  def _retain(self) -> None:
+    """Removes all but the latest and the best."""
+    metas = self.metas()
+    scored = [step for step, meta in metas.items() if meta.get("metrics")]
+    kept = {*scored[-self._keep :], *self.steps[-1:]}
+    kept |= (
+      {min(scored, key=lambda s: (_error(metas[s]), s))} if scored else set()
+    )
+    for step in set(self.steps) - kept:
+      self._remove(step)
+
+  def _remove(self, step: int) -> None:
+    """Removes a checkpoint; it never stands half under its name."""
+    if self._is_leader:
+      old = self._folder(step).with_name(f"{step}.{os.getpid()}.tmp")
+      os.replace(self._folder(step), old)
+      files.remove(old)
 
   def restore(self, like: Any) -> tuple[Any, dict] | None:
     """Returns the latest whole checkpoint as (state, meta), or None.
@@ -171,40 +271,70 @@ class Checkpoints:
     Raises:
       ValueError: checkpoints exist and none of them is whole.
     """
-    template = _host(like)
+    steps = self.steps[::-1]
+    if not steps:
+      return None
+    state, meta, damaged = self._first_whole(steps, _host(like))
+    for step in damaged:
+      self._remove(step)
+    return state, meta
+
+  def _first_whole(
+    self, steps: list[int], template: Any | None = None
+  ) -> tuple[Any, dict, list[int]]:
+    """Reads the first checkpoint that is whole; says what it stands for.
+
+    Returns:
+      its state, what belongs with it, and those before it.
+    """
     damaged = {}
-    for step in reversed(self.steps):
+    for step in steps:
       try:
-        state, meta = self._read(step, template)
+        state, meta = _read(self._folder(step), template)
       except ValueError as error:
         damaged[step] = str(error)
         continue
-      for later in damaged:
-        self._manager.delete(later)
-      return state, meta
-    if damaged:
-      raise ValueError(
-        f"no checkpoint in {self.path} can be read "
-        f"({'; '.join(damaged.values())}): move the folder away to start afresh"
-      )
-    return None
+      if damaged:
+        logging.warning(
+          "of the checkpoints in %s, damaged: %s; taking step %d",
+          self.path,
+          "; ".join(damaged.values()),
+          step,
+        )
+      return state, meta, list(damaged)
+    raise ValueError(
+      f"no checkpoint in {self.path} can be read "
+      f"({'; '.join(damaged.values())}): move the folder away to start afresh"
+    )
 
-  def load(self, which: str = "best") -> tuple[Any, dict]:
+  def load(
+    self, which: str = "best", *, falls_back: bool = False
+  ) -> tuple[Any, dict]:
     """Returns (state, meta) of the "best" or "latest" as plain NumPy trees.
+
+    Args:
+      which: one of them; without any scores the best is the latest.
+      falls_back: where it is damaged take the newest that is not.
 
     Raises:
       FileNotFoundError: there is no checkpoint.
-      ValueError: `which` is unknown, or the values are damaged.
+      ValueError: `which` is unknown, or what was to be read is damaged.
     """
-    choose = {
-      "best": self._manager.best_step,
-      "latest": self._manager.latest_step,
-    }
-    step = naming.look_up("checkpoint", which, choose)()
-    if step is None:
+    naming.look_up("checkpoint", which, dict.fromkeys(("best", "latest")))
+    steps = self.steps[::-1]
+    if not steps:
       raise FileNotFoundError(f"there is no checkpoint in {self.path}")
+    if which == "best":
+      metas = self.metas()
+      for step in set(steps) - metas.keys():
+        logging.warning("step %d in %s is damaged", step, self.path)
+      steps.sort(key=lambda s: _error(metas.get(s, {})))
+      # Then the newest.
+      steps[1:] = sorted(steps[1:], reverse=True)
+    if falls_back:
+      return self._first_whole(steps)[:2]
     try:
-      return self._read(step, None)
+      return _read(self._folder(steps[0]), None)
     except ValueError as error:
       raise ValueError(
         f"the {which} checkpoint in {self.path} is damaged ({error})"
@@ -212,21 +342,22 @@ class Checkpoints:
 
 
 def load(
-  workdir: str | os.PathLike, which: str = "best"
+  workdir: str | os.PathLike, which: str = "best", *, falls_back: bool = False
 ) -> tuple[dict, dict] | None:
   """Returns the state and what belongs with it, or None if nothing was saved.
 
   Args:
     workdir: of a run.
     which: "best" on validation or "latest".
+    falls_back: where it is damaged take the newest that is not, and say so.
 
   Raises:
     ValueError: the checkpoint is damaged.
   """
-  if not (pathlib.Path(workdir) / DIRECTORY).is_dir():
+  checkpoints = Checkpoints(workdir, is_reader=True)
+  if not checkpoints.steps:
     return None
-  with Checkpoints(workdir, is_reader=True) as checkpoints:
-    return checkpoints.load(which) if checkpoints.steps else None
+  return checkpoints.load(which, falls_back=falls_back)
 
 
 def averaged(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,12 +376,13 @@ def load_variables(
   """Returns a trained model's variables and what belongs with them.
 
   Its parameters are averaged; the collections beside them are as they were.
+  Where it is damaged the newest that is not stands for it.
 
   Raises:
     FileNotFoundError: there is no checkpoint.
-    ValueError: it is damaged.
+    ValueError: all of them are damaged.
   """
-  stored = load(workdir, which)
+  stored = load(workdir, which, falls_back=True)
   if stored is None:
     raise FileNotFoundError(f"there is no checkpoint in {workdir}")
   state, meta = stored

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from hinote_jax import losses, models
-from hinote_jax.core import naming
 from hinote_jax.data import batches
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.evaluate import windows
@@ -22,7 +21,9 @@ from hinote_jax.train import (
   metric_log,
   optim,
   parallel,
+  preemption,
   run_data,
+  schema,
   static_run,
 )
 from hinote_jax.train import step as train_step
@@ -31,37 +32,6 @@ from hinote_jax.train import workdir as workdirs
 
 class NonFiniteLoss(ArithmeticError):
   """The loss or the gradient is no longer a number."""
-
-
-_COUNTS = (
-  "steps",
-  "batch_size",
-  "accumulate",
-  "log_every",
-  "validate_every",
-  "validation_examples",
-)
-
-
-def _check(config: workdirs.Config) -> None:
-  """Refuses what would fail later, before anything is begun."""
-  counts = {name: config[name] for name in _COUNTS}
-  for part in ("validation", "test"):
-    counts[f"split.{part}"] = config.split[part]
-  counts["evaluate.scales"] = len(config.evaluate.scales)
-  for name, count in counts.items():
-    if isinstance(count, int) and count < 1:
-      raise ValueError(f"config.{name} must be at least 1, got {count}")
-  for scale in config.evaluate.scales:
-    if not 1.0 <= scale < np.inf:
-      raise ValueError(f"config.evaluate.scales: a scale below 1, {scale}")
-  for name in config.evaluate.against:
-    if not pathlib.Path(name).is_dir():
-      naming.look_up(
-        "interpolation or workdir in config.evaluate.against",
-        name,
-        dict.fromkeys(models.INTERPOLATIONS),
-      )
 
 
 def model_arguments(
@@ -125,8 +95,9 @@ def train(
   Raises:
     ValueError: the config does not fit the data or the workdir.
     NonFiniteLoss: training diverged; earlier checkpoints stand.
+    preemption.Stopped: a signal asked for it; the step is saved.
   """
-  _check(config)
+  schema.check(config)
   is_leader = jax.process_index() == 0
   workdir = workdirs.check(workdir, config)
 
@@ -154,7 +125,7 @@ def train(
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     # Restore.
-    restored = checkpoints.restore(state.to_dict())
+    restored, meta = checkpoints.restore(state.to_dict()), {}
     if restored is not None:
       # What was measured on the data stays as it was, to the last bit.
       values, meta = restored
@@ -194,14 +165,27 @@ def train(
     told = static_run.save(data.static, workdir if is_leader else None)
 
     # Loop.
+    written = meta.get("log")
+    meta = {
+      "model": arguments,
+      "units": units,
+      "config": workdirs.plain(config),
+      **data.meta(),
+      **told,
+    }
     log = metric_log.MetricLog(
-      workdir, first_step=first, steps=config.steps, is_leader=is_leader
+      workdir,
+      first_step=first,
+      steps=config.steps,
+      digest=written,
+      is_leader=is_leader,
     )
     stream = batches.prefetch(make_batch, range(first, config.steps))
     started, waited = time.monotonic(), 0.0
     pending = collections.deque()  # steps under way, checked when they are old
     shown, values = {}, {}
-    with log, contextlib.closing(stream):
+    asking = preemption.requested(is_shared=jax.process_count() > 1)
+    with log, contextlib.closing(stream), asking as request:
       while True:
         asked = time.monotonic()
         step, batch = next(stream, (None, None))
@@ -211,15 +195,15 @@ def train(
         done = step + 1
         state, metrics = step_fn(state, batch)
         pending.append((done, metrics))
-        is_due = (
-          done % config.log_every == 0
-          or done % config.validate_every == 0
-          or done == config.steps
-        )
+        is_last = done == config.steps
+        is_logged = is_last or done % config.log_every == 0
+        is_validated = is_last or done % config.validate_every == 0
+        is_stopped = request.is_due(done)
+        is_due = is_logged or is_validated or is_stopped
         while len(pending) > (0 if is_due else 2):
           late, metrics = pending.popleft()
           values = _require_finite(late, metrics, data, rows, checkpoints.steps)
-        if done % config.log_every == 0 or done == config.steps:
+        if is_logged:
           shown["loss"] = f"{values['loss']:.3g}"
           log.write(
             done, values | {"learning_rate": float(np.asarray(rate(step)))}
@@ -232,15 +216,20 @@ def train(
               "fraction_waiting_for_data": waited / elapsed,
             },
           )
-        if done % config.validate_every == 0 or done == config.steps:
-          snapshot = parallel.get_state(state).to_dict()
-          scores = validate(checkpoint.averaged(snapshot))
-          shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
-          log.write(done, scores)
-          meta = {"model": arguments, "units": units, **data.meta(), **told}
+        if is_validated or is_stopped:
+          snapshot, scores = parallel.get_state(state).to_dict(), {}
+          if is_validated:
+            scores = validate(checkpoint.averaged(snapshot))
+            shown["error/bicubic"] = f"{scores[checkpoint.BEST_KEY]:.3f}"
+            log.write(done, scores)
+          meta |= {"log": log.digest()}
           checkpoints.save(done, snapshot, meta, scores)
+        if is_stopped:
+          raise preemption.Stopped(
+            request.number, f"at step {done} of {config.steps}, which is saved"
+          )
         log.advance(**shown)
-    _, meta = checkpoints.load("best")
+    _, meta = checkpoints.load("best", falls_back=True)
   return {
     "steps": config.steps,
     "steps_now": config.steps - first,
@@ -272,6 +261,7 @@ def evaluate(
     FileNotFoundError: nothing was trained in the workdir.
     ValueError: the workdir is of another config, `evaluate` apart.
   """
+  schema.check(config)
   workdirs.read_config(workdir)
   workdir = workdirs.check(workdir, config, apart_from="evaluate")
   return scoring.score(config, workdir, run_data.make(config, workdir))

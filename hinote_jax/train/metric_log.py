@@ -10,6 +10,7 @@ import os
 import pathlib
 from typing import Any
 
+from absl import logging
 import tqdm
 
 from hinote_jax.io import files
@@ -20,20 +21,33 @@ TIMINGS = "timings.jsonl"
 
 def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
   """Returns the lines of a workdir's metrics, in order of writing."""
-  path = pathlib.Path(workdir) / METRICS
+  return [record for record, _ in _lines(pathlib.Path(workdir) / METRICS)]
+
+
+def _lines(path: pathlib.Path) -> list[tuple[dict[str, Any], str]]:
+  """Returns the records of a log and their lines; damaged ones are left out."""
   if not path.exists():
     return []
-  return [json.loads(line) for line in path.read_text().splitlines()]
+  whole, damaged = [], 0
+  for line in path.read_text(errors="replace").splitlines(keepends=True):
+    try:
+      record = json.loads(line)
+      if not isinstance(record["step"], int) or not line.endswith("\n"):
+        raise ValueError(line)
+    except (ValueError, TypeError, KeyError, RecursionError):
+      damaged += line.endswith("\n")  # the others are of a run that was killed
+      continue
+    whole.append((record, line))
+  if damaged:
+    logging.warning("%s: %d damaged lines are left out", path, damaged)
+  return whole
 
 
 def _rewind(path: pathlib.Path, step: int) -> None:
   """Drops what a stopped run wrote after the checkpoint it goes on from."""
-  if not path.exists():
-    return
-  lines = path.read_text().splitlines(keepends=True)
-  whole = [line for line in lines if line.endswith("\n")]
-  kept = [line for line in whole if json.loads(line)["step"] <= step]
-  files.write_text(path, "".join(kept))
+  if path.exists():
+    kept = [line for record, line in _lines(path) if record["step"] <= step]
+    files.write_text(path, "".join(kept))
 
 
 class MetricLog:
@@ -45,6 +59,7 @@ class MetricLog:
     *,
     first_step: int,
     steps: int,
+    digest: str | None = None,
     is_leader: bool = True,
   ):
     """Opens the files, rewound to `first_step`.
@@ -53,16 +68,20 @@ class MetricLog:
       workdir: of the run.
       first_step: steps already taken.
       steps: of the whole run.
+      digest: of the metrics until then, where it is known.
       is_leader: whether this process writes; the others stay silent.
     """
     self._is_leader = is_leader
     self._files = {}
     self._board = None
     workdir = pathlib.Path(workdir)
+    self._path = workdir / METRICS
     if is_leader:
       for name in (METRICS, TIMINGS):
         _rewind(workdir / name, first_step)
         self._files[name] = (workdir / name).open("a")
+      if digest and files.digest(self._path) != digest:
+        logging.warning("%s is damaged or was changed", self._path)
       self._board = _open_board(workdir / "tensorboard", first_step)
     self._bar = tqdm.tqdm(
       total=steps,
@@ -100,6 +119,14 @@ class MetricLog:
       record = {"step": step} | {k: float(values[k]) for k in sorted(values)}
       self._files[name].write(json.dumps(record) + "\n")
       self._files[name].flush()
+
+  def digest(self) -> str:
+    """Returns the digest of the metrics, which are on the disk then."""
+    if not self._is_leader:
+      return ""
+    for file in self._files.values():
+      os.fsync(file.fileno())
+    return files.digest(self._path)
 
   def advance(self, **shown: str) -> None:
     """Moves the bar by a step; `shown` is written beside it."""

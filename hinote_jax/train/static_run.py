@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 import hashlib
 import pathlib
 from typing import Any
+import zipfile
+import zlib
 
 import jax
 import numpy as np
@@ -11,10 +13,12 @@ import numpy as np
 from hinote_jax import models
 from hinote_jax.data import climatology, rasters, static, static_windows
 from hinote_jax.fields import axes
+from hinote_jax.io import files as whole_files
 from hinote_jax.train import contract
 
 FILE = "climatology.npz"
 REGRESSION = "hinote_jax.models.informed:static_regression"
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 def make(
@@ -96,7 +100,8 @@ def save(
   if (usual := known.climatology) is not None:
     if workdir is not None:
       places = dict(y=usual.y.values, x=usual.x.values)
-      np.savez_compressed(workdir / FILE, values=usual.values, **places)  # pyright: ignore[reportArgumentType]
+      with whole_files.whole(workdir / FILE, ".npz") as partial:
+        np.savez_compressed(partial, values=usual.values, **places)  # pyright: ignore[reportArgumentType]
     meta["axes"] = [
       [a.name, a.units, a.registration, a.is_periodic]
       for a in (usual.y, usual.x)
@@ -130,7 +135,7 @@ def load(
     try:
       with np.load(path) as file:
         values, places = file["values"], (file["y"], file["x"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, *_ZIP_ERRORS) as error:
       raise ValueError(f"{path} cannot be read: {error}") from error
     if _digest(values) != known["climatology"]:
       raise ValueError(f"{path} is damaged: it is not that of the checkpoint")

@@ -10,9 +10,11 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from absl import logging
 import ml_collections
 
 from hinote_jax.io import files
+from hinote_jax.train import checkpoint
 
 if TYPE_CHECKING:
   Config = Any  # its fields have no static types
@@ -111,8 +113,9 @@ def check(
       f"cannot write in workdir {str(path)!r} ({error.strerror}): "
       "choose another with --workdir"
     ) from error
-  if (path / CONFIG).exists():
-    ours, theirs = plain(config), read_config(path)
+  theirs = _stored_config(path)
+  if theirs is not None:
+    ours = plain(config)
     if apart_from:
       ours, theirs = (
         {name: part for name, part in config.items() if name != apart_from}
@@ -128,9 +131,37 @@ def check(
 
 
 def claim(path: pathlib.Path, config: Config) -> None:
-  """Writes what the folder is of, once everything else is known to be sound."""
+  """Writes what the folder is of, once everything else is known to be sound.
+
+  What killed runs have left in it is removed.
+  """
+  for folder in (path, path / "figures"):
+    files.tidy(folder)
   write_json(path / CONFIG, plain(config))
   write_json(path / VERSIONS, versions())
+
+
+def _stored_config(path: pathlib.Path) -> dict[str, Any] | None:
+  """Returns the config of a folder; None where there is none, or damaged.
+
+  Each checkpoint has it under its digest; the file is for people, and for runs
+  without a checkpoint yet.
+  """
+  with checkpoint.Checkpoints(path, is_reader=True) as checkpoints:
+    stored = [
+      meta["config"]
+      for meta in checkpoints.metas().values()
+      if "config" in meta
+    ]
+  if stored:
+    return stored[-1]
+  try:
+    return json.loads((path / CONFIG).read_text())
+  except FileNotFoundError:
+    return None
+  except (OSError, ValueError, RecursionError) as error:
+    logging.warning("%s is damaged: %s", path / CONFIG, error)
+    return None
 
 
 def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
@@ -138,14 +169,17 @@ def read_config(workdir: str | os.PathLike) -> dict[str, Any]:
 
   Raises:
     FileNotFoundError: the folder is not of a run.
-    ValueError: its config is damaged.
+    ValueError: its config is damaged, and there is no checkpoint with it.
   """
-  path = pathlib.Path(workdir) / CONFIG
-  if not path.is_file():
+  path = pathlib.Path(workdir)
+  config = _stored_config(path)
+  if config is None and (path / CONFIG).exists():
+    raise ValueError(
+      f"{path / CONFIG} is damaged: write in it what the run was started with, "
+      "or start afresh in another folder"
+    )
+  if config is None:
     raise FileNotFoundError(
       f"{str(workdir)!r} is not the workdir of a run: it has no {CONFIG}"
     )
-  try:
-    return json.loads(path.read_text())
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f"{path} is damaged: {error}") from error
+  return config

@@ -93,6 +93,19 @@ def test_meta_of_another_source_is_not_trusted(source, tmp_path):
   assert json.loads(found.read_text()) == meta
 
 
+@pytest.mark.parametrize("victims", [["values.npy"], ["values.npy", "tfds"]])
+def test_one_flipped_bit_is_made_again(source, tmp_path, victims):
+  builder.cached(source, tmp_path / "cache")
+  for victim in victims:
+    (folder,) = (tmp_path / "cache").iterdir()
+    for path in [folder / victim, *(folder / victim).rglob("*record*")]:
+      if path.is_file():
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+  assert _is_source(builder.cached(source, tmp_path / "cache"), source)
+
+
 @pytest.mark.parametrize("stage", ["records", "values"])
 def test_killed_build_is_repaired(source, tmp_path, stage):
   # The process dies without cleaning up, at the second field.

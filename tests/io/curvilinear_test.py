@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hinote_jax import io
-from hinote_jax.infer import batch, jobs, predict, progress
+from hinote_jax import infer, io
+from hinote_jax.infer import batch, jobs, progress
 from hinote_jax.io import curvilinear
 from tests.io import refined
 
@@ -103,7 +103,7 @@ def test_what_is_left_behind_is_said(tmp_path, capsys):
   request = jobs.Request(
     str(tmp_path / "a.nc"), str(tmp_path / "b.nc"), "nearest", scale=2.0
   )
-  batch.run([request], predict.load("nearest"), progress.Progress())
+  batch.run([request], infer.load("nearest"), progress.Progress())
   said = capsys.readouterr().err
   assert "a.nc: flag, size belong to the grid of the input" in said
 

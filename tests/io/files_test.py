@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import subprocess
+from unittest import mock
 
 from absl.testing import absltest
 
@@ -53,6 +55,63 @@ class WholeTest(absltest.TestCase):
       files.write_text(self.path, "\ud800")
     self.assertEqual(self.path.read_text(), "old")
     self.assertEqual(os.listdir(self.folder), ["a.txt"])
+
+  def test_a_folder_takes_the_place_of_another_by_one_rename(self):
+    folders = [self.folder / name for name in ("new", "old")]
+    for folder in folders:
+      folder.mkdir()
+      (folder / "it").write_text(folder.name)
+    with mock.patch.object(os, "replace", side_effect=AssertionError):
+      files.replace(*folders)
+    self.assertEqual((folders[1] / "it").read_text(), "new")
+    self.assertEqual(os.listdir(self.folder), ["old"])
+
+  @mock.patch.object(files, "_exchange", return_value=False)
+  def test_nor_is_it_lost_where_two_are_needed(self, _):
+    for version in ("old", "new"):
+      with files.whole(self.path) as partial:
+        partial.mkdir()
+        files.write_text(partial / "it", version)
+    self.assertEqual((self.path / "it").read_text(), "new")
+    self.assertEqual(os.listdir(self.folder), ["a.txt"])
+
+  def test_all_is_on_the_disk_before_it_has_its_name(self):
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def note_fsync(descriptor):
+      calls.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+      fsync(descriptor)
+
+    def note_replace(*names):
+      calls.append("replace")
+      replace(*names)
+
+    with mock.patch.multiple(os, fsync=note_fsync, replace=note_replace):
+      with files.whole(self.path) as partial:
+        partial.mkdir()
+        (partial / "it").write_text("new")
+    names = [pathlib.Path(call).name for call in calls]
+    stem = f"a.txt.{os.getpid()}.tmp"
+    self.assertEqual(names, ["it", stem, "replace", self.folder.name])
+
+  def test_what_killed_processes_left_is_removed(self):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (self.folder / f"a.txt.{dead.pid}.tmp").write_text("half of")
+    (self.folder / f"a.txt.{dead.pid}.old").mkdir()
+    others = [f"a.txt.{os.getppid()}.tmp", f"b.txt.{dead.pid}.tmp", "a.1.txt"]
+    for name in others:
+      (self.folder / name).write_text("of others")
+    files.write_text(self.path, "new")
+    self.assertEqual(self.path.read_text(), "new")
+    self.assertCountEqual(os.listdir(self.folder), ["a.txt", *others])
+
+  def test_what_was_moved_away_when_the_process_died_is_put_back(self):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (self.folder / f"a.txt.{dead.pid}.old").write_text("old")
+    files.tidy(self.folder)
+    self.assertEqual(self.path.read_text(), "old")
 
 
 if __name__ == "__main__":

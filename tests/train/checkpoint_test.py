@@ -1,3 +1,5 @@
+import shutil
+
 """Tests that a checkpoint is whole, or the one before it still is."""
 
 import os
@@ -5,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -71,6 +74,82 @@ def test_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):
     # The run can write the damaged step again.
     checkpoints.save(2, state, {}, {checkpoint.BEST_KEY: 1.0})
   assert checkpoint.load(tmp_path, "latest")[1]["step"] == 2
+
+
+def _two_steps(folder):
+  for step in (1, 2):
+    state = {"a": {"kernel": np.arange(4.0) + step}, "b": (np.ones(2),)}
+    meta = {"normaliser": {"mean": [280.5]}, "units": [1.0 / step]}
+    with checkpoint.Checkpoints(folder) as checkpoints:
+      checkpoints.save(step, state, meta, {checkpoint.BEST_KEY: 0.25})
+  return checkpoint.load(folder, "latest")
+
+
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory):
+  """A folder with checkpoints of two steps, and what the latest holds."""
+  folder = tmp_path_factory.mktemp("two_steps")
+  return folder, _two_steps(folder)
+
+
+def _damage(path, rng):
+  if path.is_dir():
+    inside = sorted(p for p in path.rglob("*") if p.stat().st_size)
+    inside = [p for p in inside if p.is_file()]
+    path = inside[rng.integers(len(inside))]
+  content = bytearray(path.read_bytes())
+  content[rng.integers(len(content))] ^= 1 << int(rng.integers(8))
+  path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["meta.json", "state"])
+@pytest.mark.parametrize("seed", range(10))
+def test_one_bit_is_seen_and_the_newest_whole_one_stands_for_it(
+  two_steps, tmp_path, monkeypatch, name, seed
+):
+  said = []
+  monkeypatch.setattr(checkpoint.logging, "warning", lambda *a: said.append(a))
+  folder, latest = two_steps
+  shutil.copytree(folder / "checkpoints", tmp_path / "checkpoints")
+  _damage(tmp_path / "checkpoints" / "2" / name, np.random.default_rng(seed))
+  try:
+    assert checkpoint.load(tmp_path, "latest")[1] == latest[1]  # a blank
+  except ValueError:
+    state, meta = checkpoint.load(tmp_path, "latest", falls_back=True)
+    assert meta["step"] == 1 and meta["units"] == [1.0]
+    np.testing.assert_array_equal(state["a"]["kernel"], np.arange(4.0) + 1)
+    assert "step 2" in str(said)
+
+
+def test_where_none_is_whole_it_is_refused(tmp_path):
+  _two_steps(tmp_path)
+  for path in tmp_path.rglob("meta.json"):
+    path.write_text("{}")
+  with pytest.raises(ValueError, match="step 2.*step 1.*move the folder away"):
+    checkpoint.load(tmp_path, falls_back=True)
+
+
+def test_types_that_numpy_does_not_know_come_back(tmp_path):
+  leaf = np.arange(3).astype(ml_dtypes.bfloat16)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(1, {"a": leaf}, {}, {})
+    state, _ = checkpoints.restore({"a": leaf})
+  assert state["a"].dtype == leaf.dtype
+  np.testing.assert_array_equal(state["a"], leaf)
+
+
+def test_what_killed_runs_left_goes_and_unscored_ones_go_with_the_next(
+  tmp_path,
+):
+  folder = tmp_path / "checkpoints"
+  for name in ("3.99999999.tmp", "4.orbax-checkpoint-tmp-7"):
+    (folder / name).mkdir(parents=True)
+  with checkpoint.Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.steps == [] and not list(folder.iterdir())
+    for step, metrics in ((3, {}), (4, {checkpoint.BEST_KEY: 1.0}), (5, {})):
+      checkpoints.save(step, {"a": np.zeros(1)}, {}, metrics)
+  assert checkpoints.steps == [4, 5]
+  assert checkpoint.load(tmp_path, "best")[1]["step"] == 4
 
 
 def test_digest_knows_values_and_paths_and_not_containers():

@@ -1,4 +1,5 @@
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -13,7 +14,7 @@ import pytest
 from hinote_jax import infer
 from hinote_jax.core import grids
 from hinote_jax.evaluate import report
-from hinote_jax.train import checkpoint, metric_log, run_data
+from hinote_jax.train import checkpoint, metric_log, preemption, run_data
 from hinote_jax.train import loop as train
 from tests import runs
 
@@ -150,7 +151,7 @@ def test_killed_run_ends_as_if_never_stopped(config, tmp_path):
     _command(path, killed), cwd=ROOT, stderr=subprocess.DEVNULL
   )
   deadline = time.monotonic() + 120
-  while not list(killed.glob("checkpoints/10/commit_success.txt")):
+  while not list(killed.glob("checkpoints/10")):
     assert process.poll() is None, "the run ended before it could be killed"
     assert time.monotonic() < deadline
     time.sleep(0.01)
@@ -167,6 +168,45 @@ def test_killed_run_ends_as_if_never_stopped(config, tmp_path):
     for name in ("whole", "killed")
   )
   assert whole == resumed
+
+
+def test_signal_finishes_the_step_and_the_run_goes_on(
+  config, tmp_path, monkeypatch
+):
+  config.validate_every = 6
+  train.train(config, tmp_path / "whole")
+  advance, calls = metric_log.MetricLog.advance, []
+
+  def advance_and_signal(self, **shown):
+    advance(self, **shown)
+    calls.append(1)
+    if len(calls) == 3:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(metric_log.MetricLog, "advance", advance_and_signal)
+  with pytest.raises(
+    preemption.Stopped, match="SIGTERM at step 4 of 6"
+  ) as stop:
+    train.train(config, tmp_path / "run")
+  assert stop.value.code == 143
+  with checkpoint.Checkpoints(tmp_path / "run") as checkpoints:
+    assert checkpoints.steps == [4]
+  infer.load(tmp_path / "run")
+  assert train.train(config, tmp_path / "run")["steps_now"] == 2
+  assert checkpoints.steps == [6]
+  (_, ours), (_, theirs) = (final_state(tmp_path / n) for n in ("run", "whole"))
+  assert ours["sha256"] == theirs["sha256"]
+
+
+def test_damaged_side_files_do_not_keep_from_good_weights(trained, tmp_path):
+  before = (tmp_path / "run" / "metrics.jsonl").read_text()
+  (tmp_path / "run" / "config.json").write_text('{"seed": 7')
+  (tmp_path / "run" / "metrics.jsonl").write_text(before[:-9] + "\n{]\n")
+  infer.load(tmp_path / "run")
+  assert train.train(trained, tmp_path / "run")["steps_now"] == 0
+  lines = metric_log.read(tmp_path / "run")
+  assert [json.dumps(line) for line in lines] == before.splitlines()[:-1]
+  assert json.loads((tmp_path / "run" / "config.json").read_text())["seed"] == 0
 
 
 def test_finished_run_started_again_trains_no_further(trained, tmp_path):
@@ -292,7 +332,9 @@ def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
 
 def test_scale_below_one_is_refused_before_training(config, tmp_path):
   config.evaluate.scales = (2.0, 0.5)
-  with pytest.raises(ValueError, match="evaluate.scales: a scale below 1, 0.5"):
+  with pytest.raises(
+    ValueError, match="scales: a scale must be at least 1, got 0.5"
+  ):
     train.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()
 

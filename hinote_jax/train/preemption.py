@@ -1,0 +1,119 @@
+"""Signals that ask a run to end: Ctrl-C, and what schedulers send.
+
+What they stop ends with `Stopped`, whose exit code is 128 and the number of
+the signal, as shells have it: 130 of SIGINT, 143 of SIGTERM, 129 of SIGHUP.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+_NAMES = ("SIGINT", "SIGHUP", "SIGTERM")  # Windows has no SIGHUP
+
+
+class Stopped(KeyboardInterrupt):
+  """A signal ended what was going on.
+
+  Attributes:
+    code: for the shell.
+  """
+
+  def __init__(self, number: int, done: str = ""):
+    """Says which signal it was, and what is `done`."""
+    name = signal.Signals(number).name
+    super().__init__(
+      f"stopped by {name}{done and f' {done}'}; the same command goes on"
+    )
+    self.code = 128 + number
+
+
+def leave(code: int) -> NoReturn:
+  """Ends the process at once, and no library at its own end.
+
+  One that was stopped in the middle of its work may crash then.
+  """
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)
+
+
+@contextlib.contextmanager
+def _handled(handle, names=_NAMES) -> Iterator[None]:
+  """Gives signals to a function for a while; in the main thread alone."""
+  numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+  # Under nohup, say, a signal is not to be heard.
+  numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
+  if threading.current_thread() is not threading.main_thread():
+    numbers = []
+  before = {number: signal.signal(number, handle) for number in numbers}
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+def raised() -> contextlib.AbstractContextManager[None]:
+  """Has signals raise `Stopped` wherever the program is."""
+
+  def stop(number, _):
+    raise Stopped(number)
+
+  return _handled(stop)
+
+
+class Request:
+  """Whether a signal has asked the run to end after a step.
+
+  Attributes:
+    number: of the signal; 0 before there is one.
+  """
+
+  def __init__(self, *, is_shared: bool):
+    """Nothing is asked yet.
+
+    Args:
+      is_shared: whether there are other processes to agree with.
+    """
+    self.number, self._is_shared = 0, is_shared
+
+  def is_due(self, step: int) -> bool:
+    """Says whether to end after a step; all processes of a run agree."""
+    if not self._is_shared:
+      return self.number > 0
+    from jax.experimental import multihost_utils
+
+    # Told by SIGTERM, which is the coordinator's to hear of.
+    if not multihost_utils.reached_preemption_sync_point(step):
+      return False
+    self.number = self.number or signal.SIGTERM
+    return True
+
+  def handle(self, number: int, _: object) -> None:
+    """Takes a signal; the second one does not wait."""
+    if self.number:
+      raise Stopped(number)
+    self.number = number
+    if self._is_shared:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def requested(*, is_shared: bool = False) -> Iterator[Request]:
+  """Has signals ask instead: the step that is under way is finished first.
+
+  Args:
+    is_shared: whether other processes take part, which end at the same step.
+
+  Raises:
+    Stopped: it was asked for and not heeded.
+  """
+  request = Request(is_shared=is_shared)
+  with _handled(request.handle, _NAMES[: 2 if is_shared else 3]):
+    yield request
+  if request.number:
+    raise Stopped(request.number)

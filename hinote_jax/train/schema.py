@@ -1,0 +1,393 @@
+"""What may stand in a config: checked whole, before anything is made.
+
+The types of a part's fields are those of the function that takes them: the
+source of the data, the model, the loss, the optimiser. What is said here is
+the types of the rest, and ranges. None stands for a default where there is one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import functools
+import inspect
+import json
+import math
+import numbers
+import os
+import pathlib
+import re
+import types
+import typing
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hinote_jax import data as datasets
+from hinote_jax import degradations, losses, models
+from hinote_jax.core import grids, naming
+from hinote_jax.data import splits
+from hinote_jax.io import inputs
+from hinote_jax.train import contract, optim, parallel
+from hinote_jax.train import workdir as workdirs
+
+_Pair = tuple[int, int]
+_Texts = str | Sequence[str]
+
+# Fields that no function takes by their names.
+_RUN = {
+  "seed": int,
+  "steps": int,
+  "batch_size": int,
+  "accumulate": int,
+  "parallel": str,
+  "ema_decay": float,
+  "degradation": str,
+  "log_every": int,
+  "validate_every": int,
+  "validation_examples": int,
+}
+_WINDOWS = {
+  "window": _Pair,
+  "queries": _Pair,
+  "min_scale": float,
+  "max_scale": float,
+  "whole": float,
+}
+_EVALUATE = {
+  "scales": Sequence[float],
+  "against": Sequence[str],
+  "path": _Texts,
+}
+_REQUIRED = (
+  *_RUN,
+  *(f"windows.{name}" for name in _WINDOWS if name != "whole"),
+  *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
+)
+_DATA = {
+  "name": str,
+  "path": _Texts,
+  "variables": _Texts,
+  "cache_dir": str,
+  "static": _Texts,
+}
+
+
+class _Range(NamedTuple):
+  """Numbers of fields: `low` is one of them, `above` and `below` are not."""
+
+  fields: str  # a regular expression
+  low: float = -math.inf
+  high: float = math.inf
+  above: float = -math.inf
+  below: float = math.inf
+
+  def wrong(self, value: Any) -> str:
+    """Returns what is wrong with a number, or nothing."""
+    if value < self.low:
+      return f"at least {self.low:g}"
+    if value > self.high:
+      return f"at most {self.high:g}"
+    if value <= self.above:
+      return f"above {self.above:g}"
+    if value >= self.below:
+      return f"below {self.below:g}"
+    return ""
+
+
+# The first that fits; whole numbers that none fits are 0 or more.
+_RANGES = (
+  _Range(r"(.*\.)?seed", low=0, high=2**63 - 1),
+  _Range(r"steps|(log|validate)_every|validation_examples", low=1),
+  _Range("batch_size|accumulate", low=1, high=2**24),
+  _Range("ema_decay|windows.whole", low=0, high=1),
+  _Range("windows.(window|queries)", low=1, high=2**20),
+  _Range("(windows|model).m(in|ax)_scale|evaluate.scales", low=1, high=1e6),
+  _Range("optim.(learning_rate|clip)", above=0),
+  _Range("optim.(final|weight_decay)", low=0),
+  _Range("optim.b2", low=0, below=1),
+  _Range("split.(validation|test|train)", above=0),
+  _Range("loss.(epsilon|patch_factor)", above=0),
+  _Range("model.(blocks|level_(blocks|convs)|head_(depth|heads))", low=0),
+  _Range(r"model.(.*\.)?(width|heads|scale|layers|upsample|.*_widths?)", low=1),
+  _Range("data.(every|limit|tiles|grid|shape|coarse|snapshots)", low=1),
+)
+
+
+def check(config: Any) -> None:
+  """Checks every field of a config by type, range and shape.
+
+  Raises:
+    ValueError: a field is unknown, or what it holds is not for it.
+  """
+  fields = config.to_dict()
+  parts = _parts(fields)
+  _require_known("config", fields, {**_RUN, **parts})
+  for name, kind in _RUN.items():
+    _check_field(name, fields.get(name), kind)
+  for name in _REQUIRED:
+    part, _, last = name.rpartition(".")
+    if (fields[part] if part else fields).get(last) is None:
+      raise ValueError(f"config.{name} must be given")
+  for part, kinds in parts.items():
+    given = {n: value for n, value in fields[part].items() if value is not None}
+    _require_known(f"config.{part}", given, kinds)
+    for name, value in given.items():
+      _check_field(f"{part}.{name}", value, kinds[name])
+  _check_names(config)
+  _check_model(config)
+
+
+def _parts(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+  """Returns part -> field -> type."""
+  for part in (
+    "data",
+    "split",
+    "windows",
+    "model",
+    "loss",
+    "optim",
+    "evaluate",
+  ):
+    if not isinstance(fields.get(part), Mapping):
+      raise ValueError(
+        f"config.{part} has fields of its own, got {fields.get(part)!r}"
+      )
+  named = {}
+  for part in ("data", "model", "loss"):
+    named[part] = fields[part].get("name")
+    if not isinstance(named[part], str):
+      raise ValueError(f"config.{part}.name is a text, got {named[part]!r}")
+  with _naming("config.data.name"):
+    source = datasets.maker(named["data"].partition(":")[0])
+  with _naming("config.model.name"):
+    build = models.spec(named["model"]).function
+    module = type(models.build(named["model"]))
+  with _naming("config.loss.name"):
+    loss = type(losses.build(named["loss"]))
+  model = {**_taken(module), **_taken(build), "name": str, "dtype": str}
+  if "residual_scale" in model:
+    model["residual_scale"] |= str  # "auto"
+  return {
+    "data": {**_taken(source), **_DATA},
+    "split": _taken(splits.stored_or_new, "path", "dataset"),
+    "windows": _WINDOWS,
+    "model": model,
+    "loss": {**_taken(loss), "name": str},
+    "optim": _taken(optim.build, "steps"),
+    "evaluate": _EVALUATE,
+  }
+
+
+class _naming:
+  """Says which field an error is of."""
+
+  def __init__(self, field: str):
+    self._field = field
+
+  def __enter__(self):
+    pass
+
+  def __exit__(self, _, error, __):
+    if isinstance(error, ValueError | ImportError | AttributeError | TypeError):
+      raise ValueError(f"{self._field}: {inputs.line(error)}") from error
+
+
+def _taken(function: Callable, *own: str) -> dict[str, Any]:
+  """Returns the types of the arguments of a function, but for its `own`."""
+  return {
+    name: parameter.annotation
+    for name, parameter in inspect.signature(function).parameters.items()
+    if parameter.kind is not parameter.VAR_KEYWORD and name not in own
+  }
+
+
+def _require_known(part: str, fields: Mapping[str, Any], known: Any) -> None:
+  for name in fields:
+    naming.look_up(f"field of {part}", name, known)
+
+
+def _check_field(name: str, value: Any, kind: Any) -> None:
+  if value is None:
+    return
+  if not _fits(value, kind):
+    raise ValueError(f"config.{name} is {_words(kind)}, got {value!r}")
+  if isinstance(value, Mapping):
+    for inner, part in value.items():
+      _check_field(f"{name}.{inner}", part, Any)
+    return
+  if not isinstance(value, list | tuple):
+    if wrong := _wrong(name, value):
+      raise ValueError(f"config.{name} must be {wrong}, got {value}")
+    return
+  *_, last = name.split(".")
+  for one in value:
+    if wrong := _wrong(name, one):
+      raise ValueError(
+        f"config.{name}: a {last.removesuffix('s')} must be {wrong}, got {one}"
+      )
+
+
+def _wrong(name: str, value: Any) -> str:
+  """Returns what a number has to be and is not."""
+  if not isinstance(value, int | float | np.number):
+    return ""
+  if not isinstance(value, numbers.Integral) and not math.isfinite(value):
+    return "a finite number"
+  for allowed in _RANGES:
+    if re.fullmatch(allowed.fields, name):
+      return allowed.wrong(value)
+  if isinstance(value, int) and value < 0:
+    return "at least 0"
+  return ""
+
+
+def _fits(value: Any, kind: Any) -> bool:
+  """Says whether a value is of a type; of an unknown one it is."""
+  origin, inner = typing.get_origin(kind), typing.get_args(kind)
+  if origin in (typing.Union, types.UnionType):
+    return any(_fits(value, one) for one in inner)
+  if kind is bool or isinstance(value, bool):
+    return isinstance(value, bool) and kind in (bool, Any)
+  if kind is int:
+    return isinstance(value, numbers.Integral)
+  if kind is float:
+    return isinstance(value, numbers.Real)
+  if kind is str:
+    return isinstance(value, str)
+  if origin is tuple and inner[-1:] != (...,):
+    return (
+      isinstance(value, list | tuple)
+      and len(value) == len(inner)
+      and all(map(_fits, value, inner))
+    )
+  if origin in (tuple, Sequence):
+    is_list = isinstance(value, list | tuple)
+    return is_list and all(_fits(one, inner[0]) for one in value)
+  if origin is Mapping:
+    return isinstance(value, Mapping)
+  if kind is type(None):
+    return value is None
+  if kind in (os.PathLike, pathlib.Path):
+    return isinstance(value, str | os.PathLike)
+  return True
+
+
+def _words(kind: Any) -> str:
+  """Returns what a type is called."""
+  origin, inner = typing.get_origin(kind), typing.get_args(kind)
+  if origin in (typing.Union, types.UnionType):
+    words = [_words(one) for one in inner if one is not type(None)]
+    return " or ".join(dict.fromkeys(words))
+  if origin is tuple and inner[-1:] != (...,):
+    return f"{len(inner)} of {_words(inner[0])}"
+  if origin in (tuple, Sequence):
+    return f"a list of {_words(inner[0])}"
+  names = {int: "a whole number", float: "a number", bool: "True or False"}
+  return names.get(kind, "a text")
+
+
+def _check_names(config: Any) -> None:
+  """Checks what stands for something by its name or in a language."""
+  naming.look_up(
+    "way in config.parallel", config.parallel, dict.fromkeys(parallel.MODES)
+  )
+  for part in ("validation", "test", "train"):
+    size = config.split.get(part)
+    is_part = isinstance(size, float) and size > 1 and not size.is_integer()
+    if is_part or isinstance(size, list | tuple | str) and not size:
+      raise ValueError(
+        f"config.split.{part} must be whole, below 1, a date or names, got "
+        f"{size!r}"
+      )
+  with _naming("config.degradation"):
+    degradations.parse(config.degradation)
+  if not config.evaluate.scales:
+    raise ValueError("config.evaluate.scales must be at least 1, got 0")
+  for name in config.evaluate.against:
+    if not pathlib.Path(name).is_dir():
+      naming.look_up(
+        "interpolation or workdir in config.evaluate.against",
+        name,
+        dict.fromkeys(models.INTERPOLATIONS),
+      )
+  for pattern in config.optim.get("frozen") or ():
+    try:
+      re.compile(pattern)
+    except re.error as error:
+      raise ValueError(
+        f"config.optim.frozen: {pattern!r} is no regular expression ({error})"
+      ) from error
+  if (dtype := config.model.get("dtype")) is not None:
+    try:
+      is_float = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+    except TypeError:
+      is_float = False
+    if not is_float:
+      raise ValueError(
+        f"config.model.dtype is float32 or bfloat16, got {dtype!r}"
+      )
+
+
+def _check_model(config: Any) -> None:
+  """Follows the shapes through the model, and counts what they need."""
+  arguments = workdirs.set_fields(config.model)
+  names = config.data.get("variables") or ()
+  channels = 1 if isinstance(names, str) else max(len(names), 1)
+  arguments["channels"] = channels
+  if arguments.get("residual_scale") == "auto":
+    arguments["residual_scale"] = [1.0] * channels
+  window, queries = config.windows.window, config.windows.queries
+  try:
+    parameters = _parameters(
+      json.dumps(arguments), tuple(window), tuple(queries)
+    )
+  # Whatever a network says of settings that do not go together.
+  except Exception as error:
+    settings = ", ".join(f"{k}={v}" for k, v in arguments.items())
+    raise ValueError(
+      f"config.model: no network can be made of {settings} for windows of "
+      f"{tuple(window)} and queries of {tuple(queries)} "
+      f"({type(error).__name__}: {inputs.line(error)})"
+    ) from error
+  # The state has four of each; three batches are under way.
+  points = math.prod(window) + math.prod(queries)
+  batches = 3 * config.batch_size * points * channels
+  needed, memory = 4 * (4 * parameters + batches), _memory()
+  if needed > memory:
+    raise ValueError(
+      f"config.batch_size, config.windows and config.model need at least "
+      f"{needed / 1e9:.3g} GB, {batches / 2.5e8:.3g} GB of it for batches, and "
+      f"this machine has {memory / 1e9:.3g} GB: lower them"
+    )
+
+
+@functools.cache
+def _parameters(arguments: str, window: _Pair, queries: _Pair) -> int:
+  """Returns how many numbers the variables of a model are."""
+  settings = json.loads(arguments)
+  module = models.build(**settings)
+  channels = settings["channels"]
+
+  def array(*shape: int) -> Any:
+    return jax.ShapeDtypeStruct(shape, np.float32)
+
+  batch = {
+    "lowres": array(1, *window, channels),
+    "coords": grids.Axes(array(1, queries[0]), array(1, queries[1])),
+    "cell": array(1, 2),
+  }
+  spec = models.spec(settings["name"])
+  batch |= dict.fromkeys(spec.extras, array(1))
+  if spec.extras:
+    return 0  # what they look like is the data's to say
+  init = functools.partial(contract.init, module, spec=spec)
+  every = jax.eval_shape(init, jax.random.key(0), batch)
+  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(every))
+
+
+def _memory() -> float:
+  """Returns the bytes of memory of the machine, infinite if unknown."""
+  try:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  except (AttributeError, OSError, ValueError):
+    return math.inf

@@ -1,0 +1,36 @@
+"""Flags read from any folder."""
+
+import sys
+
+import pytest
+
+from hinote_jax.cli import command_line
+
+
+@pytest.mark.parametrize("flag", ["--config=", "-config=", "--config "])
+def test_configs_are_found_from_any_folder(tmp_path, monkeypatch, flag):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(sys, "path", [*sys.path])
+  given = ["main", *f"{flag}configs/hinote.py:smoke".split()]
+  (_, found) = command_line._placed(given)
+  path = command_line._ROOT / "configs" / "hinote.py"
+  assert found == f"--config={path}:smoke"
+  command_line._check_fields([found, "--config.steps=3"])
+
+
+def test_ones_own_config_comes_first_and_its_mistakes_are_said(
+  tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setattr(sys, "path", [*sys.path])
+  (tmp_path / "configs").mkdir()
+  (tmp_path / "configs" / "hinote.py").write_text("def get_config(:")
+  given = command_line._placed(["--config=configs/hinote.py"])
+  with pytest.raises(ValueError, match="config file configs/hinote.py: Syntax"):
+    command_line._check_fields(given)
+
+
+def test_a_field_of_a_field_without_any_is_said():
+  given = ["--config=configs/hinote.py:smoke", "--config.steps.more=3"]
+  with pytest.raises(ValueError, match="config.steps in .* has no fields"):
+    command_line._check_fields(given)

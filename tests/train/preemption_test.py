@@ -1,0 +1,54 @@
+"""Signals: heeded after the step, at once the second time, not under nohup."""
+
+import os
+import signal
+
+import pytest
+
+from hinote_jax.train import preemption
+
+
+def _send(number):
+  os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+  "name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)]
+)
+def test_exit_codes_are_those_of_shells(name, code):
+  number = getattr(signal, name)
+  before = signal.getsignal(number)
+  signal.signal(number, signal.SIG_DFL)
+  try:
+    with pytest.raises(preemption.Stopped, match=f"by {name}; the") as stopped:
+      with preemption.raised():
+        _send(number)
+    assert signal.getsignal(number) is signal.SIG_DFL
+  finally:
+    signal.signal(number, before)
+  assert stopped.value.code == code
+
+
+def test_the_first_is_asked_and_the_second_does_not_wait():
+  with pytest.raises(preemption.Stopped):
+    with preemption.requested() as request:
+      assert not request.is_due(1)
+      _send(signal.SIGTERM)
+      assert request.is_due(1)
+      _send(signal.SIGTERM)
+
+
+def test_one_that_was_not_heeded_is_raised_in_the_end():
+  with pytest.raises(preemption.Stopped):
+    with preemption.requested():
+      _send(signal.SIGTERM)
+
+
+def test_what_is_ignored_stays_so():
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    with preemption.raised(), preemption.requested() as request:
+      _send(signal.SIGHUP)
+      assert not request.is_due(1)
+  finally:
+    signal.signal(signal.SIGHUP, before)
