@@ -101,8 +101,11 @@ def _orbax(*, is_of_leader: bool = False) -> Any:
 
 def _write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
   folder.mkdir()
-  with _orbax(is_of_leader=True) as writer:
-    writer.save(folder / _STATE, state)
+  try:
+    with _orbax(is_of_leader=True) as writer:
+      writer.save(folder / _STATE, state)
+  except Exception as error:  # Orbax raises many kinds where a disk is full
+    raise OSError(inputs.line(error)) from error
   meta = meta | {"values": digest(state), "digest": 3}
   meta = _sealed(meta) | {"files": _files(folder / _STATE)}
   text = json.dumps(meta, indent=2) + "\n"

@@ -1,9 +1,8 @@
-import shutil
-
 """Tests that a checkpoint is whole, or the one before it still is."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
