@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 from hinote_jax.cli import command_line, interrupts, upscale_arguments
-from hinote_jax.train import host_memory
+from hinote_jax.train import host_memory, preemption
 
 _PERIODIC = {
   "y": (True, False),
