@@ -47,7 +47,8 @@ test: $(VENV)/.tests-stamp  ## lint, check format and types, run the tests
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
-trials: $(VENV)/.tests-stamp  ## kill and damage thousands of runs, half an hour
+trials: $(VENV)/.tests-stamp  ## long tests; kill and damage thousands of runs
+	$(BIN)/python -m pytest -m trial -n auto --maxprocesses 4
 	$(BIN)/python -m tests.faults.run
 
 format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them
