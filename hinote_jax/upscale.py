@@ -146,9 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
       _upscale(upscale_arguments.parse(arguments))
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     return command_line.print_error(error)
-  except preemption.Stopped as stopped:
-    print(f"\nhinote_jax: {stopped}", file=sys.stderr)
-    return stopped.code
+  except KeyboardInterrupt as stopped:
+    said = str(stopped) or "stopped; the same command goes on"
+    print(f"\nhinote_jax: {said}", file=sys.stderr)
+    return getattr(stopped, "code", 130)
   except (MemoryError, RuntimeError) as error:
     # What XLA says where an accelerator is full.
     is_full = "RESOURCE_EXHAUSTED" in str(error)

@@ -12,8 +12,8 @@ _BUSY = """
 import hashlib, sys
 from hinote_jax.cli import interrupts
 def command():
-  print("begun", flush=True)
   try:
+    print("begun", flush=True)
     {}
   except KeyboardInterrupt:
     return 130
@@ -35,6 +35,7 @@ def test_ctrl_c_ends_a_command_within_a_second(work):
   )
   assert process.stdout is not None
   assert process.stdout.readline() == "begun\n"
+  time.sleep(0.3)  # until the work has begun
   asked = time.monotonic()
   process.send_signal(signal.SIGINT)
   _, text = process.communicate(timeout=10)

@@ -21,10 +21,6 @@ def _bad(name, data):
     return data.isel(latitude=[0, 2, 1, *range(3, 61)])
   if name == "uneven":
     return data.isel(longitude=[0, 1, 2, 4, 5])
-  if name == "missing":
-    return data[["t2m"]].assign(
-      t2m=data.t2m.copy(data=data.t2m * 0 + era5.FILL)
-    )
   if name == "grids":
     turned = data.d2m.isel(latitude=slice(2)).rename(latitude="lat")
     return data.assign(d2m=turned)
@@ -53,14 +49,12 @@ def _bad(name, data):
     ("grids", ("--scale", 2, "--variable", "t2m,d2m"), "different grids"),
     ("unsorted", ("--scale", 2), "latitude is unsorted"),
     ("uneven", ("--scale", 2), "longitude is uneven"),
-    ("missing", ("--scale", 2), "time 0: channel 0 ('t2m') of the field is"),
     ("", ("--scale", 2, "--checkpoint", "liif.pth"), "takes 1 channels"),
     ("", ("--scale", 2, "--checkpoint", "bicubi"), "not a workdir"),
     ("", ("--scale", 2, "--memory", "2 cows"), "such as 2GB"),
     ("", ("--scale", 2, "--devices", "99"), "99 were asked for and 8 are here"),
     ("", ("--scale", 2, "--clip", "3,1"), "leaves nothing"),
     ("", ("--scale", 2, "--clip", ","), "LOW,HIGH of which one may be empty"),
-    ("", ("--scale", 2, "--consistent"), "needs a result over the whole"),
     ("", ("--scale", 2, "--consistent=aera"), "unknown stage 'aera'"),
     ("", ("--scale", 2, "--registration", "node"), "did you mean 'nodes'"),
   ],

@@ -111,7 +111,7 @@ def test_a_network_and_what_it_was_trained_on(tmp_path, source):
   assert upscale_command.run(source, out, *arguments) == 0
   raw = _raw(out)
   _require_grid(raw)
-  assert set(raw) == {"d2m"} and raw.d2m.attrs == {"units": "K"}
+  assert set(raw) == {"d2m"} and raw.d2m.attrs["units"] == "K"
   field = io.read(source, ("d2m",))
   want = infer.load(workdir)(field, scale=3.7, memory="2GB")
   np.testing.assert_array_equal(raw.d2m, want.values[..., 0])
