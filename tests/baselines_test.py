@@ -74,7 +74,9 @@ def test_runs_on_other_variables_are_refused(monkeypatch):
   dataset = types.SimpleNamespace(
     periodic=(False, False), variables=[types.SimpleNamespace(name="t2m")]
   )
-  pipeline = types.SimpleNamespace(normaliser=None, dataset=dataset)
+  pipeline = types.SimpleNamespace(
+    normaliser=None, dataset=dataset, static=None
+  )
   config = common.base()
   config.evaluate.against = ("runs/wind",)
   other = types.SimpleNamespace(names=("u10",))

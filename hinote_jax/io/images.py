@@ -92,8 +92,9 @@ def stored(path: pathlib.Path) -> tuple[picture.Picture, np.ndarray]:
     OSError: the file cannot be opened.
     ValueError: it cannot be read.
   """
-  form = _form(path)
-  return form.info(path), form.read(path, 0)
+  with inputs.reading(path):
+    form = _form(path)
+    return form.info(path), form.read(path, 0)
 
 
 def _form(path: pathlib.Path) -> types.ModuleType:

@@ -28,7 +28,7 @@ def test_blocks_are_all_fields_in_order(count, workers, size):
 
 def test_a_worker_says_what_is_wrong_with_the_input(tmp_path):
   data = era5.dataset(2, 15.0)[["d2m"]].isel(latitude=slice(1, 12))
-  data.d2m.values[1] = np.nan
+  data.d2m.values[1] = np.inf
   source = era5.write(tmp_path / "in.zarr", data)
   request = jobs.Request(
     str(source), str(tmp_path / "out.zarr"), "nearest", scale=2
@@ -39,7 +39,7 @@ def test_a_worker_says_what_is_wrong_with_the_input(tmp_path):
     assert dask_jobs._block(request, job.partial.attempt, [0]) == 1
     # What no retry mends is no reason for one.
     found = dask_jobs._block(request, job.partial.attempt, [0, 1])
-    assert isinstance(found, ValueError) and "time 1: channel 0" in str(found)
+    assert isinstance(found, ValueError) and "time 1" in str(found)
     found = dask_jobs._block(request, "another attempt", [1])
     assert isinstance(found, OSError)
 

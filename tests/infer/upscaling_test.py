@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -162,8 +164,11 @@ class TestFaithful:
 
   def test_a_window_cannot_be_consistent(self):
     options = upscaling.Options(consistent=degradations.parse("area"))
-    with pytest.raises(ValueError, match="consistent"):
-      _upscaler(_header(), options, scale=2)  # rows are nodes
+    whole = upscaling.target(_header(), scale=2)
+    y = _axis("latitude", whole.y.values[3:9], "degrees_north")
+    window = dataclasses.replace(_header(), y=y, x=whole.x)
+    with pytest.raises(ValueError, match="--consistent needs a result over"):
+      _upscaler(_header(), options, like=window)
 
 
 def test_opacity_is_interpolated_linearly_and_colours_by_the_network():
