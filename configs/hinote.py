@@ -3,6 +3,7 @@
     python -m hinote_jax.main --config=configs/hinote.py:demo --workdir=DIR
 
 demo    ERA5 at 1 degree: 2 m temperature and 10 m wind, minutes on 2 cores
+told    the same, told of height, land, latitude and of what is usual there
 smoke   the same for a minute, to see that everything works
 files   your own: --config.data.path=FILE --config.data.variables='("a","b")'
 
@@ -44,6 +45,17 @@ def model(config):
 def _demo(config):
   config.steps = 4500
   config.optim.learning_rate = 4e-3
+
+
+def _told(config):
+  _demo(config)
+  config.data.static = (
+    "earth:orography",
+    "earth:land",
+    "earth:roughness",
+    "latitude",
+    "climatology",
+  )
 
 
 def _smoke(config):
@@ -98,6 +110,7 @@ def _paper(window, batch_size):
 
 RUNS = {
   "demo": _demo,
+  "told": _told,
   "smoke": _smoke,
   "files": files,
   "vorticity_re16000": _paper(64, 16),
