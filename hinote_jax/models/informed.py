@@ -58,7 +58,10 @@ class Informed(nn.Module):
 
       z = model([lowres, S_c])
       y = gelu(W z),  y <- y (1 + A f) + B f
-      highres = z[:c] + P gelu(y)
+      highres = z[:c] + L f + P gelu(y)
+
+  L f alone is what `StaticRegression` fits: a model that knows the place should
+  not have to learn that first.
 
   Attributes:
     plain: the model, with a channel for each of the field and of what is
@@ -104,6 +107,8 @@ class Informed(nn.Module):
     y = y * (scale + 1.0) + blocks.Dense(self.width, name="shift")(f)
     y = lazy.pointwise(jax.nn.gelu, y)
     added = blocks.Dense(self.channels, name="project", **options)(y)
+    options = dict(use_bias=False, kernel_init=nn.initializers.zeros)
+    added = added + blocks.Dense(self.channels, name="linear", **options)(f)
     return lazy.pointwise(_first, z, added) + added
 
 
