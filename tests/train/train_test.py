@@ -401,9 +401,9 @@ def test_batch_that_does_not_divide_is_refused(config, tmp_path):
     train.train(config, tmp_path / "run")
 
 
-def test_nan_in_the_data_is_refused(config, tmp_path):
+def test_infinity_in_the_data_is_refused(config, tmp_path):
   fields = np.load(config.data.path)
-  fields[3, 5, 7] = np.nan
+  fields[3, 5, 7] = np.inf
   np.save(config.data.path, fields)
   with pytest.raises(ValueError, match="psi"):
     train.train(config, tmp_path / "run")
