@@ -47,7 +47,7 @@ def _start(config_path, workdir, devices, rank=0, count=1, port=0):
 
 def _wait(processes):
   for process in processes:
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output[-3000:]
 
 
