@@ -49,6 +49,7 @@ def _demo(config):
 
 def _told(config):
   _demo(config)
+  config.steps = 800  # what is known is learnt soon
   config.data.static = (
     "earth:orography",
     "earth:land",
