@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 
+from hinote_jax.train import preemption
+
 _SECONDS = 0.8  # for what is being written to be put in order
 
 
@@ -32,21 +34,15 @@ def prompt(command: Callable[[], int]) -> int:
       if number[0] in (signal.SIGINT, signal.SIGTERM):
         numbers.append(number[0])
         threading.Event().wait(_SECONDS)
-        _end(128 + number[0], "\nhinote_jax: stopped; the same command goes on")
+        text = "\nhinote_jax: stopped; the same command goes on"
+        print(text, file=sys.stderr)
+        preemption.leave(128 + number[0])
 
   threading.Thread(target=watch, daemon=True).start()
   code = command()
   if numbers or code >= 128:
     # What libraries do at the end may take long.
-    _end(128 + numbers[0] if numbers else code)
+    preemption.leave(128 + numbers[0] if numbers else code)
   signal.set_wakeup_fd(before)
   os.close(told)
   return code
-
-
-def _end(code: int, text: str = "") -> None:
-  if text:
-    print(text, file=sys.stderr)
-  sys.stdout.flush()
-  sys.stderr.flush()
-  os._exit(code)

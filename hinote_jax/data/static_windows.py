@@ -77,9 +77,7 @@ class StaticWindows:
 
   @functools.cached_property
   def _quiet(self) -> pipeline.Degradation:
-    if self.degradation is None:
-      return degradations.parse("area")
-    return quiet(self.degradation)
+    return _quiet(self.degradation)
 
   @functools.cached_property
   def _prepared(self) -> Callable[[int], np.ndarray]:
@@ -93,9 +91,10 @@ class StaticWindows:
     return prepared
 
 
-def quiet(degradation: pipeline.Degradation) -> pipeline.Degradation:
-  """Returns a degradation without its noise."""
-  return dataclasses.replace(degradation, noise=0.0)  # type: ignore[type-var]
+def _quiet(degradation: pipeline.Degradation | None) -> pipeline.Degradation:
+  """Returns a degradation without its noise; "area" for None."""
+  reduce = degradation or degradations.parse("area")
+  return dataclasses.replace(reduce, noise=0.0)  # type: ignore[type-var]
 
 
 def coarsened(
@@ -105,5 +104,5 @@ def coarsened(
   periodic: tuple[bool, bool],
 ) -> np.ndarray:
   """Returns static fields [H W s] on a coarser grid, [h w s]."""
-  reduce = degradations.parse("area") if degradation is None else degradation
-  return quiet(reduce).field(fine, (shape[0], shape[1]), periodic=periodic)
+  shape = shape[0], shape[1]
+  return _quiet(degradation).field(fine, shape, periodic=periodic)

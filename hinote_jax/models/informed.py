@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import resize
+from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.models.spec import Spec
 from hinote_jax.nn import blocks
@@ -158,7 +158,7 @@ class StaticRegression(nn.Module):
     one = lazy.constant(jnp.ones((lowres.shape[0], 1)), f)
     f = lazy.concatenate([f, one])
     h, w = lowres.shape[1:3]
-    scale = jnp.log2(2.0 / jnp.asarray([h, w], jnp.float32) / cell).mean(-1)
+    scale = jnp.log2(grids.scale_of(cell, (h, w))).mean(-1)
     return lazy.concatenate([f, f * lazy.constant(scale[:, None], f)])
 
 

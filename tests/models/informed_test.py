@@ -38,7 +38,10 @@ def _variables(module, lowres, extras, lines):
   batched = jax.tree.map(lambda leaf: leaf[None], extras)
   arguments = lowres[None], queries.coords, queries.cell()
   variables = module.init(jax.random.key(0), *arguments, **batched)
-  return variables, module.apply(variables, *arguments, **batched)[0]
+  # Waited for: the arrays that it reads may be changed by the test.
+  return variables, np.asarray(
+    module.apply(variables, *arguments, **batched)[0]
+  )
 
 
 def _values(plan, lowres, extras):
