@@ -13,8 +13,12 @@ help:  ## print this list
 	  $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo-stamp  ## train and evaluate a small model on one CPU
-	$(BIN)/python -m hinote_jax.main \
-	  --config=configs/hinote.py:demo --workdir=runs/demo
+	$(BIN)/python -m hinote_jax.main --config=configs/hinote.py:untold \
+	  --config.evaluate.scales="(4.0,)" --workdir=runs/untold
+	$(BIN)/python -m hinote_jax.main --config=configs/hinote.py:demo \
+	  --config.evaluate.consistent \
+	  --config.evaluate.against="('bilinear','bicubic','spectral','runs/untold')" \
+	  --workdir=runs/demo
 	@echo "report:  runs/demo/report.md"
 	@echo "figures: runs/demo/figures/"
 
@@ -60,7 +64,7 @@ bench: $(VENV)/.demo-stamp  ## print the table of speed and memory
 
 clean:  ## remove what make made: environment, caches, runs/demo, runs/smoke
 	rm -rf $(VENV) .cache .hypothesis .pytest_cache .ruff_cache \
-	  build dist hinote_jax.egg-info runs/demo runs/smoke \
+	  build dist hinote_jax.egg-info runs/demo runs/untold runs/smoke \
 	  $(wildcard runs/smoke-*) runs/storms runs/photographs runs/.fields-stamp
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

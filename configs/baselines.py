@@ -7,7 +7,9 @@
 attribute of the model is a field, --config.model.blocks=8, and None stands for
 its default. Runs:
 
-demo    the data and the length of configs/hinote.py:demo
+demo    the data, what is known of the place and the length of
+        configs/hinote.py:demo
+untold  the same, told nothing
 smoke   a small network for a minute, to see that everything works
 files   your own fields, the size and the step count of the papers
 
@@ -75,13 +77,18 @@ def model(config, name):
   config.model = model
 
 
-def _demo(config):
-  config.steps = 4500
+def _untold(config):
+  config.steps = 1000
   config.optim.learning_rate = 1e-3
 
 
+def _demo(config):
+  _untold(config)
+  config.data.static = hinote.EARTH
+
+
 def _smoke(config):
-  _demo(config)
+  _untold(config)
   config.steps = 60
   config.windows.window = (16, 16)
   config.windows.queries = (24, 24)
@@ -108,7 +115,7 @@ PEERS = tuple(
   for name in models.names()
   if name != "hinote" and name not in models.INTERPOLATIONS
 )
-RUNS = {"demo": _demo, "smoke": _smoke, "files": _files}
+RUNS = {"demo": _demo, "untold": _untold, "smoke": _smoke, "files": _files}
 
 
 def get_config(arg="model=srno,demo"):

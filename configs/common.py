@@ -77,6 +77,8 @@ def base() -> ml_collections.ConfigDict:
     min_scale=1.5,
     max_scale=4.0,
     whole=0.0,  # share of the examples at a whole scale
+    # Under which training windows are seen: "flip_y", "flip_x", "transpose".
+    symmetries=(),
   )
 
   config.model = dict(name="hinote")
@@ -112,5 +114,7 @@ def base() -> ml_collections.ConfigDict:
     # Files that nothing was trained on: with --mode=evaluate they are scored
     # in place of the run's own held-out fields.
     path=placeholder(str),
+    # Every row once more, with the answer made to degrade to its input.
+    consistent=False,
   )
   return config

@@ -80,7 +80,7 @@ def test_example_of_published_files_runs(tmp_path, monkeypatch):
 
 def test_python_example_runs(tmp_path, monkeypatch):
   code = _python(0)
-  code = code.replace('infer.load("runs/demo")', 'infer.load("bicubic")')
+  code = code.replace('infer.load("runs/untold")', 'infer.load("bicubic")')
   monkeypatch.chdir(tmp_path)
   np.save("coarse.npy", np.ones((10, 12, 3), np.float32))
   scope = {}

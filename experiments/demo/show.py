@@ -2,61 +2,70 @@
 
     python -m experiments.demo.show [--update=runs/demo]
 
-With --update, first keeps the scores and the picture of that run here.
+With --update, first keeps the scores and the pictures of that run here.
 """
 
 import argparse
 import pathlib
 import shutil
 
-from hinote_jax.evaluate import report, scores
+from hinote_jax import models
+from hinote_jax.evaluate import consistent, markdown, report, scores
 from hinote_jax.train import workdir
 
 FOLDER = pathlib.Path(__file__).parent
-PICTURE = "panels_t2m_x4.png"
+PICTURES = "panels_t2m_x4.png", "beside_runs_untold_t2m_x4.png"
 
 
-def _score(evaluation: scores.Evaluation, metric: str, **where) -> float:
-  (row,) = evaluation.select(**where)
-  return row[metric]
+_UNTOLD = "runs/untold"
 
 
 def table(evaluation: scores.Evaluation) -> str:
-  """Returns MSE ratios and SSIM by variable and scale as Markdown."""
+  """Returns the demo's error over bicubic's, by variable and scale."""
   header = evaluation.header
-  model, *others = header["models"]
   lines = [
-    "| variable | scale | bicubic MSE | "
-    + " | ".join(f"{name}" for name in header["models"])
-    + f" | SSIM {model} | SSIM best of the others |",
-    "|---|---|---|" + "---|" * (len(header["models"]) + 2),
+    [
+      "variable",
+      "scale",
+      "bicubic MSE",
+      "hinote",
+      "hinote, by area",
+      "hinote, consistent",
+      "told nothing",
+      "static_regression",
+      "best interpolation",
+    ]
   ]
   for variable in header["variables"]:
     for scale in sorted(header["scales"]):
-      where = dict(scale=scale, variable=variable["name"])
-      mse = {
-        name: _score(evaluation, "mse", model=name, **where)
-        for name in header["models"]
-      }
-      ssim = {
-        name: _score(evaluation, "ssim", model=name, **where)
-        for name in header["models"]
-      }
-      best = max(others, key=ssim.get)
-      ratios = " | ".join(
-        f"{scores.ratio(value, mse['bicubic']):.3f}" for value in mse.values()
-      )
+      rows = evaluation.select(scale=scale, variable=variable["name"])
+      mse = {row["model"]: row["mse"] for row in rows}
+      area = {row["model"]: row["area_rmse"] ** 2 for row in rows}
+      base = mse[scores.BASELINE]
+      plain = [name for name in mse if name in models.INTERPOLATIONS]
+      best = min(plain, key=mse.__getitem__)
+      told = "hinote" + consistent.SUFFIX
+      ratios = [
+        mse["hinote"] / base,
+        area["hinote"] / area[scores.BASELINE],
+        *(mse[name] / base for name in (told, _UNTOLD, "static_regression")),
+      ]
       lines.append(
-        f"| {variable['name']} | x{scale:g} "
-        f"| {mse['bicubic']:.3g} ({variable['units']})² | {ratios} "
-        f"| {ssim[model]:.4f} | {ssim[best]:.4f} ({best}) |"
+        [
+          variable["name"],
+          f"x{scale:g}",
+          f"{base:.3g} ({variable['units']})²",
+          *(f"{ratio:.3f}" for ratio in ratios),
+          f"{mse[best] / base:.3f} ({best})",
+        ]
       )
   note = (
     "Mean squared error as a fraction of bicubic's, on "
     f"{len(header['times'])} held-out times; degradation "
-    f"`{header['degradation']}`."
+    f'`{header["degradation"]}`. Cells weigh alike but for "by area", '
+    "where they weigh as on the globe."
   )
-  return note + "\n\n" + "\n".join(lines)
+  return note + "\n\n" + markdown.table(lines, left=2)
 
 
 def main() -> None:
@@ -67,7 +76,8 @@ def main() -> None:
   if arguments.update:
     found = report.read(arguments.update).to_dict() | {"spectra": []}
     workdir.write_json(FOLDER / "report.json", found)
-    shutil.copy(arguments.update / "figures" / PICTURE, FOLDER)
+    for picture in PICTURES:
+      shutil.copy(arguments.update / "figures" / picture, FOLDER)
   print(table(report.read(FOLDER)))
 
 

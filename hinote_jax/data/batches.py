@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hinote_jax.core import grids
-from hinote_jax.data import crops, holes, normalise, series, static_windows
+from hinote_jax.data import (
+  crops,
+  holes,
+  normalise,
+  series,
+  static_windows,
+  streams,
+  symmetries,
+)
 from hinote_jax.data.prefetch import prefetch as prefetch
 from hinote_jax.data.sources import pairs, repeated
 from hinote_jax.degradations import pipeline
@@ -22,6 +30,7 @@ from hinote_jax.degradations import pipeline
 Batch = dict[str, Any]
 
 _TRAINING, _FIXED = 0, 1
+_BATCH = 64  # examples of which what makes them is kept until they are made
 _KEPT = 1 << 29  # bytes of what windows of a field share
 
 # 100 cells at scale 1.15 cover 115 fine cells, which floats miss by 1e-14.
@@ -70,6 +79,8 @@ class Windows:
       as another. What is drawn uniformly is never whole, and at whole scales,
       where cells line up, a degradation may be another one: of `area` it is.
     static: what is known of the place, which batches then have too.
+    turns: symmetries under which training windows are seen; fixed ones are
+      seen as they are.
 
   Raises:
     ValueError: the sizes do not fit the fields or one another.
@@ -86,8 +97,16 @@ class Windows:
   seed: int
   whole: float | int = 0.0
   static: static_windows.StaticWindows | None = None
+  turns: symmetries.Symmetries | None = None
 
   def __post_init__(self):
+    if self.turns is not None:
+      if self.static is not None:
+        raise ValueError(
+          "config.windows.symmetries: what is known of a place does not turn "
+          "with a window: leave it or config.data.static out"
+        )
+      self.turns.check(self.window, self.queries, self.degradation)
     if not len(self.indices):
       raise ValueError("no times to draw windows from: the indices are empty")
     if not 0.0 <= self.whole <= 1.0:
@@ -148,8 +167,8 @@ class Windows:
 
   def describe(self, step: int, rows: Iterable[int]) -> list[Draw]:
     """Returns what `batch` draws for these rows, for error messages."""
-    streams = _Streams(self.seed, _TRAINING, step)
-    return [self._draw(streams.of(row)) for row in rows]
+    numbers = streams.Streams(self.seed, _TRAINING, step)
+    return [self._draw(numbers.of(row)) for row in rows]
 
   @functools.cached_property
   def _fine(self) -> crops.Crops:
@@ -254,7 +273,7 @@ class Windows:
     return (int(start), int(query)) if start.is_integer() else (start, query)
 
   def _batch(self, stream, step, rows, scale=None) -> Batch:
-    rows, streams = list(rows), _Streams(self.seed, stream, step)
+    rows, numbers = list(rows), streams.Streams(self.seed, stream, step)
     if not rows:
       raise ValueError("a batch needs at least one row")
     channels = len(self.dataset.variables)
@@ -262,9 +281,9 @@ class Windows:
     highres = np.empty((len(rows), *self.queries, channels), np.float32)
     own = self._holes
     known = None if own is None else np.empty_like(highres)
-    draws = []
+    draws, turned = [], []
     for i, row in enumerate(rows):
-      rng = streams.of(row)
+      rng = numbers.of(row)
       draw = self._draw(rng, scale)
       draws.append(draw)
       if self.dataset.lowres is None:
@@ -278,6 +297,8 @@ class Windows:
       self._fine.put(draw.field, asked, highres[i])
       if own is not None and known is not None:
         known[i] = own.known(draw.field, asked, self.queries)
+      if self.turns is not None and stream == _TRAINING:
+        turned.append(self.turns.draw(rng))
     places = [
       _centres(count, draw.query[d], cells * draw.scale)
       for draw in draws
@@ -293,8 +314,10 @@ class Windows:
     if known is not None:
       batch["known"] = known
     if self.static is not None:
-      batch["static"] = self.static.of(draws)
-    return batch
+      is_paired = self.degradation is None
+      operators = None if is_paired else self._operators
+      batch["static"] = self.static.of(draws, operators)
+    return symmetries.turn(batch, turned) if turned else batch
 
   def _degrade(self, draw, rng, out) -> None:
     if draw.scale == self.scale_range[0] == self.scale_range[1]:
@@ -312,14 +335,25 @@ class Windows:
     )
 
   def _operators(self, start, scale):
-    assert self.degradation is not None
-    return self.degradation.operators(
-      self.dataset.shape,
-      start=(float(start[0]), float(start[1])),
-      scale=(scale, scale),
-      count=self.window,
-      periodic=self.dataset.periodic,
-    )
+    return self._made_operators(start, scale)
+
+  @functools.cached_property
+  def _made_operators(self) -> static_windows.Operators:
+    """Returns (start, scale) -> what reduces a window, the latest ones kept."""
+    degradation = self.degradation
+    assert degradation is not None
+
+    @functools.lru_cache(maxsize=_BATCH)
+    def operators(start, scale):
+      return degradation.operators(
+        self.dataset.shape,
+        start=(float(start[0]), float(start[1])),
+        scale=(scale, scale),
+        count=self.window,
+        periodic=self.dataset.periodic,
+      )
+
+    return operators
 
   @functools.cached_property
   def _prepared(self) -> Callable[[int], np.ndarray]:
@@ -355,22 +389,3 @@ class Windows:
 def _centres(count, query, extent) -> np.ndarray:
   """Returns where queries lie in a window; at one scale the same come again."""
   return grids.window(float(query), count, 0.0, float(extent))
-
-
-class _Streams:
-  """Random numbers of the examples of a step, made without a new generator.
-
-  The upper half of the counter names the example, the lower half counts what
-  it draws: streams of different examples never meet.
-  """
-
-  def __init__(self, seed, stream, step):
-    self._bits = np.random.Philox(key=[seed, stream], counter=[0, 0, step, 0])
-    self._begin = self._bits.state
-    self._generator = np.random.Generator(self._bits)
-
-  def of(self, row) -> np.random.Generator:
-    """Returns the generator of an example; the one before ends with it."""
-    self._begin["state"]["counter"][3] = row
-    self._bits.state = self._begin
-    return self._generator

@@ -41,6 +41,11 @@ class Climatology:
       field = np.asarray(normaliser.normalise(self._values[i]), np.float64)
       self._sums += field, field**2
 
+  @property
+  def count(self) -> int:
+    """Number of fields, those of all parts."""
+    return len(self._values)
+
   def whole(self) -> np.ndarray:
     """Returns the climatology of all training fields, [H W 2*c]."""
     return _statistics(self._sums, len(self._train))

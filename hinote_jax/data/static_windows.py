@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from hinote_jax import degradations
 from hinote_jax.data import climatology as climatologies
 from hinote_jax.degradations import pipeline
+
+# (start, scale) -> what `Degradation.operators` returns for a window.
+Operators = Callable[[Sequence[float], float], Any]
+_KEPT = 1 << 28  # bytes of what the windows of all fields share
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,21 +43,47 @@ class StaticWindows:
   window: tuple[int, int]
   queries: tuple[int, int]
 
-  def of(self, draws: Iterable[Any]) -> dict[str, np.ndarray]:
-    """Returns fine [b H W s] and coarse [b h w s] of draws of `Windows`."""
-    draws = list(draws)
+  def of(
+    self, draws: Iterable[Any], operators: Operators | None = None
+  ) -> dict[str, np.ndarray]:
+    """Returns fine [b H W s] and coarse [b h w s] of draws of `Windows`.
+
+    Args:
+      draws: of `Windows`.
+      operators: those of the degradation for (start, scale), where they are at
+        hand; None makes them.
+    """
+    draws, operators = list(draws), operators or self._operators
     fine = [self._fine(draw) for draw in draws]
-    coarse = [self._coarse(draw) for draw in draws]
+    coarse = [self._coarse(draw, operators) for draw in draws]
     return {"fine": np.stack(fine), "coarse": np.stack(coarse)}
 
   def cells(self, field: int, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
     """Returns the rows iy and columns ix for a field, [m n s]."""
-    fixed = pipeline.take(self.fixed, iy, ix)
     if self.climatology is None:
-      return fixed
-    known = self.climatology.without(field, iy, ix)
+      return pipeline.take(self.fixed, iy, ix)
+    if self._whole is not None:
+      return pipeline.take(self._whole(field), iy, ix)
+    return self._made(self.climatology, field, iy, ix)
+
+  def _made(self, climatology, field, iy, ix) -> np.ndarray:
+    known = climatology.without(field, iy, ix)
     known = ((known - self.mean) / self.std).astype(np.float32)
-    return np.concatenate([fixed, known], axis=-1)
+    return np.concatenate([pipeline.take(self.fixed, iy, ix), known], axis=-1)
+
+  @functools.cached_property
+  def _whole(self) -> Callable[[int], np.ndarray] | None:
+    """Returns field -> all of its cells, where those of all fields fit."""
+    climatology = self.climatology
+    assert climatology is not None
+    channels = self.fixed.shape[-1] + len(self.mean)
+    size = 4 * math.prod(self.fixed.shape[:2]) * channels
+    if size * climatology.count > _KEPT:
+      return None
+    rows, columns = (np.arange(n) for n in self.fixed.shape[:2])
+    return functools.cache(
+      lambda field: self._made(climatology, field, rows, columns)
+    )
 
   def _fine(self, draw) -> np.ndarray:
     first = [round(a + q) for a, q in zip(draw.start, draw.query, strict=True)]
@@ -60,14 +91,17 @@ class StaticWindows:
     iy, ix = (np.arange(a, a + count) % n for a, count, n in places)
     return self.cells(draw.field, iy, ix)
 
-  def _coarse(self, draw) -> np.ndarray:
-    (iy, along_y), (ix, along_x) = self._quiet.operators(
+  def _operators(self, start, scale):
+    return self._quiet.operators(
       self.fixed.shape[:2],
-      start=(float(draw.start[0]), float(draw.start[1])),
-      scale=(draw.scale, draw.scale),
+      start=(float(start[0]), float(start[1])),
+      scale=(scale, scale),
       count=self.window,
       periodic=self.periodic,
     )
+
+  def _coarse(self, draw, operators) -> np.ndarray:
+    (iy, along_y), (ix, along_x) = operators(draw.start, draw.scale)
     if self._quiet.is_local:
       prepared = self._quiet.prepare(self.cells(draw.field, iy, ix))
     else:
@@ -93,8 +127,7 @@ class StaticWindows:
 
 def _quiet(degradation: pipeline.Degradation | None) -> pipeline.Degradation:
   """Returns a degradation without its noise; "area" for None."""
-  reduce = degradation or degradations.parse("area")
-  return dataclasses.replace(reduce, noise=0.0)  # type: ignore[type-var]
+  return (degradation or degradations.parse("area")).without_noise()
 
 
 def coarsened(

@@ -123,6 +123,10 @@ class Degradation(abc.ABC):
     del zero
     return self
 
+  def without_noise(self: T) -> T:
+    """Returns the degradation, which then draws nothing."""
+    return dataclasses.replace(self, noise=0.0)
+
   def apply(
     self,
     cells: np.ndarray,

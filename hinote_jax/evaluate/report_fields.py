@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import markdown, scores
+from hinote_jax.evaluate import consistent, markdown, scores
 from hinote_jax.metrics import context as contexts
 from hinote_jax.metrics import domains, running
 
@@ -75,13 +75,16 @@ def _headline(evaluation: scores.Evaluation) -> str:
 def _verdict(evaluation: scores.Evaluation) -> str:
   """Returns where each model is behind the best interpolation."""
   names = evaluation.header["models"]
-  rivals = [m for m in names if m in zoo.INTERPOLATIONS]
-  models = [m for m in names if m not in zoo.INTERPOLATIONS]
+  rivals = [m for m in names if _plain(m) in zoo.INTERPOLATIONS]
+  models = [m for m in names if m not in rivals]
   if not rivals or not models:
     return "There is no model here to compare with an interpolation."
   parts = []
   for model in models:
-    behind = _behind(evaluation, model, rivals)
+    # A projected answer is compared with projected interpolations too.
+    is_plain = _plain(model) == model
+    fair = [m for m in rivals if not is_plain or _plain(m) == m]
+    behind = _behind(evaluation, model, fair)
     if not behind:
       parts.append(
         f"**{model}** is at least as good as the best interpolation in every "
@@ -95,6 +98,11 @@ def _verdict(evaluation: scores.Evaluation) -> str:
     lines += [line for _, *line in behind]
     parts.append(f"**{model}** {verdict}:\n\n{markdown.table(lines, left=3)}")
   return "## Against the best interpolation\n\n" + "\n\n".join(parts)
+
+
+def _plain(model: str) -> str:
+  """Returns what a row is called without the projection of its answer."""
+  return model.removesuffix(consistent.SUFFIX)
 
 
 def _behind(evaluation, model: str, rivals: list[str]) -> list[list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from hinote_jax import infer, losses, models, plots
 from hinote_jax.core import grids
-from hinote_jax.evaluate import fields, report, scores
+from hinote_jax.evaluate import consistent, fields, report, scores
 from hinote_jax.train import (
   checkpoint,
   contract,
@@ -100,8 +100,13 @@ def evaluate_run(
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
+  known = predictors(config, workdir, data)
+  if config.evaluate.get("consistent"):
+    known = consistent.with_consistent(
+      known, data.degradation, data.dataset.periodic
+    )
   return fields.evaluate(
-    predictors(config, workdir, data),
+    known,
     degradation=_InNormalised(data.degradation, data.normaliser),
     scales=(data.scale,) if data.scale else config.evaluate.scales,
     **(held_out | {"header": header | held_out["header"]}),

@@ -9,9 +9,8 @@ import jax
 import numpy as np
 
 from hinote_jax import lazy
-from hinote_jax.core import grids
+from hinote_jax.core import grids, symmetries
 from hinote_jax.core.typing import Periodic
-from hinote_jax.infer import ensemble
 from hinote_jax.lazy import devices, tiles
 
 # What a process holds on a CPU before its first tile: the interpreter, JAX and
@@ -180,7 +179,7 @@ class Plan:
       ValueError: the memory is too small.
     """
     self.shape = grids.pair(line.count for line in lines)
-    views = ensemble.EIGHT if is_ensemble else ensemble.EIGHT[:1]
+    views = symmetries.EIGHT if is_ensemble else symmetries.EIGHT[:1]
     self._views = [_View(view, shape, lines, periodic) for view in views]
     self._module, self._variables = module, variables
     self._report, self._side, self._made = report, side, {}

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 import pathlib
+import re
 from typing import Any
 
 from matplotlib.figure import Figure
 import numpy as np
 
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import scores
+from hinote_jax.evaluate import consistent, scores
 from hinote_jax.io import picture
 from hinote_jax.metrics import turbulence
 from hinote_jax.plots import crops, curves, panels, scales, spectra, style
+
+_BESIDE = 4.0  # scale of the figures that compare a run with others
 
 
 def draw(
@@ -35,6 +38,7 @@ def draw(
     return drawn
   for example in evaluation.examples:
     drawn |= _panels(evaluation.header, example)
+  drawn |= _beside(evaluation)
   for entry in evaluation.spectra:
     drawn[f"spectra_x{entry['scale']:g}"] = _spectra(evaluation.header, entry)
     for flow in entry.get("flow", ()):
@@ -89,15 +93,25 @@ def _panels(
   if not models or not rivals:
     return {}
   base = scores.BASELINE if scores.BASELINE in rivals else rivals[-1]
+  return _compared(header, example, (base, models[0]), "panels")
+
+
+def _compared(
+  header: Mapping[str, Any],
+  example: scores.Example,
+  names: tuple[str, str],
+  stem: str,
+) -> dict[str, Figure]:
+  """Returns a figure per variable, of two models side by side."""
   drawn = {}
   for channel, variable in enumerate(header["variables"]):
     name = variable["long_name"] or variable["name"]
-    drawn[f"panels_{variable['name']}_x{example.scale:g}"] = panels.panels(
+    drawn[f"{stem}_{variable['name']}_x{example.scale:g}"] = panels.panels(
       example.lowres[..., channel],
-      example.predictions[base][..., channel],
-      example.predictions[models[0]][..., channel],
+      example.predictions[names[0]][..., channel],
+      example.predictions[names[1]][..., channel],
       example.highres[..., channel],
-      names=(base, models[0]),
+      names=names,
       y=example.y,
       x=example.x,
       is_geographic=example.is_geographic,
@@ -106,6 +120,22 @@ def _panels(
       domain=header.get("domain", ""),
       title=f"{name}, ×{example.scale:g}, {example.name}",
     )
+  return drawn
+
+
+def _beside(evaluation: scores.Evaluation) -> dict[str, Figure]:
+  """Returns panels of the run beside each other run, at a scale near 4."""
+  first, *others = evaluation.header["models"]
+  examples = evaluation.examples
+  if not examples or first in zoo.INTERPOLATIONS:
+    return {}
+  example = min(examples, key=lambda e: abs(e.scale - _BESIDE))
+  drawn = {}
+  for other in others:
+    name = other.removesuffix(consistent.SUFFIX)
+    if name not in (*zoo.INTERPOLATIONS, first):
+      stem = "beside_" + re.sub(r"\W+", "_", other)
+      drawn |= _compared(evaluation.header, example, (other, first), stem)
   return drawn
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from hinote_jax import data as datasets
 from hinote_jax import degradations, fields, models
 from hinote_jax.core import spectral
-from hinote_jax.data import batches, builder, normalise, splits
+from hinote_jax.data import batches, builder, normalise, splits, symmetries
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
 from hinote_jax.io import units
@@ -115,6 +115,12 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   degradation = degradations.parse(config.degradation).with_zero(zero)
   if dataset.lowres is not None:
     degradation = None
+    if config.evaluate.get("consistent"):
+      raise ValueError(
+        f"config.evaluate.consistent: {dataset.name} is paired with a low "
+        "resolution of its own, which no degradation made; set it to False"
+      )
+  turns = config.windows.get("symmetries") or ()
   known, windows = static_run.make(
     told,
     dataset,
@@ -136,6 +142,9 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
       scale_range=scale_range,
       whole=whole,
       static=windows,
+      turns=symmetries.Symmetries(turns, dataset.header, normaliser)
+      if turns
+      else None,
     )
     for indices in (split.train, split.validation)
   )

@@ -52,15 +52,18 @@ _WINDOWS = {
   "min_scale": float,
   "max_scale": float,
   "whole": float,
+  "symmetries": Sequence[str],
 }
+_OPTIONAL = ("whole", "symmetries")
 _EVALUATE = {
   "scales": Sequence[float],
   "against": Sequence[str],
   "path": _Texts,
+  "consistent": bool,
 }
 _REQUIRED = (
   *_RUN,
-  *(f"windows.{name}" for name in _WINDOWS if name != "whole"),
+  *(f"windows.{name}" for name in _WINDOWS if name not in _OPTIONAL),
   *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
 )
 _DATA = {
@@ -300,7 +303,12 @@ def _check_names(config: Any) -> None:
         f"{size!r}"
       )
   with _naming("config.degradation"):
-    degradations.parse(config.degradation)
+    degradation = degradations.parse(config.degradation)
+  if config.evaluate.get("consistent") and not degradation.is_linear:
+    raise ValueError(
+      f"config.evaluate.consistent: {degradation} takes magnitudes and cannot "
+      "be undone; set it to False"
+    )
   if not config.evaluate.scales:
     raise ValueError("config.evaluate.scales must be at least 1, got 0")
   for name in config.evaluate.against:

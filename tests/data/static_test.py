@@ -209,3 +209,25 @@ def test_unknown_and_constant_fields_are_refused():
   cells = axes.counted("y", 4), axes.counted("x", 4)
   with pytest.raises(ValueError, match="tell no latitude"):
     static.raw("latitude", *cells)
+
+
+def test_climatology_of_a_window_is_that_of_the_whole_kept_or_not(monkeypatch):
+  values, normaliser = _series()
+  usual = climatology.Climatology(values, range(10), normaliser)
+  options = dict(
+    fixed=np.zeros((6, 8, 1), np.float32),
+    climatology=usual,
+    mean=np.asarray([0.5, -1.0]),
+    std=np.asarray([2.0, 3.0]),
+    degradation=None,
+    periodic=(False, True),
+    window=(2, 2),
+    queries=(2, 2),
+  )
+  iy, ix = np.arange(2, 5), np.arange(6, 11) % 8
+  got = static_windows.StaticWindows(**options).cells(4, iy, ix)
+  monkeypatch.setattr(static_windows, "_KEPT", 0)
+  want = static_windows.StaticWindows(**options).cells(4, iy, ix)
+  np.testing.assert_array_equal(got, want)
+  known = (usual.without(4, iy, ix) - [0.5, -1.0]) / [2.0, 3.0]
+  np.testing.assert_allclose(got[..., 1:], known, atol=1e-6)

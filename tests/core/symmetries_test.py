@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hinote_jax.core import grids, resize
-from hinote_jax.infer import ensemble
+from hinote_jax.core import symmetries
 
-_TRANSFORM = st.sampled_from(ensemble.EIGHT)
+_TRANSFORM = st.sampled_from(symmetries.EIGHT)
 
 
 def _field(shape, seed=0):
@@ -36,11 +36,11 @@ def test_undo_undoes_apply(transform, h, w):
 
 def test_the_eight_are_the_group_of_the_square():
   values = _field((4, 4, 1))
-  images = [t.apply(values).tobytes() for t in ensemble.EIGHT]
+  images = [t.apply(values).tobytes() for t in symmetries.EIGHT]
   assert len(set(images)) == 8
   assert np.rot90(values).tobytes() in images
-  for first in ensemble.EIGHT:
-    for second in ensemble.EIGHT:
+  for first in symmetries.EIGHT:
+    for second in symmetries.EIGHT:
       assert second.apply(first.apply(values)).tobytes() in images
 
 
@@ -57,7 +57,7 @@ def test_window_of_the_transformed_result_holds_the_window(transform, data):
 
 
 def test_window_takes_open_ends_and_refuses_strides():
-  flip = ensemble.Transform(flips_y=True)
+  flip = symmetries.Transform(flips_y=True)
   assert flip.window(slice(None), slice(3), (5, 7)) == (slice(0, 5), slice(3))
   assert flip.window(slice(-2, None), slice(3), (5, 7))[0] == slice(0, 2)
   with pytest.raises(ValueError, match="steps of 1, got slice"):
@@ -83,13 +83,16 @@ def test_lines_mirror_index_u_to_n_minus_one_minus_u(
 
 
 def test_periodic_and_shape_change_places():
-  turn = ensemble.Transform(flips_x=True, transposes=True)
+  turn = symmetries.Transform(flips_x=True, transposes=True)
   assert turn.periodic((False, True)) == (True, False)
   assert turn.shape((4, 7)) == (7, 4)
-  assert ensemble.Transform(True, True).periodic((False, True)) == (False, True)
+  assert symmetries.Transform(True, True).periodic((False, True)) == (
+    False,
+    True,
+  )
 
 
-@pytest.mark.parametrize("transform", ensemble.EIGHT, ids=str)
+@pytest.mark.parametrize("transform", symmetries.EIGHT, ids=str)
 @pytest.mark.parametrize(
   "y, x",
   [
@@ -126,7 +129,7 @@ def test_sampling_through_every_transform_agrees():
     return np.asarray(fine[0])
 
   want = sample(values, y, x, periodic)
-  for transform in ensemble.EIGHT:
+  for transform in symmetries.EIGHT:
     turned = sample(
       transform.apply(values),
       *transform.lines(y, x, (5, 8)),

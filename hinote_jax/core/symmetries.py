@@ -1,9 +1,9 @@
-"""The eight flips and transpositions of a field, to average a network over.
+"""The eight flips and transpositions of a field.
 
-The geometric self-ensemble of Lim et al., CVPR workshops 2017, section 3.3: the
-field is transformed, refined, and transformed back; the mean over `EIGHT` is
-the result. Here it also holds for results of any lines of points and any
-window of them:
+To train on (`data.symmetries`) and to average a network over: the geometric
+self-ensemble of Lim et al., CVPR workshops 2017, section 3.3. There the field
+is transformed, refined, and transformed back; the mean over `EIGHT` is the
+result. Here that holds for results of any lines of points and any window too:
 
     for transform in EIGHT:
       turned = transform.apply(lowres)

@@ -1,0 +1,145 @@
+"""A run told of the place: resumed, on files, the same by every way."""
+
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from hinote_jax import infer, io
+from hinote_jax.evaluate import report
+from hinote_jax.infer import batch, dask_jobs, jobs, progress, upscaling
+from hinote_jax.train import checkpoint, metric_log, preemption
+from hinote_jax.train import loop as train
+from tests import runs
+
+xarray = pytest.importorskip("xarray")
+pytest.importorskip("zarr")
+
+_TOLD = ("earth:orography", "latitude", "climatology", "{}/dem.nc:z")
+
+
+def _write(folder, times=12):
+  """Writes fields that follow the height, and the height; by degrees."""
+  latitude = np.arange(58.5, -59.0, -3.0)
+  longitude = np.arange(1.5, 360.0, 3.0)[:56]
+  rng = np.random.default_rng(0)
+  z = np.cumsum(np.cumsum(rng.normal(size=(40, 56)), 0), 1)
+  z = 100.0 * z / z.std() + 30.0 * rng.normal(size=z.shape)
+  places = {
+    "latitude": ("latitude", latitude, {"units": "degrees_north"}),
+    "longitude": ("longitude", longitude, {"units": "degrees_east"}),
+  }
+  dims = ("latitude", "longitude")
+  xarray.Dataset({"z": (dims, z, {"units": "m"})}, places).to_netcdf(
+    folder / "dem.nc"
+  )
+  values = 280.0 - 0.01 * z + rng.normal(size=(times, *z.shape))
+  time = ("time", np.arange(times), {"units": "days since 2020-01-01"})
+  fields = {"t2m": (("time", *dims), values.astype("f4"), {"units": "K"})}
+  data = xarray.Dataset(fields, {"time": time, **places})
+  data.to_netcdf(folder / "t2m.nc")
+  data.isel(time=slice(1)).to_netcdf(folder / "one.nc")
+  return folder / "t2m.nc"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+  """The folder and the config of a run that has ended. Read it only."""
+  folder = tmp_path_factory.mktemp("told")
+  config = runs.tiny_config(_write(folder), folder / "cache")
+  config.data.variables = ("t2m",)
+  config.data.static = tuple(name.format(folder) for name in _TOLD)
+  config.windows.update(min_scale=1.5, max_scale=2.0)
+  config.split.update(validation=1, test=1)
+  config.validate_every = 6
+  train.train(config, folder / "run")
+  return folder, config
+
+
+def test_it_resumes_bit_for_bit(told, tmp_path, monkeypatch):
+  folder, config = told
+  advance, calls = metric_log.MetricLog.advance, []
+
+  def advance_and_signal(self, **shown):
+    advance(self, **shown)
+    calls.append(1)
+    if len(calls) == 2:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(metric_log.MetricLog, "advance", advance_and_signal)
+  with pytest.raises(preemption.Stopped):
+    train.train(config, tmp_path / "run")
+  assert train.train(config, tmp_path / "run")["steps_now"] > 0
+  digests = []
+  for workdir in (folder / "run", tmp_path / "run"):
+    with checkpoint.Checkpoints(workdir) as checkpoints:
+      digests.append(checkpoints.load("latest")[1]["sha256"])
+  assert digests[0] == digests[1]
+
+
+def test_tiles_devices_and_workers_make_what_the_whole_is(told, tmp_path):
+  folder, _ = told
+  source, run = folder / "one.nc", str(folder / "run")
+  predictor, field = infer.load(run), io.read(source)
+  whole = predictor(field, scale=2.5).values
+  assert np.isfinite(whole).all()
+  size = 1e-5 * whole.std()
+  for how in (
+    dict(memory="1GB", side=24),
+    dict(devices=jax.devices()[:4]),
+  ):
+    got = predictor(field, scale=2.5, **how).values
+    np.testing.assert_allclose(got, whole, atol=size)
+  requests = [
+    jobs.Request(
+      str(source),
+      str(tmp_path / name),
+      run,
+      scale=2.5,
+      options=upscaling.Options(memory="1GB", side=64),
+    )
+    for name in ("one.zarr", "two.zarr")
+  ]
+  bar = progress.Progress(is_quiet=True)
+  batch.run(requests[:1], predictor, bar)
+  pytest.importorskip("distributed")
+  with dask_jobs.connected(None, 1) as make:
+    batch.run(requests[1:], predictor, bar, make)
+  one, two = (
+    xarray.open_zarr(tmp_path / name).t2m.values
+    for name in ("one.zarr", "two.zarr")
+  )
+  np.testing.assert_array_equal(one, two)
+  np.testing.assert_allclose(one[..., None], whole, atol=size)
+
+
+def test_a_part_and_a_grid_of_another_file_have_the_whole_ones_values(told):
+  folder, _ = told
+  predictor = infer.load(folder / "run")
+  field = io.read(folder / "one.nc")
+  whole = predictor(field, scale=2)
+  like = whole.header
+  got = predictor(field, like=like)
+  np.testing.assert_allclose(
+    got.values, whole.values, atol=1e-5 * whole.values.std()
+  )
+
+
+def test_consistent_rows_stand_in_the_report(told, tmp_path):
+  folder, config = told
+  shutil.copytree(folder / "run", tmp_path / "run")
+  config = config.copy_and_resolve_references()
+  config.evaluate.consistent = True
+  path = train.evaluate(config, tmp_path / "run")
+  evaluation = report.read(path.parent)
+  names = evaluation.header["models"]
+  assert names[:3] == ["hinote", "static_regression", "bicubic"]
+  assert names[3:] == [f"{name}, consistent" for name in names[:3]]
+  mse = {row["model"]: row["mse"] for row in evaluation.rows}
+  for name in names[:3]:
+    # The truth satisfies it, so that the projection takes only error away.
+    assert mse[f"{name}, consistent"] <= mse[name] * (1 + 1e-6)
+  assert mse["bicubic, consistent"] < 0.99 * mse["bicubic"]
