@@ -10,6 +10,7 @@ than a cell is widened to one: that is linear interpolation.
 
 import dataclasses
 import functools
+import logging
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,7 @@ from scipy import ndimage
 from hinote_jax.fields import axes, positions
 
 _BLOCK = 1 << 24  # numbers of an intermediate result at once
+_COARSER = 0.75  # cells of a raster that a cell asked for has at least
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,6 +85,8 @@ class Raster:
       turn = positions.TURN / abs(own.step)
       bounds = bounds - np.rint((bounds.mean() - n / 2) / turn) * turn
     centre, width = bounds.mean(-1), bounds[:, 1] - bounds[:, 0]
+    if np.median(width) < _COARSER:
+      _say_coarse(self.name, own.name, abs(own.step), abs(other.step))
     half = np.maximum(width, 1.0) / 2
     if is_closed:
       return centre - half, centre + half
@@ -93,6 +97,18 @@ class Raster:
         f"{other.values[-1]:g}: give one that covers them"
       )
     return np.clip(centre - half, 0, n), np.clip(centre + half, 0, n)
+
+
+@functools.cache  # once for each pair of sizes
+def _say_coarse(name, axis, own, asked) -> None:
+  logging.getLogger(__name__).warning(
+    "%s has cells of %g along %s and is asked for at %g: it is interpolated, "
+    "and tells nothing finer than its own",
+    name,
+    own,
+    axis,
+    asked,
+  )
 
 
 def filled(name: str, values: np.ndarray) -> tuple[np.ndarray, float]:

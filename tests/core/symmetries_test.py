@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from hinote_jax.core import grids, resize
-from hinote_jax.core import symmetries
+from hinote_jax.core import grids, resize, symmetries
 
 _TRANSFORM = st.sampled_from(symmetries.EIGHT)
 

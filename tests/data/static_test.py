@@ -51,13 +51,16 @@ def test_cells_that_do_not_line_up_are_weighed_by_their_overlap(globe):
   np.testing.assert_allclose(got[i, j], want, atol=1e-6)
 
 
-def test_finer_points_are_interpolated_linearly():
+def test_finer_points_are_interpolated_linearly_and_that_is_said(caplog):
   y, x = _degrees((-9.0, 1.0), (10, 20), 2.0)
   plane = 3.0 * y.values[:, None] - 2.0 * x.values
   fine = _degrees((-5.0, 3.0), (5, 15), 0.25)
   got = rasters.Raster("plane", plane[..., None], y, x).on(*fine)[..., 0]
   want = 3.0 * fine[0].values[:, None] - 2.0 * fine[1].values
   np.testing.assert_allclose(got, want, atol=1e-5)
+  assert "plane has cells of 2 along latitude and is asked for at 0.25" in (
+    caplog.text
+  )
 
 
 def test_grid_beyond_a_raster_or_in_other_units_is_refused():
