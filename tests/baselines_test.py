@@ -29,24 +29,31 @@ def _config(name, folder):
 
 
 @pytest.mark.parametrize(
-  "peers",
+  ("peers", "static"),
   [
-    ("liif", "edsr", "srno"),
-    pytest.param(baselines.PEERS, marks=pytest.mark.trial),
+    (("liif", "edsr", "srno"), ("climatology",)),
+    pytest.param(baselines.PEERS, None, marks=pytest.mark.trial),
+    pytest.param(
+      ("lte", "metasr", "swinir", "rdn", "liif"),
+      ("climatology",),
+      marks=pytest.mark.trial,
+    ),
   ],
 )
-def test_peers_train_and_are_in_one_table(tmp_path, peers):
+def test_peers_train_told_or_not_and_are_in_one_table(tmp_path, peers, static):
   runs.write_fields(tmp_path / "fields.npy")
   *others, last = peers
   for name in peers:
-    summary = train.train(_config(name, tmp_path), tmp_path / name)
+    config = _config(name, tmp_path)
+    config.data.static = static
+    summary = train.train(config, tmp_path / name)
     assert summary["steps_now"] == 2
-  config = _config(last, tmp_path)
   paths = [str(tmp_path / name) for name in others]
   config.evaluate.against = ("bicubic", *paths)
   train.evaluate(config, tmp_path / last)
   found = report.read(tmp_path / last)
-  assert set(found.header["models"]) == {"bicubic", *peers}
+  expected = {"bicubic", *peers} | ({"static_regression"} if static else set())
+  assert set(found.header["models"]) == expected
   assert {row["model"] for row in found.rows} == set(found.header["models"])
   table = (tmp_path / last / "report.md").read_text()
   assert all(f" {name} |" in table for name in peers)
