@@ -66,12 +66,16 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
   low, high = asked.clip or (None, None)
   if low is not None and high is not None and low > high:
     raise ValueError(f"--clip {low:g},{high:g} leaves nothing: swap them")
+  black, white = asked.range or (0.0, 1.0)
+  if black is None or white is None or not black < white:
+    raise ValueError("--range wants two numbers, the smaller one first")
   options = upscaling.Options(
     consistent=_degradation(asked),
     keeps_mean=asked.keep_mean,
     clip=(low, high),
     is_ensemble=asked.tta,
     memory=asked.memory,
+    span=asked.range and tuple(asked.range),
     is_renamed=bool(names),
   )
   return [

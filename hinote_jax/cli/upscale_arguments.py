@@ -171,6 +171,13 @@ def _add_result(group) -> None:
     metavar="LOW,HIGH",
     help="keep values within a range; one may be empty, as --clip 0,",
   )
+  add(
+    "--range",
+    type=_several(float, (2,), "LOW,HIGH"),
+    metavar="LOW,HIGH",
+    help="values that are black and white to a network of photographs, where "
+    "the type does not say: 0,1200 of a scan",
+  )
   add("--tta", action="store_true", help="average over 8 flips and turns")
   add(
     "--dtype",
@@ -236,8 +243,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   arguments = list(arguments)
   # argparse takes "-5,5" for a flag.
   for i in reversed(range(len(arguments) - 1)):
-    if arguments[i] == "--clip":
-      arguments[i : i + 2] = [f"--clip={arguments[i + 1]}"]
+    if arguments[i] in ("--clip", "--range"):
+      arguments[i : i + 2] = [f"{arguments[i]}={arguments[i + 1]}"]
   asked = _parser().parse_intermixed_args(arguments)
   if len(asked.files) < 2:
     raise ValueError("give the input and the output; see hinote-upscale --help")

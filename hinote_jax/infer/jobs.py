@@ -238,7 +238,7 @@ class Job:
     """Returns all that the result depends on, as text."""
     request, goal = self.request, self._goal
     source, grid = self._reader.header, hashlib.sha256()
-    predictor = self._predictor.of(upscaling.seen(source))
+    predictor = self._predictor.of(upscaling.seen(source), request.options.span)
     for axis in (goal.y, goal.x):
       grid.update(np.ascontiguousarray(axis.values).data)
     items = {

@@ -86,22 +86,29 @@ class Predictor:
     is_colour = bool(self.learnt) and all(q.is_colour for q in self.learnt)
     return len(self.learnt) if is_colour and channels == 1 else 1
 
-  def of(self, variables: Sequence[fields.Variable]) -> "Predictor":
+  def of(
+    self,
+    variables: Sequence[fields.Variable],
+    span: tuple[float, float] | None = None,
+  ) -> "Predictor":
     """Returns the same network for values in the units of a file.
 
     Args:
       variables: of the file, in the order of the channels; or a single one for
         a network of colours, which sees it in each.
+      span: values that are black and white to a network of colours.
 
     Raises:
       ValueError: it is of another quantity.
     """
     if not self.learnt:
+      if span is not None:
+        raise ValueError("--range is for networks of colours: leave it out")
       return self
     other = copy.copy(self)
     other._copies = self.copies(len(variables))
     pairs = list(zip([*variables] * other._copies, self.learnt, strict=True))
-    conversions = [units.conversion(*pair) for pair in pairs]
+    conversions = [units.conversion(*pair, span) for pair in pairs]
     if any(conversion != (1.0, 0.0) for conversion in conversions):
       other.normaliser = units.Affine.of(self.normaliser, conversions)
     other._limits = tuple(

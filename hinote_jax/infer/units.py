@@ -95,9 +95,11 @@ class Limits(NamedTuple):
       low, high = high, low
     if low > self.high or high < self.low:
       low, high = sorted((low, high))
+      is_colour = self.learnt.is_colour
+      hint = ", or say by --range LOW,HIGH what is black and white" * is_colour
       raise ValueError(
         f"{self.variable.name} has values from {low:.6g} to {high:.6g} and the "
-        f"network learnt {self.learnt}: bring them to that range"
+        f"network learnt {self.learnt}: bring them to that range{hint}"
       )
 
 
@@ -122,17 +124,33 @@ def limits(
 
 
 def conversion(
-  variable: fields.Variable, learnt: Quantity
+  variable: fields.Variable,
+  learnt: Quantity,
+  span: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
   """Returns (scale, offset) from a file's values to those of a network.
 
   Colours are scaled by the type of their samples. Where a unit is not known
   values stay as they are.
 
+  Args:
+    variable: of the file.
+    learnt: what the network learnt in its place.
+    span: values of the file that are black and white, for colours.
+
   Raises:
     ModuleNotFoundError: the units differ and pint is missing.
-    ValueError: the units do not convert.
+    ValueError: the units do not convert, or a span is given for what is no
+      colour.
   """
+  if span is not None:
+    low, high = span
+    if not learnt.is_colour:
+      raise ValueError(
+        f"--range says what is black and white to a network of colours, and "
+        f"this one learnt {learnt}: leave it out"
+      )
+    return 1.0 / (high - low), -low / (high - low)
   given, white = variable.units, variable.white
   is_plain = given in ("", "1") and learnt.units in ("", "1")
   if is_plain and white and learnt.white and 1.0 in (white, learnt.white):

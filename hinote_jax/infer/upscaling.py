@@ -138,6 +138,8 @@ class Options:
     is_ensemble: average over the eight flips and transpositions.
     memory: of the process; None: no tiles.
     side: longest side of a tile; None chooses.
+    span: (lowest, highest) value of the file, black and white to a network of
+      colours; None: those of the type.
     is_renamed: the variables are the model's under other names, in its order.
   """
 
@@ -147,6 +149,7 @@ class Options:
   is_ensemble: bool = False
   memory: str | float | int | None = None
   side: int | None = None
+  span: tuple[float, float] | None = None
   is_renamed: bool = False
 
 
@@ -187,7 +190,7 @@ class Upscaler:
     self._alpha = np.flatnonzero(is_alpha)
     self._seen = np.flatnonzero(np.logical_not(is_alpha))
     self._require_variables(predictor)
-    self._predictor = predictor.of(seen(header))
+    self._predictor = predictor.of(seen(header), options.span)
     self._plan = predictor.plan(
       header.shape,
       goal.lines,

@@ -116,6 +116,14 @@ class TestColours:
     with pytest.raises(ValueError, match=r"to 255 and the .* in \[0, 1\]"):
       _colours()(np.full((4, 5, 3), 255.0), scale=2)
 
+  def test_black_and_white_may_be_said(self):
+    values = np.random.default_rng(0).uniform(-200, 1000, (4, 5, 3))
+    fine = _colours(is_squared=True)(values, scale=2, span=(-200, 1000))
+    want = ((values + 200) / 1200) ** 2 * (1, 2, 3) * 1200 - 200
+    np.testing.assert_allclose(fine[::2, ::2], want, rtol=1e-3, atol=0.05)
+    with pytest.raises(ValueError, match="--range .* learnt values in 'K'"):
+      _run()(np.full((4, 5), 280.0), scale=2, span=(0, 1))
+
   def test_grey_is_repeated_and_the_answers_averaged(self):
     grey = np.random.default_rng(0).uniform(size=(4, 5)).astype(np.float32)
     fine = _colours()(grey, scale=2)
