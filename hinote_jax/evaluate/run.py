@@ -1,6 +1,6 @@
 """Scores a run: its best weights beside the interpolations, and the report."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import functools
 import os
 import pathlib
@@ -40,17 +40,18 @@ class _InNormalised:
 
 def predictors(
   config: workdirs.Config, workdir: pathlib.Path, data: Any
-) -> dict[str, infer.Predictor]:
+) -> dict[str, Callable[..., Any]]:
   """Returns the run's model first, then what it stands beside.
 
   `config.evaluate.against` names interpolations and workdirs of other runs on
-  the same variables.
+  the same variables, in units of their own; each is told what it learnt with.
 
   Raises:
     ValueError: another run has other variables.
   """
   shared = dict(normaliser=data.normaliser, periodic=data.dataset.periodic)
   names = tuple(v.name for v in data.dataset.variables)
+  loaded: dict[str, Callable[..., Any]]
   loaded = {config.model.name: infer.load(workdir)}
   if data.static is not None:
     module, variables = static_run.regression(data)
@@ -70,8 +71,29 @@ def predictors(
         f"config.evaluate.against: {name} is of {', '.join(other.names)}, "
         f"this run of {', '.join(names)}"
       )
-    loaded[_label(name, loaded)] = other
+    pairs = zip(other.learnt, data.dataset.variables, strict=False)
+    if any(a.units and b.units and a.units != b.units for a, b in pairs):
+      other = other.of(data.dataset.variables)
+    loaded[_label(name, loaded)] = _told(other, name, data)
   return loaded
+
+
+def _told(
+  predictor: infer.Predictor, workdir: str, data: Any
+) -> Callable[..., Any]:
+  """Returns another run's predictor, told what that run was told of."""
+  _, meta = checkpoint.load_variables(workdir)
+  known = static_run.load(meta, pathlib.Path(workdir))
+  if known is None:
+    return predictor
+  dataset = static_run.WithStatic(data.dataset, known, data.train.degradation)
+
+  def answer(lowres, *, shape, extras=None):
+    del extras  # those of the run that it stands beside
+    extras = dataset.extras(0, lowres.shape[:2], shape)
+    return predictor(lowres, shape=shape, extras=extras)
+
+  return answer
 
 
 def _label(workdir: str, taken: Iterable[str]) -> str:
@@ -90,17 +112,18 @@ def evaluate_run(
   """
   _, meta = checkpoint.load_variables(workdir)
   held_out = _test_fields(config, data)
-  if data.static is not None:
-    held_out["dataset"] = static_run.WithStatic(
-      held_out["dataset"], data.static, data.train.degradation
-    )
-    held_out["header"]["static"] = list(data.static.sources)
   header = {
     "command": workdirs.command(),
     "checkpoint": f"step {meta['step']}, best on validation",
     "versions": workdirs.versions(),
   }
-  known = predictors(config, workdir, data)
+  scored = data._replace(dataset=held_out["dataset"])
+  known = predictors(config, workdir, scored)
+  if data.static is not None:
+    held_out["dataset"] = static_run.WithStatic(
+      held_out["dataset"], data.static, data.train.degradation
+    )
+    held_out["header"]["static"] = list(data.static.sources)
   if config.evaluate.get("consistent"):
     known = consistent.with_consistent(
       known, data.degradation, data.dataset.periodic

@@ -183,7 +183,8 @@ class Predictor:
     if values.ndim < 4:
       extras = jax.tree.map(lambda leaf: np.asarray(leaf)[None], extras)
     if is_whole:
-      predictor = self.of(header.variables)
+      # One that is of the variables of a file keeps their units.
+      predictor = self if self._limits else self.of(header.variables)
       highres = predictor._at_once(lowres, shape, extras)
     else:
       chosen = upscaling.Options(memory=memory, **options)

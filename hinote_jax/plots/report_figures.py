@@ -132,8 +132,7 @@ def _beside(evaluation: scores.Evaluation) -> dict[str, Figure]:
   example = min(examples, key=lambda e: abs(e.scale - _BESIDE))
   drawn = {}
   for other in others:
-    name = other.removesuffix(consistent.SUFFIX)
-    if name not in (*zoo.INTERPOLATIONS, first):
+    if other not in zoo.INTERPOLATIONS and consistent.SUFFIX not in other:
       stem = "beside_" + re.sub(r"\W+", "_", other)
       drawn |= _compared(evaluation.header, example, (other, first), stem)
   return drawn

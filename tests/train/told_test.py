@@ -47,7 +47,7 @@ def _write(folder, times=12):
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-  """The folder and the config of a run that has ended. Read it only."""
+  """The folder and the config of a run that has ended."""
   folder = tmp_path_factory.mktemp("told")
   config = runs.tiny_config(_write(folder), folder / "cache")
   config.data.variables = ("t2m",)
@@ -126,6 +126,26 @@ def test_a_part_and_a_grid_of_another_file_have_the_whole_ones_values(told):
   np.testing.assert_allclose(
     got.values, whole.values, atol=1e-5 * whole.values.std()
   )
+
+
+def test_another_run_is_told_what_it_learnt_with_in_its_own_unit(
+  told, tmp_path
+):
+  folder, config = told
+  data = xarray.open_dataset(folder / "t2m.nc").load()
+  data["t2m"] = (data.t2m - 273.15).assign_attrs(units="degC")
+  data.to_netcdf(tmp_path / "t2m.nc")
+  config = config.copy_and_resolve_references()
+  config.data.path = str(tmp_path / "t2m.nc")
+  config.data.static = ("latitude",)
+  config.evaluate.against = ("bicubic", str(folder / "run"))
+  train.train(config, tmp_path / "run")
+  path = train.evaluate(config, tmp_path / "run")
+  own = train.evaluate(told[1], folder / "run")
+  label = str(folder / "run")
+  (row,) = report.read(path.parent).select(model=label)
+  (want,) = report.read(own.parent).select(model="hinote")
+  np.testing.assert_allclose(row["mse"], want["mse"], rtol=1e-3)
 
 
 def test_consistent_rows_stand_in_the_report(told, tmp_path):
