@@ -115,7 +115,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   degradation = degradations.parse(config.degradation).with_zero(zero)
   if dataset.lowres is not None:
     degradation = None
-    if config.evaluate.get("consistent"):
+    if config.get("evaluate", {}).get("consistent"):
       raise ValueError(
         f"config.evaluate.consistent: {dataset.name} is paired with a low "
         "resolution of its own, which no degradation made; set it to False"
