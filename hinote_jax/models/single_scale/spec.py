@@ -3,13 +3,17 @@
 from hinote_jax.models.spec import Spec
 
 _HERE = "hinote_jax.models.single_scale"
+_WINDOWS = dict(
+  embed_dim=12, depths=(2,), num_heads=(2,), window_size=4, num_feat=12
+)
 
 
-def _spec(name, builder, **tiny):
+def _spec(name, builder, rngs=(), **tiny):
   return Spec(
     name,
     f"{_HERE}.{builder}",
     tiny=dict(scale=2, **tiny),
+    rngs=rngs,
     layouts={name: f"{_HERE}.{name}_weights"},
   )
 
@@ -29,16 +33,12 @@ SPECS = (
   ),
   _spec("edsr", "edsr:build", width=12, blocks=2),
   _spec("espcn", "shallow:Espcn"),
+  _spec("hat", "hat:build", ("drop_path",), **_WINDOWS),
+  _spec(
+    "hat_ast", "hat:build_ast", ("drop_path",), **_WINDOWS, overlap_ratio=0.5
+  ),
   _spec("rdn", "rdn:build", width=12, blocks=2, layers=2, growth=8),
   _spec("srcnn", "shallow:Srcnn"),
-  _spec(
-    "swinir",
-    "swinir:build",
-    embed_dim=12,
-    depths=(2,),
-    num_heads=(2,),
-    window_size=4,
-    num_feat=12,
-  ),
+  _spec("swinir", "swinir:build", **_WINDOWS),
   _spec("wdsr", "wdsr:Wdsr", width=12, blocks=2),
 )
