@@ -1,5 +1,7 @@
 """Networks that enlarge a whole number of times, see `models.spec`."""
 
+import dataclasses
+
 from hinote_jax.models.spec import Spec
 
 _HERE = "hinote_jax.models.single_scale"
@@ -8,12 +10,17 @@ _WINDOWS = dict(
 )
 
 
-def _spec(name, builder, rngs=(), **tiny):
+def _hat(name, builder, **tiny):
+  plain = _spec(name, builder, **_WINDOWS, **tiny)
+  rngs, scales = ("drop_path",), (2, 3, 4)
+  return dataclasses.replace(plain, rngs=rngs, scales=scales)
+
+
+def _spec(name, builder, **tiny):
   return Spec(
     name,
     f"{_HERE}.{builder}",
     tiny=dict(scale=2, **tiny),
-    rngs=rngs,
     layouts={name: f"{_HERE}.{name}_weights"},
   )
 
@@ -33,10 +40,8 @@ SPECS = (
   ),
   _spec("edsr", "edsr:build", width=12, blocks=2),
   _spec("espcn", "shallow:Espcn"),
-  _spec("hat", "hat:build", ("drop_path",), **_WINDOWS),
-  _spec(
-    "hat_ast", "hat:build_ast", ("drop_path",), **_WINDOWS, overlap_ratio=0.5
-  ),
+  _hat("hat", "hat:build"),
+  _hat("hat_ast", "hat:build_ast", overlap_ratio=0.5),
   _spec("rdn", "rdn:build", width=12, blocks=2, layers=2, growth=8),
   _spec("srcnn", "shallow:Srcnn"),
   _spec("swinir", "swinir:build", **_WINDOWS),
