@@ -61,6 +61,7 @@ _ENCODERS = (
     encoder="edsr_enlarging",
     encoder_options=dict(width=4, blocks=1, channels=2, scale=2),
   ),
+  dict(encoder="hat", encoder_options=WINDOWS),
 )
 
 
