@@ -62,6 +62,11 @@ _ENCODERS = {
 }
 
 
+def features(name: str, options: Mapping[str, Any]) -> int:
+  """Returns how many features an encoder hands on."""
+  return getattr(make(name, options), _ENCODERS[name].features)
+
+
 def make(
   name: str,
   options: Mapping[str, Any],

@@ -49,7 +49,6 @@ _SMALL = {
   "edsr": dict(width=4, blocks=1, scale=2),
   "rdn": dict(width=4, blocks=2, layers=2, growth=3, scale=2),
   "hat": WINDOWS,
-  "hat_ast": WINDOWS,
   "swinir": WINDOWS,
   "wdsr": dict(width=4, blocks=1, scale=2),
 }
@@ -79,7 +78,8 @@ def build(name: str, **options: Any) -> nn.Module:
   shared = dict(channels=1 if name == "hinote_official" else 2)
   if name == "hinote":
     shared["residual_scale"] = (0.5, 2.0)
-  return models.build(name, **{**shared, **_SMALL.get(name, {}), **options})
+  small = _SMALL.get(name.removesuffix("_ast"), {})
+  return models.build(name, **{**shared, **small, **options})
 
 
 def problem(
@@ -236,6 +236,8 @@ def _of_hat(random):
     depths=depths,
     num_heads=(2, 1)[: len(depths)],
     overlap_ratio=random.choice((0.5, 1.0)),
+    attention=random.choice(("softmax", "mixed")),
+    feed_forward=random.choice(("mlp", "frfn")),
     conv_scale=0.5,
     compress_ratio=2,
     squeeze_factor=3,
@@ -279,9 +281,6 @@ _OPTIONS = {
   "edsr": lambda random: dict(scale=random.choice((1, 2, 3, 4))),
   "rdn": lambda random: {},
   "hat": _of_hat,
-  "hat_ast": lambda random: dict(
-    overlap_ratio=0.5, feed_forward=random.choice(("mlp", "frfn"))
-  ),
   "swinir": _of_swinir,
   "wdsr": lambda random: {},
   "hinote": _of_hinote,

@@ -96,14 +96,8 @@ def test_little_memory_takes_small_tiles_and_a_scratch_file(
     assert counts.min() > 1 if much == memory else counts.max() == 1
 
 
-@pytest.mark.parametrize(
-  "name",
-  [
-    "hat",
-    pytest.param("hat_ast", marks=pytest.mark.trial),
-    pytest.param("swinir", marks=pytest.mark.trial),
-  ],
-)
+@pytest.mark.trial
+@pytest.mark.parametrize("name", ["hat", "hat_ast", "swinir"])
 def test_windows_stream_at_any_memory(name):
   # They divide no side that has walls; HAT averages over all of them.
   options = dict(window_size=8, depths=(1,), num_heads=(1,))

@@ -1,11 +1,14 @@
 """Any head on any trunk, by one table."""
 
+from flax import traverse_util
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from hinote_jax import models
+from hinote_jax import interop, models
 from hinote_jax.core import grids
+from hinote_jax.interop import checkpoints
 from hinote_jax.models import encoders
 from tests.infer import networks
 
@@ -62,6 +65,32 @@ def test_what_a_trunk_does_not_know_is_named(encoder, options, words):
   with pytest.raises(ValueError, match=words):
     models.build("liif", encoder=encoder, encoder_options=options)
     encoders.make(encoder, options)
+
+
+@pytest.mark.parametrize(
+  ("encoder", "options"),
+  [
+    ("swinir", dict(resi_connection="3conv")),
+    ("hat", {}),
+    ("hat", dict(attention="mixed", feed_forward="frfn")),
+  ],
+)
+@pytest.mark.parametrize("head", ["liif", "lte"])
+def test_files_hold_any_trunk(head, encoder, options):
+  own = {**_SMALL[encoder], **options}
+  del own["scale"]
+  kwargs = dict(channels=2, hidden=(6,), encoder=encoder, encoder_options=own)
+  shapes = checkpoints.parameter_shapes(head, kwargs)
+  random = np.random.default_rng(0)
+  drawn = {p: random.normal(size=s).astype("f4") for p, s in shapes.items()}
+  params = traverse_util.unflatten_dict(drawn, sep="/")
+  tensors = interop.to_tensors(head, kwargs, {"params": params})
+  imported = interop.from_tensors(tensors)
+  assert imported.name == head
+  assert own.items() <= imported.kwargs["encoder_options"].items()
+  jax.tree.map(
+    np.testing.assert_array_equal, imported.variables["params"], params
+  )
 
 
 def test_features_lie_on_the_grid_of_the_input():
