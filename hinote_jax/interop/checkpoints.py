@@ -106,6 +106,11 @@ def from_tensors(
       f"it lacks {error.args[0]}, by which the size of {layout.model} is told: "
       "take a file that is whole"
     ) from error
+  except (IndexError, ZeroDivisionError) as error:
+    raise ValueError(
+      f"it has the names of {layout.model} and shapes that no such network "
+      "has: take a file that is whole"
+    ) from error
   whole = _attributes(layout.model, kwargs)
   params = rules.load(
     tensors,

@@ -12,7 +12,7 @@ import numpy as np
 from hinote_jax import lazy
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.nn import blocks
+from hinote_jax.nn import bands, blocks
 
 
 def partition(x: Array, window: int) -> Array:
@@ -187,16 +187,22 @@ def _attention(
   """
   qkv, table, proj = params
   shape = x.shape[1:3]
-  x = partition(x, window)
-  joined = _dense(x, qkv, dtype)
-  joined = joined.reshape(*x.shape[:3], 3, heads, -1)
-  q, k, v = jnp.moveaxis(joined, 3, 0)
-  mask = None
+  bias = table[relative_index(window)]
+
+  def attended(values):
+    x, sides = values
+    joined = _dense(x, qkv, dtype)
+    joined = joined.reshape(*x.shape[:3], 3, heads, -1)
+    q, k, v = jnp.moveaxis(joined, 3, 0)
+    mask = None
+    if sides is not None:
+      mask = sides[0, :, :, None] == sides[0, :, None, :]
+    return _dense(attend(q, k, v, bias, mask), proj, dtype)
+
   if sides is not None:
-    sides = partition(jnp.asarray(sides)[None, :, :, None], window)[0, :, :, 0]
-    mask = sides[:, :, None] == sides[:, None, :]
-  y = attend(q, k, v, table[relative_index(window)], mask)
-  return merge(_dense(y, proj, dtype), shape)
+    sides = partition(jnp.asarray(sides)[None, :, :, None], window)[..., 0]
+  values = partition(x, window), sides
+  return merge(bands.parts(attended, values, window**2), shape)
 
 
 class OverlapAttention(nn.Module):
@@ -258,25 +264,27 @@ def _overlapping(
   joined = _dense(x, qkv, dtype)
   q, kv = jnp.split(joined, [x.shape[-1]], axis=-1)
   q = q[:, margin : q.shape[1] - margin, margin : q.shape[2] - margin]
-  shape = q.shape[1:3]
-  q = partition(q, window)
-  q = q.reshape(*q.shape[:3], heads, -1)
   kv = jnp.where(jnp.asarray(inside)[..., None], kv, 0.0)
-  kv = _wide_windows(kv, window, wide)
-  k, v = jnp.moveaxis(kv.reshape(*kv.shape[:3], 2, heads, -1), 3, 0)
+  b, height, width, c = q.shape
+  bias = table[overlap_index(window, wide)]
   w = None if mix is None else jax.nn.sigmoid(mix[0])
-  y = attend(q, k, v, table[overlap_index(window, wide)], mix=w)
-  return merge(_dense(y, proj, dtype), shape)
+  rows, columns = (
+    np.arange(0, n, window)[:, None] + np.arange(wide) for n in (height, width)
+  )
 
+  def attended(values):
+    q, kv = values  # bands of rows as high as a window, and as a wide one
+    q = partition(q.reshape(-1, window, width, c), window)
+    q = q.reshape(*q.shape[:3], heads, -1)
+    kv = kv.reshape(len(q), wide, -1, 2 * c)[:, :, columns].swapaxes(1, 2)
+    kv = kv.reshape(len(q), len(columns), wide**2, 2, heads, -1)
+    k, v = jnp.moveaxis(kv, 3, 0)
+    y = _dense(attend(q, k, v, bias, mix=w), proj, dtype)
+    return merge(y, (window, width)).reshape(b, -1, window, width, c)
 
-def _wide_windows(x: Array, window: int, wide: int) -> Array:
-  """Cuts a field with a margin into wide windows, [b h w c] -> [b n s c]."""
-  index = [
-    np.arange(0, n - wide + 1, window)[:, None] + np.arange(wide)
-    for n in x.shape[1:3]
-  ]
-  x = x[:, index[0]][:, :, :, index[1]]
-  return x.swapaxes(2, 3).reshape(len(x), -1, wide**2, x.shape[-1])
+  values = q.reshape(b, -1, window, width, c), kv[:, rows]
+  y = bands.parts(attended, values, window * width)
+  return y.reshape(b, height, width, c)
 
 
 def _dense(x, layer, dtype):

@@ -231,10 +231,9 @@ def _of_swinir(random):
 
 
 def _of_hat(random):
-  depths = random.choice(((2,), (1, 1)))
+  depths = random.choice(((2,), (1,)))
   return dict(
     depths=depths,
-    num_heads=(2, 1)[: len(depths)],
     overlap_ratio=random.choice((0.5, 1.0)),
     attention=random.choice(("softmax", "mixed")),
     feed_forward=random.choice(("mlp", "frfn")),
