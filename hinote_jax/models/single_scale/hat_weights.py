@@ -1,6 +1,7 @@
 """HAT: the official files, and what its variants are written as."""
 
 import math
+import re
 from typing import Any
 
 from hinote_jax.interop import layout, rules
@@ -78,7 +79,8 @@ def _is_mixed(shapes):
 
 
 def _is_hat(shapes):
-  return any(".overlap_attn." in name for name in shapes)
+  # Without what is before the names of an encoder.
+  return any(re.match(r"layers\.\d+\..*\.overlap_attn\.", n) for n in shapes)
 
 
 LAYOUT = layout.Layout(
