@@ -1,5 +1,6 @@
 """Self-attention within square windows, as in Swin (Liu et al., ICCV 2021)."""
 
+import functools
 import math
 
 from flax import linen as nn
@@ -178,6 +179,7 @@ class WindowAttention(nn.Module):
     return jnp.roll(y, (self.shift, self.shift), axis=(1, 2))
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _attention(
   heads: int, window: int, dtype: DTypeLike, params, x, sides=None
 ):
@@ -252,6 +254,7 @@ def _any_mix(key, shape):
   return jnp.log(w / (1.0 - w))
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _overlapping(
   heads: int, window: int, margin: int, dtype: DTypeLike, params, x, inside
 ):
