@@ -32,7 +32,8 @@ def model(config, encoder="edsr"):
     dtype="float32",
     residual_scale="auto",  # measured on the training part
     max_scale=config.windows.get_ref("max_scale"),
-    encoder=common.unset(encoder),
+    # None stands for EDSR.
+    encoder=placeholder(str) if encoder == "edsr" else encoder,
     encoder_options=common.encoder(encoder),
     domain=placeholder(str),
     skip=placeholder(str),
@@ -139,7 +140,5 @@ def get_config(arg="demo"):
   run, encoder = common.part(arg, "encoder", "edsr")
   config = common.base()
   config.model = model(config, encoder)
-  if encoder != "edsr":  # None stands for it
-    config.model.encoder = encoder
   naming.look_up("run", run or "demo", RUNS)(config)
   return config.lock()

@@ -64,17 +64,23 @@ def divided(source: pathlib.Path, root: pathlib.Path, limit: int | None = None):
 def config(run: page.Run, steps: int, root: pathlib.Path, smoke: bool = False):
   """Returns the config of a run: that of photographs, smaller."""
   made = sciences.get_config("images,small,model=hat")
-  made.data.path = str(root / "train")
-  made.seed, made.steps = run.seed, steps
-  chosen = _NETWORK | (_SMOKE if smoke else {})
-  made.model.update(**chosen, **page.VARIANTS[run.variant], scale=run.scale)
   side = 8 if smoke else 24
-  made.windows.window = (side, side)
-  made.windows.queries = (side * run.scale,) * 2
-  made.batch_size = 8
-  made.optim.learning_rate = 1e-3
-  made.log_every = max(1, steps // 40)
-  made.validate_every = max(1, steps // 8)
+  model = {**_NETWORK, **(_SMOKE if smoke else {})}
+  model |= {**page.VARIANTS[run.variant], "scale": run.scale}
+  made.update_from_flattened_dict(
+    {
+      "data.path": str(root / "train"),
+      "windows.window": (side, side),
+      "windows.queries": (side * run.scale,) * 2,
+      "optim.learning_rate": 1e-3,
+      "seed": run.seed,
+      "steps": steps,
+      "batch_size": 8,
+      "log_every": max(1, steps // 40),
+      "validate_every": max(1, steps // 8),
+      **{f"model.{name}": value for name, value in model.items()},
+    }
+  )
   return made
 
 
@@ -162,7 +168,7 @@ def smoke(source: pathlib.Path, root: pathlib.Path) -> list[dict]:
 
 def main() -> None:
   """Does what is asked for, and writes the page."""
-  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
   shared = pathlib.Path("../shared/data/natural")
   parser.add_argument("--only", default=",".join(page.VARIANTS))
   parser.add_argument("--scales", default="2,4")

@@ -91,9 +91,11 @@ class Predictor:
     Raises:
       ValueError: the network has `scales` and this is not its own.
     """
-    own = getattr(self.module, "scale", None)
+    if not self.scales:
+      return
+    own = getattr(self.module, "scale")  # noqa: B009
     asked = [1.0 / line.step for line in lines]
-    if self.scales and any(abs(scale / own - 1.0) > 1e-6 for scale in asked):
+    if any(abs(scale / own - 1.0) > 1e-6 for scale in asked):
       raise ValueError(
         f"the network enlarges {own} times, not {asked[0]:.3g} and "
         f"{asked[1]:.3g} along y and x: ask for {own}, take its file for one "

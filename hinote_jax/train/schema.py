@@ -338,10 +338,9 @@ def _check_names(config: Any) -> None:
 
 def _check_model(config: Any) -> None:
   """Follows the shapes through the model, and counts what they need."""
-  arguments = workdirs.set_fields(config.model)
   names = config.data.get("variables") or ()
   channels = 1 if isinstance(names, str) else max(len(names), 1)
-  arguments["channels"] = channels
+  arguments = workdirs.set_fields(config.model) | dict(channels=channels)
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = [1.0] * channels
   window, queries = config.windows.window, config.windows.queries
