@@ -72,6 +72,7 @@ def config(run: page.Run, steps: int, root: pathlib.Path, smoke: bool = False):
       "data.path": str(root / "train"),
       "windows.window": (side, side),
       "windows.queries": (side * run.scale,) * 2,
+      "windows.symmetries": ("flip_y", "flip_x", "transpose"),
       "optim.learning_rate": 1e-3,
       "seed": run.seed,
       "steps": steps,

@@ -93,7 +93,7 @@ class Predictor:
     """
     if not self.scales:
       return
-    own = getattr(self.module, "scale")  # noqa: B009
+    own: float = getattr(self.module, "scale", 1)
     asked = [1.0 / line.step for line in lines]
     if any(abs(scale / own - 1.0) > 1e-6 for scale in asked):
       raise ValueError(
