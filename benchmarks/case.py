@@ -55,6 +55,11 @@ def _step(model, lowres=32, queries=48, batch=8, **kwargs) -> Case:
 # was measured; see `published`.
 _OFFICIAL = dict(name="hinote_official", channels=1)
 _PEERS = {name: dict(name=name, channels=3) for name in ("srno", "liif", "lte")}
+_WINDOWS = {
+  "hat S": dict(name="hat", size="S", channels=3, scale=4),
+  "hat": dict(name="hat", channels=3, scale=4),
+  "swinir": dict(name="swinir", channels=3, scale=4),
+}
 CASES = {
   "forward B 128 -> 512": Case(_hinote(size="B")),
   "forward S 128 -> 512": Case(_hinote(size="S")),
@@ -71,6 +76,7 @@ CASES = {
   "hinote_official 128 -> 512": Case(_OFFICIAL, 128, 512),
   **{f"{n} 48 -> 192": Case(m, 48, 192) for n, m in _PEERS.items()},
   "metasr 48 -> 192": Case(dict(name="metasr", channels=3), 48, 192),
+  **{f"{n} 64 -> 256": Case(m, 64, 256) for n, m in _WINDOWS.items()},
   "hinote_official step batch 8": _step(_OFFICIAL, queries=32, loss="l1"),
   **{
     f"{n} step batch 4": _step(m, 48, 48, 4, loss="l1")

@@ -11,6 +11,7 @@ import math
 from flax import linen as nn
 
 from hinote_jax.models.hinote import model as hinote
+from hinote_jax.nn import blocks as shuffles
 from hinote_jax.nn import samplers
 
 
@@ -138,11 +139,46 @@ def _hinote_official(model, shape, queries):
   return total + _conv(points, 3, width, 1)
 
 
+def _transformer(model, cells):
+  """SwinIR of pixel shuffles, which HAT has more of."""
+  width, scale = model.embed_dim, model.scale
+  window, blocks = model.window_size**2, sum(model.depths)
+  inner = int(model.mlp_ratio * width)
+  mlp = 2 * _dense(cells, width, inner)
+  attention = 4 * _dense(cells, width, width) + 2 * _dense(cells, width, window)
+  total = _conv(cells, 3, model.channels, width) + blocks * (attention + mlp)
+  total += (len(model.depths) + 1) * _conv(cells, 3, width, width)
+  total += _conv(cells, 3, width, model.num_feat)
+  for factor in shuffles.shuffle_steps(scale):
+    total += _conv(cells, 3, model.num_feat, factor**2 * model.num_feat)
+    cells *= factor**2
+  return total + _conv(cells, 3, model.num_feat, model.channels)
+
+
+def _swinir(model, shape, queries):
+  del queries
+  return _transformer(model, math.prod(shape))
+
+
+def _hat(model, shape, queries):
+  """With an MLP at the end of every group."""
+  del queries
+  cells, width = math.prod(shape), model.embed_dim
+  wide = int(model.window_size * (1 + model.overlap_ratio)) ** 2
+  convs = 2 * _conv(cells, 3, width, width // model.compress_ratio)
+  end = 4 * _dense(cells, width, width) + 2 * _dense(cells, width, wide)
+  end += 2 * _dense(cells, width, int(model.mlp_ratio * width))
+  total = _transformer(model, cells) + sum(model.depths) * convs
+  return total + len(model.depths) * end
+
+
 _FORMULAS = {
   "hinote": _hinote,
   "liif": _liif,
   "lte": _lte,
   "metasr": _metasr,
   "srno": _srno,
+  "swinir": _swinir,
+  "hat": _hat,
   "hinoteofficial": _hinote_official,
 }

@@ -100,6 +100,17 @@ CASES = {
     )
     for name, model in _FIXED.items()
   },
+  "hat S 512 -> 2048 in tiles": Stream(
+    case.CASES["hat S 64 -> 256"].model,
+    512,
+    2048,
+    is_untiled=False,
+    repeats=1,
+    memory="2.5GB",
+  ),
+  "hat S 128 -> 512 in tiles": Stream(
+    case.CASES["hat S 64 -> 256"].model, 128, 512, repeats=1
+  ),
 }
 
 

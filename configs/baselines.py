@@ -5,7 +5,8 @@
 
 `model=` is a name of `hinote_jax.models`, or "module:name" of your own; every
 attribute of the model is a field, --config.model.blocks=8, and None stands for
-its default. Runs:
+its default. `model=liif,encoder=hat` is HAT-LIIF: any encoder of
+`models.encoders`, its attributes --config.model.encoder_options.size=S. Runs:
 
 demo    the data, what is known of the place and the length of
         configs/hinote.py:demo
@@ -44,15 +45,15 @@ _SMALL = dict(
   embed_dim=16,
   window_size=4,
   num_feat=16,
+  overlap_ratio=0.5,
   features=16,
   fourier_width=8,
   modes1=4,
   modes2=4,
 )
-_SMALL_ENCODER = dict(width=16, blocks=2)
 
 
-def model(config, name):
+def model(config, name, encoder="edsr"):
   """Every attribute of a model as a field; None is the model's default."""
   own = {"parent", "name", "channels", "periodic", "dtype"}
   defaults = models.build(name)
@@ -62,8 +63,10 @@ def model(config, name):
     if field not in own
   }
   if "encoder_options" in fields:
-    sizes = ("width", "blocks", "layers", "growth")
-    fields["encoder_options"] = {size: common.unset(0) for size in sizes}
+    fields["encoder_options"] = common.encoder(encoder)
+    fields["encoder"].set(None if encoder == "edsr" else encoder)
+  elif encoder != "edsr":
+    raise ValueError(f"{name} takes no encoder, got {encoder!r}")
   model = ml_collections.ConfigDict(dict(name=name, dtype="float32", **fields))
   if "scale" in fields:
     model.scale = defaults.scale
@@ -99,9 +102,7 @@ def _smoke(config):
   for field, value in _SMALL.items():
     if field in config.model:
       config.model[field] = value
-  for field, value in _SMALL_ENCODER.items():
-    if "encoder_options" in config.model:
-      config.model.encoder_options[field] = value
+  common.shrink_encoder(config.model)
 
 
 def _files(config):
@@ -120,6 +121,7 @@ RUNS = {"demo": _demo, "untold": _untold, "smoke": _smoke, "files": _files}
 
 def get_config(arg="model=srno,demo"):
   """Returns the config of a peer's run: "model=NAME,RUN"."""
+  arg, encoder = common.part(arg, "encoder", "edsr")
   parts = [part.strip() for part in arg.split(",") if part.strip()]
   chosen = [p.removeprefix("model=") for p in parts if p.startswith("model=")]
   runs = [p for p in parts if not p.startswith("model=")] or ["demo"]
@@ -132,6 +134,6 @@ def get_config(arg="model=srno,demo"):
   config = common.base()
   # The peers' own loss; no learned prior, no decay.
   config.loss = dict(name="l1")
-  model(config, chosen[0])
+  model(config, chosen[0], encoder)
   naming.look_up("run", runs[0], RUNS)(config)
   return config.lock()

@@ -10,12 +10,58 @@ from ml_collections import config_dict
 from ml_collections.config_dict import placeholder
 
 from hinote_jax import data as datasets
+from hinote_jax.models import encoders
 
 
 def unset(default):
   """Returns a field at None that takes what is of the type of `default`."""
   kind = type(default)
   return placeholder(object if kind is type(None) else kind)
+
+
+def encoder(name):
+  """Returns what an encoder is told: every attribute, None for its default.
+
+  Those of EDSR and RDN are there for all: --config.model.encoder=rdn.
+  """
+  own = {"parent", "name", "channels", "periodic", "dtype", "scale"}
+  made = encoders.make(name, {})
+  fields = set(made.__dataclass_fields__) - own
+  fields = {field: unset(getattr(made, field)) for field in sorted(fields)}
+  sizes = ("width", "blocks", "layers", "growth")
+  return {"size": unset(""), **{size: unset(0) for size in sizes}, **fields}
+
+
+# What of an encoder makes it small enough for a smoke run.
+_SMALL = dict(
+  width=16,
+  blocks=2,
+  depths=(2,),
+  num_heads=(2,),
+  embed_dim=16,
+  window_size=4,
+  num_feat=16,
+  overlap_ratio=0.5,
+)
+
+
+def shrink_encoder(model):
+  """Makes the encoder of a model small, if it has one."""
+  if "encoder_options" in model:
+    made = encoders.make(model.encoder or "edsr", {})
+    for field, value in _SMALL.items():
+      if field in made.__dataclass_fields__:
+        model.encoder_options[field] = value
+
+
+def part(arg, name, default):
+  """Returns the words of an argument without "NAME=...", and what that is."""
+  words = [word.strip() for word in arg.split(",") if word.strip()]
+  given = [word for word in words if word.startswith(f"{name}=")]
+  values = [word.removeprefix(f"{name}=") for word in given] or [default]
+  if len(values) > 1:
+    raise ValueError(f"one {name} is asked for, got {arg!r}")
+  return ",".join(word for word in words if word not in given), values[0]
 
 
 def split(validation, test, gap, train=None):

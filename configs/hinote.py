@@ -6,6 +6,7 @@ demo    ERA5 at 1 degree: 2 m temperature and 10 m wind, told of height, land,
         latitude and of what is usual there; minutes on 2 cores
 untold  the same, told nothing
 smoke   the same for a minute, to see that everything works
+demo,encoder=hat  another trunk, of `models.encoders`
 files   your own: --config.data.path=FILE --config.data.variables='("a","b")'
 
 The paper's runs, by data set; each wants --config.data.path (npy, npz, NetCDF
@@ -20,7 +21,7 @@ from configs import common
 from hinote_jax.core import naming
 
 
-def model(config):
+def model(config, encoder="edsr"):
   """Every attribute of the model; None is what size and preset say."""
   whole = ("width", "blocks", "upsample", "heads")
   whole += ("head_width", "head_depth", "head_heads")
@@ -31,6 +32,9 @@ def model(config):
     dtype="float32",
     residual_scale="auto",  # measured on the training part
     max_scale=config.windows.get_ref("max_scale"),
+    # None stands for EDSR.
+    encoder=placeholder(str) if encoder == "edsr" else encoder,
+    encoder_options=common.encoder(encoder),
     domain=placeholder(str),
     skip=placeholder(str),
     level_widths=placeholder(tuple),
@@ -72,6 +76,8 @@ def _smoke(config):
   config.model.width = 16
   config.model.blocks = 2
   config.model.head_width = 32
+  if config.model.encoder:
+    common.shrink_encoder(config.model)
   config.log_every = 10
   config.validate_every = 30
   config.validation_examples = 8
@@ -131,7 +137,8 @@ RUNS = {
 
 def get_config(arg="demo"):
   """Returns the config of a run, by its name."""
+  run, encoder = common.part(arg, "encoder", "edsr")
   config = common.base()
-  config.model = model(config)
-  naming.look_up("run", arg or "demo", RUNS)(config)
+  config.model = model(config, encoder)
+  naming.look_up("run", run or "demo", RUNS)(config)
   return config.lock()

@@ -139,6 +139,10 @@ def _upscale(asked: argparse.Namespace) -> None:
     predictor = infer.load(
       asked.checkpoint, asked.which, static=tuple(asked.static or ())
     )
+    if (asked.scale, asked.shape, asked.like) == (None,) * 3:
+      asked.scale = getattr(predictor.module, "scale", None)
+      if asked.scale is None:
+        raise ValueError(upscale_arguments.NO_GRID)
     batch.run(_requests(asked, files), predictor, bar, make)
 
 

@@ -63,6 +63,12 @@ def _devices(text):
   return int(text)
 
 
+NO_GRID = (
+  "one of the arguments --scale --shape --like is required; see "
+  "hinote-upscale --help"
+)
+
+
 def _memory(text):
   return None if text == "none" else text
 
@@ -85,12 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     "folder that takes the names of the inputs",
   )
   grid = parser.add_argument_group("the grid of the result, one of")
-  grid = grid.add_mutually_exclusive_group(required=True)
+  grid = grid.add_mutually_exclusive_group()
   grid.add_argument(
     "--scale",
     type=_several(float, (1, 2), "one number, or one for y and one for x"),
     metavar="S|Y,X",
-    help="how many times finer, any number from 1 on; or along y and along x",
+    help="how many times finer, any number from 1 on; or along y and along x; "
+    "that of the network where it has one alone",
   )
   grid.add_argument(
     "--shape",
@@ -253,6 +260,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
       "say by --checkpoint what makes the fields finer: the workdir of a run, "
       f"the file of a published network, or an interpolation: {_NAMES}"
     )
+  is_file = os.path.isfile(asked.checkpoint)  # perhaps of one scale
+  if not is_file and (asked.scale, asked.shape, asked.like) == (None,) * 3:
+    raise ValueError(NO_GRID)
   if asked.workers is not None and asked.workers < 1:
     raise ValueError(f"--workers must be at least 1, got {asked.workers}")
   if asked.workers is not None and asked.scheduler is not None:

@@ -103,10 +103,12 @@ def _published(path, normalisation, options) -> predict.Predictor:
   around = units.normaliser(imported.name, channels, normalisation)
   # Of one channel it may be of any field; its samples are colours at least.
   learnt = [units.COLOUR if channels == 3 else units.SAMPLES] * (channels or 0)
-  return predict.Predictor(
+  predictor = predict.Predictor(
     module,
     imported.variables,
     normaliser=around,
     periodic=module.periodic,
     learnt=learnt,
   )
+  predictor.scales = models.spec(imported.name).scales
+  return predictor

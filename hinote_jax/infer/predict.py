@@ -73,6 +73,7 @@ class Predictor:
     self.clips: tuple[bool, ...] = ()
     self._limits: tuple[units.Limits, ...] = ()
     self._copies = 1
+    self.scales: tuple[int, ...] = ()
 
   @property
   def channels(self) -> int | None:
@@ -80,6 +81,27 @@ class Predictor:
     if self.names:
       return len(self.names)
     return getattr(self.module, "channels", None)
+
+  def require_scale(self, lines: tuple[grids.Line, grids.Line]) -> None:
+    """Refuses points that a published network of one scale does not answer at.
+
+    Args:
+      lines: query points along y and x.
+
+    Raises:
+      ValueError: the network has `scales` and this is not its own.
+    """
+    if not self.scales:
+      return
+    own: float = getattr(self.module, "scale", 1)
+    asked = [1.0 / line.step for line in lines]
+    if any(abs(scale / own - 1.0) > 1e-6 for scale in asked):
+      raise ValueError(
+        f"the network enlarges {own} times, not {asked[0]:.3g} and "
+        f"{asked[1]:.3g} along y and x: ask for {own}, take its file for one "
+        f"of {', '.join(map(str, self.scales))}, or train one of any scale, "
+        "configs/baselines.py:model=liif,encoder=hat"
+      )
 
   def copies(self, channels: int) -> int:
     """Returns how often a field is repeated: grey for networks of colours."""
@@ -178,6 +200,7 @@ class Predictor:
     header = _plain_header(lowres, self.names, self.periodic, dtype)
     goal = upscaling.target(header, scale=scale, shape=shape, like=like)
     shape = len(goal.y), len(goal.x)
+    self.require_scale(goal.lines)
     whole = (len(lowres), *shape, lowres.shape[-1])
     room.require_memory("the result", "a field", whole)
     if values.ndim < 4:

@@ -190,6 +190,7 @@ class Upscaler:
     self._alpha = np.flatnonzero(is_alpha)
     self._seen = np.flatnonzero(np.logical_not(is_alpha))
     self._require_variables(predictor)
+    predictor.require_scale(goal.lines)
     self._predictor = predictor.of(seen(header), options.span)
     self._plan = predictor.plan(
       header.shape,

@@ -99,7 +99,18 @@ def from_tensors(
   for name in options:
     naming.look_up(f"option of {layout.model}", name, layout.options)
   beside = {k: v for k, v in (beside or {}).items() if k in layout.options}
-  kwargs = layout.arguments(shapes, **{**layout.options, **beside, **options})
+  try:
+    kwargs = layout.arguments(shapes, **{**layout.options, **beside, **options})
+  except KeyError as error:
+    raise ValueError(
+      f"it lacks {error.args[0]}, by which the size of {layout.model} is told: "
+      "take a file that is whole"
+    ) from error
+  except (IndexError, ZeroDivisionError) as error:
+    raise ValueError(
+      f"it has the names of {layout.model} and shapes that no such network "
+      "has: take a file that is whole"
+    ) from error
   whole = _attributes(layout.model, kwargs)
   params = rules.load(
     tensors,

@@ -7,6 +7,7 @@ caller's options mean, and by which rules the two are the same.
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import importlib
+import re
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,12 @@ def layouts() -> dict[str, Layout]:
 
 
 def count(shapes: rules.Shapes, template: str) -> int:
-  """Returns how many of template.format(0), (1), ... the tensors have."""
-  n = 0
-  while template.format(n) in shapes:
-    n += 1
-  return n
+  """Returns how many of template.format(0), (1), ... the tensors have.
+
+  A layer of which another tensor is there counts: what it lacks is said later.
+  """
+  before, _, after = template.partition("{}")
+  layer = after.rpartition(".")[0] or after
+  pattern = re.compile(rf"{re.escape(before)}(\d+){re.escape(layer)}\b")
+  numbers = [int(m[1]) for m in map(pattern.match, shapes) if m]
+  return min(max(numbers, default=-1) + 1, len(shapes))

@@ -219,11 +219,22 @@ def load(
           f"model has {tuple(expected[path])}"
         )
       params[path] = np.ascontiguousarray(value, np.float32)
-  missing = [p for p in expected if p not in params]
-  wrong += [f"{path} {tuple(expected[path])}: not given" for path in missing]
+  for path in expected:
+    if path not in params:
+      source = _source(path, rules)
+      wrong.append(f"{path} {tuple(expected[path])}: not given{source}")
   if wrong:
     raise ValueError("\n  ".join(["tensors and model differ:", *wrong]))
   return traverse_util.unflatten_dict(params, sep="/")
+
+
+def _source(path: str, rules: Sequence[Rule]) -> str:
+  """Returns in words which tensor a parameter would come from."""
+  for rule in rules:
+    for target in rule.targets:
+      if match := _pattern(target).fullmatch(path):
+        return f", the file has no {rule.source.format(**match.groupdict())}"
+  return ""
 
 
 def _unlike(name, tensor, value) -> Iterable[str]:

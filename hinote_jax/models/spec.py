@@ -26,6 +26,8 @@ class Spec:
     layouts: published layouts of it, name -> module that holds `LAYOUT`.
     is_centred_in_colour: published files of three channels take and give
       values in [-1, 1] instead of [0, 1].
+    scales: those of its published files, which then answer at their own
+      alone; () where they are interpolated at others.
     is_interpolation: nothing is learned.
     is_of_one_variable: takes fields of one channel only.
 
@@ -40,6 +42,7 @@ class Spec:
   rngs: tuple[str, ...] = ()
   layouts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   is_centred_in_colour: bool = False
+  scales: tuple[int, ...] = ()
   is_interpolation: bool = False
   is_of_one_variable: bool = False
 

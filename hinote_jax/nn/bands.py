@@ -5,6 +5,7 @@ is not written to memory and read again.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +90,22 @@ def over_points(
   return result.reshape(b, height, width, -1)
 
 
+def parts(
+  function: Callable[[Any], Array], values: Any, points: int
+) -> Float[Array, "b n *t"]:
+  """Returns function(values), evaluated for few parts at once.
+
+  Args:
+    function: a tree of [b s ..] -> [b s ..]; a part's answer depends on no
+      other part.
+    values: a tree of parts, [b n ..]; b may be 1 of some.
+    points: of one part.
+  """
+  b = jax.tree.leaves(values)[0].shape[0]
+  limit = points_at_once(None)
+  return _in_bands(function, values, max(1, limit // (b * points)))
+
+
 def _over_rows(function, coords, limit):
   b, width = coords.x.shape
 
@@ -100,10 +117,10 @@ def _over_rows(function, coords, limit):
 
 def _in_bands(function, values, size):
   """Maps a function over bands of axis 1, all as long as one another."""
-  b, n = values.shape[:2]
-  parts = _cut(values, size)
-  if len(parts) == 1:
+  b, n = jax.tree.leaves(values)[0].shape[:2]
+  if n <= size:
     return function(values)
+  parts = jax.tree.map(lambda leaf: _cut(leaf, size), values)
   result = jax.lax.map(jax.checkpoint(function), parts).swapaxes(0, 1)
   return result.reshape(b, -1, *result.shape[3:])[:, :n]
 

@@ -1,6 +1,7 @@
 """Parts that several models share: convolutions, residual blocks, trunks."""
 
 from collections.abc import Callable
+import itertools
 from typing import TypedDict
 
 from flax import linen as nn
@@ -165,6 +166,30 @@ def convolve(
     padding=zero,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
   )
+
+
+class DepthwiseConv(nn.Module):
+  """A 3x3 convolution of every channel by itself, padded as `Conv`."""
+
+  periodic: Periodic = (False, False)
+  dtype: DTypeLike = jnp.float32
+
+  @lazy.layer(reach=1)
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    _, h, w, c = x.shape
+    init = nn.initializers.normal(1.0 / 3.0)
+    kernel = self.param("kernel", init, (3, 3, c)).astype(self.dtype)
+    bias = self.param("bias", nn.initializers.zeros, (c,))
+    x = x.astype(self.dtype)
+    for axis, closed in enumerate(self.periodic, start=1):
+      widths = [(1, 1) if i == axis else (0, 0) for i in range(4)]
+      x = jnp.pad(x, widths, mode="wrap" if closed else "constant")
+    # Nine products: XLA's grouped convolution is many times slower on a CPU.
+    total = bias.astype(self.dtype)
+    for i, j in itertools.product(range(3), repeat=2):
+      total = total + x[:, i : i + h, j : j + w] * kernel[i, j]
+    return total
 
 
 class ResidualBlock(nn.Module):

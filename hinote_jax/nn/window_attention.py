@@ -1,5 +1,6 @@
 """Self-attention within square windows, as in Swin (Liu et al., ICCV 2021)."""
 
+import functools
 import math
 
 from flax import linen as nn
@@ -10,8 +11,9 @@ from jaxtyping import Bool, Float
 import numpy as np
 
 from hinote_jax import lazy
+from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.nn import blocks
+from hinote_jax.nn import bands, blocks
 
 
 def partition(x: Array, window: int) -> Array:
@@ -46,20 +48,48 @@ def relative_index(window: int) -> np.ndarray:
   return dy * (2 * window - 1) + dx
 
 
-def shift_mask(
-  shape: tuple[int, int], window: int, shift: int, periodic: Periodic
+def overlap_index(window: int, wide: int) -> np.ndarray:
+  """Returns the row of the bias table for keys of a wider window, [t s] int64.
+
+  Rows are the offsets of the key from the query as HAT counts them: those
+  below 0 are counted from the table's end.
+
+  Args:
+    window: side of the queries' window.
+    wide: side of the keys'.
+  """
+  (y, x), (v, u) = (np.divmod(np.arange(n**2), n) for n in (window, wide))
+  dy, dx = (
+    key[None, :] - query[:, None] + window - wide + 1
+    for query, key in ((y, v), (x, u))
+  )
+  return dy * (window + wide - 1) + dx
+
+
+def shift_sides(
+  shape: tuple[int, int], shift: int, periodic: Periodic
 ) -> np.ndarray:
-  """Returns which cells may attend to each other, [n t t] bool.
+  """Returns which cells lie before the ends of the axes, [h w], and behind.
 
   The field was rolled by -shift, so the last windows of an axis hold cells of
-  both its ends. Those are neighbours on a periodic axis only.
+  both its ends: of different numbers. Those are neighbours on a periodic axis.
   """
   is_start = [
     np.arange(n) >= (n if closed else n - shift)
     for n, closed in zip(shape, periodic, strict=True)
   ]
-  side = 2 * is_start[0][:, None] + is_start[1]
-  side = np.asarray(partition(side[None, :, :, None], window)[0, :, :, 0])
+  return 2 * is_start[0][:, None] + is_start[1]
+
+
+def shift_mask(
+  shape: tuple[int, int], window: int, shift: int, periodic: Periodic
+) -> np.ndarray:
+  """Returns which cells may attend to each other, [n t t] bool.
+
+  See `shift_sides`.
+  """
+  side = shift_sides(shape, shift, periodic)[None, :, :, None]
+  side = np.asarray(partition(side, window)[0, :, :, 0])
   return side[:, :, None] == side[:, None, :]
 
 
@@ -69,18 +99,52 @@ def attend(
   v: Float[Array, "b n s k d"],
   bias: Float[Array, "t s k"],
   mask: Bool[Array, "n t s"] | None = None,
+  mix: Float[Array, ""] | None = None,
 ) -> Float[Array, "b n t e"]:
   """Returns softmax(q k^T / sqrt(d) + bias) v, the heads k joined, e = k d.
 
-  Keys may be of larger windows than queries. `mask` says which pairs count.
+  Keys may be of larger windows than queries.
+
+  Args:
+    q: queries.
+    k: keys.
+    v: values.
+    bias: of each head, by query and key.
+    mask: which pairs count.
+    mix: w, for w softmax(L) + (1 - w) relu(L)^2 in place of softmax(L) (Zhou
+      et al., CVPR 2024, adaptive sparse self-attention).
   """
   b, n, t, heads, d = q.shape
   logits = jnp.einsum("bntkd,bnskd->bnkts", q / math.sqrt(d), k)
   logits = logits.astype(jnp.float32) + bias.transpose(2, 0, 1)
   if mask is not None:
     logits = jnp.where(mask[:, None], logits, -jnp.inf)
-  weight = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
+  weight = jax.nn.softmax(logits, axis=-1)
+  if mix is not None:
+    weight = mix * weight + (1.0 - mix) * jnp.square(nn.relu(logits))
+  weight = weight.astype(v.dtype)
   return jnp.einsum("bnkts,bnskd->bntkd", weight, v).reshape(b, n, t, heads * d)
+
+
+def _params(module: nn.Module, c: int, heads: int, rows: int):
+  """Returns the dense layers around an attention and its bias table."""
+  if c % heads:
+    raise ValueError(f"{c} channels do not divide among {heads} heads")
+  init = nn.initializers.truncated_normal(0.02)
+  return (
+    blocks.Affine(3 * c, name="qkv")(c),
+    module.param("bias_table", init, (rows, heads)),
+    blocks.Affine(c, name="proj")(c),
+  )
+
+
+def _in_patches(function, x: lazy.LazyGrid, side, shift, margin, params):
+  """Returns an attention on a lazy grid; `function` as `_of_patch` takes it."""
+  # A window begins up to `side - 1` cells before the first cell that is asked
+  # for, or ends so far behind the last. Others are not looked at.
+  reading = lazy.same_cells(x, side - 1 + margin)
+  function = lazy.bind(_of_patch, function, side, shift, margin)
+  return lazy.LazyGrid(x.domain, (reading,), function, params)
 
 
 class WindowAttention(nn.Module):
@@ -102,46 +166,128 @@ class WindowAttention(nn.Module):
   def __call__(
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b h w c"]:
-    c = x.shape[-1]
-    if c % self.heads:
-      raise ValueError(f"{c} channels do not divide among {self.heads} heads")
-    init = nn.initializers.truncated_normal(0.02)
     rows = (2 * self.window - 1) ** 2
-    params = (
-      blocks.Affine(3 * c, name="qkv")(c),
-      self.param("bias_table", init, (rows, self.heads)),
-      blocks.Affine(c, name="proj")(c),
-    )
+    params = _params(self, x.shape[-1], self.heads, rows)
     attend_ = lazy.bind(_attention, self.heads, self.window, self.dtype)
     if isinstance(x, lazy.LazyGrid):
-      # A window begins up to `window - 1` cells before the first cell that is
-      # asked for, and windows end up to twice that behind the last.
-      reading = lazy.same_cells(x, 2 * (self.window - 1))
-      function = lazy.bind(_of_patch, attend_, self.window, self.shift)
-      return lazy.LazyGrid(x.domain, (reading,), function, params)
-    return self._of_field(attend_, params, x)
-
-  def _of_field(self, attend_, params, x):
-    """Returns the attention of a whole field, rolled to move its windows."""
-    _, h, w, _ = x.shape
-    mask = None
-    if self.shift:
-      x = jnp.roll(x, (-self.shift, -self.shift), axis=(1, 2))
-      mask = shift_mask((h, w), self.window, self.shift, self.periodic)
-    y = attend_(params, x, mask)
+      return _in_patches(attend_, x, self.window, self.shift, 0, params)
+    if not self.shift:
+      return attend_(params, x)
+    sides = shift_sides(grids.pair(x.shape[1:3]), self.shift, self.periodic)
+    x = jnp.roll(x, (-self.shift, -self.shift), axis=(1, 2))
+    y = attend_(params, x, sides)
     return jnp.roll(y, (self.shift, self.shift), axis=(1, 2))
 
 
-def _attention(heads: int, window: int, dtype: DTypeLike, params, x, mask=None):
-  """Attention within the windows of a field of whole windows."""
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _attention(
+  heads: int, window: int, dtype: DTypeLike, params, x, sides=None
+):
+  """Attention within the windows of a field of whole windows.
+
+  Cells of different `sides` [h w] do not attend to each other.
+  """
   qkv, table, proj = params
   shape = x.shape[1:3]
-  x = partition(x, window)
+  bias = table[relative_index(window)]
+
+  def attended(values):
+    x, sides = values
+    joined = _dense(x, qkv, dtype)
+    joined = joined.reshape(*x.shape[:3], 3, heads, -1)
+    q, k, v = jnp.moveaxis(joined, 3, 0)
+    mask = None
+    if sides is not None:
+      mask = sides[0, :, :, None] == sides[0, :, None, :]
+    return _dense(attend(q, k, v, bias, mask), proj, dtype)
+
+  if sides is not None:
+    sides = partition(jnp.asarray(sides)[None, :, :, None], window)[..., 0]
+  values = partition(x, window), sides
+  return merge(bands.parts(attended, values, window**2), shape)
+
+
+class OverlapAttention(nn.Module):
+  """Attention of each window's cells to those of a wider window around it.
+
+  As HAT's overlapping cross-attention (Chen et al., CVPR 2023): beyond a wall
+  keys and values are zeros, which count.
+
+  Attributes:
+    heads: of the attention; they divide the channels.
+    window: side of a window in cells; it divides the field.
+    margin: how many cells wider the windows of the keys are, on each side.
+    is_mixed: the weights are w softmax(L) + (1 - w) relu(L)^2, w learned.
+  """
+
+  heads: int
+  window: int
+  margin: int
+  is_mixed: bool = False
+  periodic: Periodic = (False, False)
+  dtype: DTypeLike = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: Float[lazy.Grid, "b h w c"]
+  ) -> Float[lazy.Grid, "b h w c"]:
+    margin, side = self.margin, self.window
+    rows = (2 * (side + margin) - 1) ** 2
+    params = _params(self, x.shape[-1], self.heads, rows)
+    mix = self.param("mix", _any_mix, (1,)) if self.is_mixed else None
+    attend_ = lazy.bind(_overlapping, self.heads, side, margin, self.dtype)
+    if isinstance(x, lazy.LazyGrid):
+      return _in_patches(attend_, x, side, 0, margin, (*params, mix))
+    sides = [(0, 0), (margin, margin), (margin, margin), (0, 0)]
+    inside = np.ones((1, *x.shape[1:3], 1), bool)
+    for axis, closed in enumerate(self.periodic, start=1):
+      widths = [s if i == axis else (0, 0) for i, s in enumerate(sides)]
+      mode = "wrap" if closed else "constant"
+      x = jnp.pad(x, widths, mode=mode)
+      inside = np.pad(inside, widths, mode=mode)
+    return attend_((*params, mix), x, inside[0, :, :, 0])
+
+
+def _any_mix(key, shape):
+  """Draws w evenly between 0.3 and 0.7, as log(w / (1 - w))."""
+  w = jax.random.uniform(key, shape, minval=0.3, maxval=0.7)
+  return jnp.log(w / (1.0 - w))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _overlapping(
+  heads: int, window: int, margin: int, dtype: DTypeLike, params, x, inside
+):
+  """Attention within whole windows of a field that has a margin around it.
+
+  Keys and values are zeros where `inside` [h w] is not.
+  """
+  qkv, table, proj, mix = params
+  wide = window + 2 * margin
   joined = _dense(x, qkv, dtype)
-  joined = joined.reshape(*x.shape[:3], 3, heads, -1)
-  q, k, v = jnp.moveaxis(joined, 3, 0)
-  y = attend(q, k, v, table[relative_index(window)], mask)
-  return merge(_dense(y, proj, dtype), shape)
+  q, kv = jnp.split(joined, [x.shape[-1]], axis=-1)
+  q = q[:, margin : q.shape[1] - margin, margin : q.shape[2] - margin]
+  kv = jnp.where(jnp.asarray(inside)[..., None], kv, 0.0)
+  b, height, width, c = q.shape
+  bias = table[overlap_index(window, wide)]
+  w = None if mix is None else jax.nn.sigmoid(mix[0])
+  rows, columns = (
+    np.arange(0, n, window)[:, None] + np.arange(wide) for n in (height, width)
+  )
+
+  def attended(values):
+    q, kv = values  # bands of rows as high as a window, and as a wide one
+    q = partition(q.reshape(-1, window, width, c), window)
+    q = q.reshape(*q.shape[:3], heads, -1)
+    kv = kv.reshape(len(q), wide, -1, 2 * c)[:, :, columns].swapaxes(1, 2)
+    kv = kv.reshape(len(q), len(columns), wide**2, 2, heads, -1)
+    k, v = jnp.moveaxis(kv, 3, 0)
+    y = _dense(attend(q, k, v, bias, mix=w), proj, dtype)
+    return merge(y, (window, width)).reshape(b, -1, window, width, c)
+
+  values = q.reshape(b, -1, window, width, c), kv[:, rows]
+  y = bands.parts(attended, values, window * width)
+  return y.reshape(b, height, width, c)
 
 
 def _dense(x, layer, dtype):
@@ -149,8 +295,21 @@ def _dense(x, layer, dtype):
   return blocks.multiply(x, kernel, dtype) + bias.astype(dtype)
 
 
-def _of_patch(attend_, side: int, shift: int, params, window, patch):
-  """Returns the attention of a window of a lazy grid, from a larger patch."""
+def _of_patch(
+  function, side: int, shift: int, margin: int, params, window, patch
+):
+  """Returns the attention of a window of a lazy grid, from a larger patch.
+
+  Args:
+    function: (params, values, inside), of whole windows and their margin;
+      `inside` [h w] says where there is a cell.
+    side: of a window.
+    shift: where windows begin.
+    margin: of cells around the windows that are read.
+    params: of the function.
+    window: that is asked for.
+    patch: what is read.
+  """
   values = patch.values
   # The last cell asked for may be the first of one more window.
   counts = [-(-(n + side - 1) // side) for n in window.shape]
@@ -158,20 +317,15 @@ def _of_patch(attend_, side: int, shift: int, params, window, patch):
   first = [
     (window.start[axis] - shift) // side * side + shift for axis in (0, 1)
   ]
-  inside, along = [], []
+  inside = []
   for axis, (n, closed) in enumerate(zip(*patch.domain, strict=True)):
-    cells = first[axis] + jnp.arange(counts[axis] * side)
-    # Beyond a wall there is nothing; what stands there is masked.
+    cells = jnp.arange(-margin, counts[axis] * side + margin) + first[axis]
+    # Beyond a wall there is nothing; what stands there is not looked at.
     inside.append(
       jnp.full(cells.shape, True) if closed else (cells >= 0) & (cells < n)
     )
-    along.append(cells - patch.start[axis])
-  for axis, index in enumerate(along):
+    index = cells - patch.start[axis]
     index = jnp.clip(index, 0, values.shape[1 + axis] - 1)
     values = jnp.take(values, index, axis=1 + axis)
-  is_cell = inside[0][:, None] & inside[1]
-  of_window = partition(is_cell[None, :, :, None], side)[0, :, :, 0]
-  mask = of_window[:, :, None] == of_window[:, None, :]
-  values = attend_(params, values, mask)
-  start = jnp.stack(first)
-  return lazy.Patch(values, start, patch.domain).crop(window)
+  values = function(params, values, inside[0][:, None] & inside[1])
+  return lazy.Patch(values, jnp.stack(first), patch.domain).crop(window)

@@ -107,11 +107,11 @@ _RANGES = (
   _Range("(windows|model).m(in|ax)_scale|evaluate.scales", low=1, high=1e6),
   _Range("optim.(learning_rate|clip)", above=0),
   _Range("optim.(final|weight_decay)", low=0),
-  _Range("optim.b2", low=0, below=1),
-  _Range("split.(validation|test|train)", above=0),
-  _Range("loss.(epsilon|patch_factor)", above=0),
+  _Range(r"optim.b2|model.(.*\.)?drop_path", low=0, below=1),
+  _Range("split.(validation|test|train)|loss.(epsilon|patch_factor)", above=0),
   _Range("model.(blocks|level_(blocks|convs)|head_(depth|heads))", low=0),
   _Range(r"model.(.*\.)?(width|heads|scale|layers|upsample|.*_widths?)", low=1),
+  _Range(r"model.(.*\.)?(depths|window_size|.*_(dim|heads|feat))", low=1),
   _Range("data.(every|limit|tiles|grid|shape|coarse|snapshots)", low=1),
 )
 
@@ -338,10 +338,9 @@ def _check_names(config: Any) -> None:
 
 def _check_model(config: Any) -> None:
   """Follows the shapes through the model, and counts what they need."""
-  arguments = workdirs.set_fields(config.model)
   names = config.data.get("variables") or ()
   channels = 1 if isinstance(names, str) else max(len(names), 1)
-  arguments["channels"] = channels
+  arguments = workdirs.set_fields(config.model) | dict(channels=channels)
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = [1.0] * channels
   window, queries = config.windows.window, config.windows.queries

@@ -20,6 +20,9 @@ from hinote_jax.models.implicit import lte
 # Of the greatest difference, relative to the answer's standard deviation.
 TOLERANCE = 1e-5
 
+WINDOWS = dict(
+  embed_dim=8, depths=(2,), num_heads=(2,), window_size=4, num_feat=4, scale=2
+)
 _EDSR = dict(encoder_options=dict(width=4, blocks=1))
 # Heads of 8 channels: the norm of a few magnifies rounding where they are
 # nearly equal.
@@ -45,14 +48,8 @@ _SMALL = {
   ),
   "edsr": dict(width=4, blocks=1, scale=2),
   "rdn": dict(width=4, blocks=2, layers=2, growth=3, scale=2),
-  "swinir": dict(
-    embed_dim=8,
-    depths=(2,),
-    num_heads=(2,),
-    window_size=4,
-    num_feat=4,
-    scale=2,
-  ),
+  "hat": WINDOWS,
+  "swinir": WINDOWS,
   "wdsr": dict(width=4, blocks=1, scale=2),
 }
 NAMES = tuple(_SMALL)
@@ -63,6 +60,7 @@ _ENCODERS = (
     encoder="edsr_enlarging",
     encoder_options=dict(width=4, blocks=1, channels=2, scale=2),
   ),
+  dict(encoder="hat", encoder_options=WINDOWS),
 )
 
 
@@ -80,7 +78,8 @@ def build(name: str, **options: Any) -> nn.Module:
   shared = dict(channels=1 if name == "hinote_official" else 2)
   if name == "hinote":
     shared["residual_scale"] = (0.5, 2.0)
-  return models.build(name, **{**shared, **_SMALL.get(name, {}), **options})
+  small = _SMALL.get(name.removesuffix("_ast"), {})
+  return models.build(name, **{**shared, **small, **options})
 
 
 def problem(
@@ -116,8 +115,16 @@ def _variables(module: nn.Module) -> Mapping[str, Any]:
   return random_variables(module, *arguments)
 
 
-def random_variables(module: nn.Module, *arguments: Any) -> Mapping[str, Any]:
-  """Returns random variables, of unit gain in every layer."""
+def random_variables(
+  module: nn.Module, *arguments: Any, **options: Any
+) -> Mapping[str, Any]:
+  """Returns random variables, of unit gain in every layer.
+
+  Args:
+    module: a network.
+    *arguments: of its call.
+    **options: of `init`.
+  """
   random = np.random.default_rng(1)
 
   def draw(path, leaf):
@@ -128,7 +135,8 @@ def random_variables(module: nn.Module, *arguments: Any) -> Mapping[str, Any]:
       made = normal / np.sqrt(np.prod(leaf.shape[:-1]))
     return jnp.asarray(made, jnp.float32)
 
-  shapes = jax.eval_shape(module.init, jax.random.key(0), *arguments)
+  init = functools.partial(module.init, **options)
+  shapes = jax.eval_shape(init, jax.random.key(0), *arguments)
   return jax.tree.map_with_path(draw, shapes)
 
 
@@ -222,6 +230,19 @@ def _of_swinir(random):
   )
 
 
+def _of_hat(random):
+  depths = random.choice(((2,), (1,)))
+  return dict(
+    depths=depths,
+    overlap_ratio=random.choice((0.5, 1.0)),
+    attention=random.choice(("softmax", "mixed")),
+    feed_forward=random.choice(("mlp", "frfn")),
+    conv_scale=0.5,
+    compress_ratio=2,
+    squeeze_factor=3,
+  )
+
+
 def _of_hinote(random):
   levels, domain = random.randint(1, 3), random.choice(hinote.DOMAINS)
   is_attending = [random.randint(0, 1) for _ in range(levels)]
@@ -258,6 +279,7 @@ _OPTIONS = {
   "dfno": lambda random: {},
   "edsr": lambda random: dict(scale=random.choice((1, 2, 3, 4))),
   "rdn": lambda random: {},
+  "hat": _of_hat,
   "swinir": _of_swinir,
   "wdsr": lambda random: {},
   "hinote": _of_hinote,

@@ -45,7 +45,7 @@ def _sharded(problem, points, used=None):
 _NAMES = ("hinote", "hinote_official", "liif", "lte", "metasr", "srno", "dfno")
 
 
-@pytest.mark.parametrize("name", [*_NAMES, "swinir"])
+@pytest.mark.parametrize("name", [*_NAMES, "swinir", "hat"])
 def test_devices_answer_as_one(name):
   points = 60 if name in _NAMES[::2] else _LARGE
   seed = 5 if points == 60 else 4

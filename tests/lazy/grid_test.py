@@ -11,7 +11,7 @@ import pytest
 from hinote_jax import lazy
 from hinote_jax.core import grids
 from hinote_jax.lazy import schedule, tiles
-from hinote_jax.models.implicit import encoders
+from hinote_jax.models import encoders
 from hinote_jax.models.single_scale import rdn
 from hinote_jax.nn import blocks, samplers
 from tests.infer import networks

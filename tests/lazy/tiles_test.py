@@ -96,6 +96,26 @@ def test_little_memory_takes_small_tiles_and_a_scratch_file(
     assert counts.min() > 1 if much == memory else counts.max() == 1
 
 
+@pytest.mark.trial
+@pytest.mark.parametrize("name", ["hat", "hat_ast", "swinir"])
+def test_windows_stream_at_any_memory(name):
+  # They divide no side that has walls; HAT averages over all of them.
+  options = dict(window_size=8, depths=(1,), num_heads=(1,))
+  options |= {} if name == "swinir" else dict(conv_scale=0.5, overlap_ratio=0.5)
+  problem = _problem(
+    name, (40, 29), (80, 58), periodic=(True, False), **options
+  )
+  wanted, network = networks.untiled(problem), networks.graph(problem)
+  memory = 1e9
+  for _ in range(3):
+    run = tiles.Tiles(network.last, memory)
+    got = networks.values(run, {network.inputs[0]: problem.lowres})
+    assert networks.error(got, wanted) <= networks.TOLERANCE
+    largest = max(one.memory for one in run._passes.values())
+    assert largest <= memory
+    memory = largest // 2
+
+
 def _wide(shape=(31, 47)):
   """Returns a grid that takes 16 kB a point, and reads three cells around."""
   x = lazy.LazyGrid.input((1, *shape, 1))

@@ -13,8 +13,9 @@ import pytest
 
 from hinote_jax import models
 from hinote_jax.core import grids, resize
+from hinote_jax.models import encoders
 from hinote_jax.models.implicit import base as implicit
-from hinote_jax.models.implicit import encoders, lte
+from hinote_jax.models.implicit import lte
 from hinote_jax.nn import bands
 
 _KEY = jax.random.key(0)

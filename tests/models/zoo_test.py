@@ -15,6 +15,10 @@ _NETWORKS = tuple(
   name for name, spec in models.specs().items() if not spec.is_interpolation
 )
 
+# Two of the heads that take any trunk.
+_HAT = dict(encoder="hat", encoder_options=models.spec("hat").tiny)
+_CASES = [*((name, {}) for name in _NETWORKS), ("liif", _HAT), ("hinote", _HAT)]
+
 
 @functools.cache
 def _windows():
@@ -29,9 +33,9 @@ def _windows():
   return lowres, grids.axes((8, 8)), cell, highres
 
 
-@pytest.mark.parametrize("name", _NETWORKS)
-def test_network_overfits_four_windows(name):
-  module = models.build(name, channels=1, **models.spec(name).tiny)
+@pytest.mark.parametrize(("name", "changed"), _CASES)
+def test_network_overfits_four_windows(name, changed):
+  module = models.build(name, channels=1, **models.spec(name).tiny | changed)
   *inputs, highres = _windows()
   bicubic = models.build("bicubic").apply({}, *inputs)
   missed = float(jnp.square(bicubic - highres).mean())

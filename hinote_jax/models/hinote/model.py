@@ -6,7 +6,8 @@ encoder's grid, where the answer at a point does not depend on which other
 points are asked for and the costly part has scale^2 times fewer points.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -28,7 +29,10 @@ class Hinote(nn.Module):
   Attributes:
     channels: variables of the field, which train together.
     width: channels of the encoder.
-    blocks: residual blocks of its trunk.
+    blocks: residual blocks of its trunk, if that is "edsr".
+    encoder: what the trunk is, a name of `encoders`.
+    encoder_options: attributes of the trunk that differ from its own; it hands
+      on `width` features.
     upsample: 1, 2 or 4; refinement of the encoder's grid.
     domain: where the hierarchy acts, "grid" or "queries".
     level_widths: channels of each level, finest first; empty for none: the
@@ -56,6 +60,8 @@ class Hinote(nn.Module):
   channels: int = 1
   width: int = 64
   blocks: int = 16
+  encoder: str = "edsr"
+  encoder_options: Mapping[str, Any] = nn.FrozenDict()
   upsample: int = 1
   domain: str = "grid"
   level_widths: Sequence[int] = ()
@@ -109,7 +115,13 @@ class Hinote(nn.Module):
     self._check(lowres)
     options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
     encoder = parts.Encoder(
-      self.width, self.blocks, self.upsample, name="encoder", **options
+      self.width,
+      self.blocks,
+      self.upsample,
+      self.encoder,
+      self.encoder_options,
+      name="encoder",
+      **options,
     )
     feats = encoder(self._trunk_input(lowres, cell))
     levels = hierarchy.Hierarchy(

@@ -1,6 +1,8 @@
 """What HiNOTE is put together from: encoder, pointwise head, query decoder."""
 
+from collections.abc import Mapping
 import math
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -10,6 +12,7 @@ from jaxtyping import Float
 
 from hinote_jax import lazy
 from hinote_jax.core.typing import Array, Periodic
+from hinote_jax.models import encoders
 from hinote_jax.nn import blocks, galerkin, hierarchy, samplers, upsampling
 
 
@@ -18,13 +21,17 @@ class Encoder(nn.Module):
 
   Attributes:
     width: channels C of the features.
-    blocks: residual blocks of the trunk.
+    blocks: residual blocks of the trunk "edsr".
     upsample: u, a power of two; log2(u) hybrid stages.
+    kind: a name of `encoders`.
+    trunk_options: attributes of that encoder that differ from its own.
   """
 
   width: int
   blocks: int
   upsample: int = 1
+  kind: str = "edsr"
+  trunk_options: Mapping[str, Any] = nn.FrozenDict()
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
@@ -33,7 +40,14 @@ class Encoder(nn.Module):
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b H W d"]:
     options = blocks.Options(periodic=self.periodic, dtype=self.dtype)
-    trunk = blocks.Trunk(self.width, self.blocks, name="trunk", **options)
+    own = dict(blocks=self.blocks) if self.kind == "edsr" else {}
+    trunk = encoders.make(
+      self.kind,
+      {**own, **self.trunk_options},
+      features=self.width,
+      name="trunk",
+      **options,
+    )
     x = lazy.stored(trunk(x))
     for i in range(int(math.log2(self.upsample))):
       double = upsampling.HybridDoubling(name=f"double_{i}", **options)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from hinote_jax import lazy
 from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.models.implicit import encoders
+from hinote_jax.models import encoders
 from hinote_jax.nn import bands, blocks, samplers
 
 # A dense layer: its kernel [c d] and bias [d].

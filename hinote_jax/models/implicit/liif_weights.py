@@ -1,6 +1,7 @@
 """LIIF."""
 
 from hinote_jax.interop import layout, rules
+from hinote_jax.models import encoders
 from hinote_jax.models.implicit import weights as implicit
 
 # The MLP's inputs: unfolded features, offset (y, x), cell (y, x).
@@ -39,13 +40,9 @@ def _features(inputs, size):
   return rules.Transform(load, save)
 
 
-def _rules(
-  *, encoder, encoder_options, feat_unfold, cell_decode, channels, **_
-):
-  width = encoder_options.get("width", 64)
+def _rules(*, encoder, encoder_options, feat_unfold, cell_decode, **_):
+  width = encoders.features(encoder, encoder_options)
   size = 3 if feat_unfold else 1
-  if encoder == "edsr_enlarging":
-    width = channels
   inputs = width * size**2
   sizes, targets = [inputs, _PLACE], ["features/kernel", "offset/kernel"]
   if cell_decode:

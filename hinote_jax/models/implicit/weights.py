@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from hinote_jax.interop import rules
+from hinote_jax.models import encoders
 from hinote_jax.models.single_scale import edsr_weights as edsr
+from hinote_jax.models.single_scale import hat_weights as hat
 from hinote_jax.models.single_scale import rdn_weights as rdn
+from hinote_jax.models.single_scale import swinir_weights as swinir
 
+_TRANSFORMERS = {"swinir": swinir.LAYOUT, "hat": hat.LAYOUT}
 _SOURCE, _TARGET = "encoder.", "encoder/"
 
 
@@ -20,6 +24,8 @@ def encoder_arguments(
   """
   if rdn.is_trunk(shapes, _SOURCE):
     name, options = "rdn", rdn.sizes(shapes, _SOURCE)
+  elif any(name.startswith(f"{_SOURCE}layers.0.") for name in shapes):
+    name, options = _windows(shapes)
   elif edsr.is_trunk(shapes, _SOURCE):
     name = "edsr"
     options = edsr.sizes(shapes, _SOURCE, res_scale=res_scale)
@@ -34,10 +40,34 @@ def encoder_arguments(
   return dict(channels=channels, encoder=name, encoder_options=options)
 
 
+def _windows(shapes):
+  """Returns the name and the options of an encoder of window attention."""
+  size = len(_SOURCE)
+  own = {n[size:]: s for n, s in shapes.items() if n.startswith(_SOURCE)}
+  name = "swinir" if _TRANSFORMERS["swinir"].matches(own) else "hat"
+  layout = _TRANSFORMERS[name]
+  options = layout.arguments(own, **layout.options)
+  # Published ones take no mean off; what they have is of no enlargement.
+  for unused in ("scale", "mean", "upsampler"):
+    del options[unused]
+  return name, options
+
+
+def _attributes(encoder, options):
+  made = encoders.make(encoder, options)
+  return {name: getattr(made, name) for name in made.__dataclass_fields__}
+
+
 def encoder_rules(encoder: str, options: Mapping[str, Any]) -> list[rules.Rule]:
   """Returns the table of an encoder."""
   if encoder == "rdn":
     return rdn.trunk(_SOURCE, _TARGET)
+  if encoder in _TRANSFORMERS:
+    table = _TRANSFORMERS[encoder].rules(**_attributes(encoder, options))
+    return [
+      rules.Rule(f"{_SOURCE}{r.source}", f"{_TARGET}{r.target}", r.transform)
+      for r in table
+    ]
   count = options.get("blocks", 16)
   if encoder == "edsr":
     return edsr.trunk(_SOURCE, _TARGET, count)
@@ -45,8 +75,14 @@ def encoder_rules(encoder: str, options: Mapping[str, Any]) -> list[rules.Rule]:
   return edsr.trunk(_SOURCE, f"{_TARGET}trunk/", count) + tail
 
 
-def constants(*, channels: int, encoder: str, **_: Any):
-  """Returns the mean shift that EDSR encoders of colour carry."""
+def constants(
+  *, channels: int, encoder: str, encoder_options: Mapping[str, Any], **_: Any
+):
+  """Returns what encoders carry: mean shifts of colour, masks and indices."""
+  if encoder in _TRANSFORMERS:
+    attributes = _attributes(encoder, encoder_options)
+    made = _TRANSFORMERS[encoder].constants(**attributes)
+    return {f"{_SOURCE}{name}": value for name, value in made.items()}
   return {} if encoder == "rdn" else edsr.mean_shift(_SOURCE, channels)
 
 

@@ -1,8 +1,19 @@
 """Networks that enlarge a whole number of times, see `models.spec`."""
 
+import dataclasses
+
 from hinote_jax.models.spec import Spec
 
 _HERE = "hinote_jax.models.single_scale"
+_WINDOWS = dict(
+  embed_dim=12, depths=(2,), num_heads=(2,), window_size=4, num_feat=12
+)
+
+
+def _hat(name, builder, **tiny):
+  plain = _spec(name, builder, **_WINDOWS, **tiny)
+  rngs, scales = ("drop_path",), (2, 3, 4)
+  return dataclasses.replace(plain, rngs=rngs, scales=scales)
 
 
 def _spec(name, builder, **tiny):
@@ -29,16 +40,10 @@ SPECS = (
   ),
   _spec("edsr", "edsr:build", width=12, blocks=2),
   _spec("espcn", "shallow:Espcn"),
+  _hat("hat", "hat:build"),
+  _hat("hat_ast", "hat:build_ast", overlap_ratio=0.5),
   _spec("rdn", "rdn:build", width=12, blocks=2, layers=2, growth=8),
   _spec("srcnn", "shallow:Srcnn"),
-  _spec(
-    "swinir",
-    "swinir:build",
-    embed_dim=12,
-    depths=(2,),
-    num_heads=(2,),
-    window_size=4,
-    num_feat=12,
-  ),
+  _spec("swinir", "swinir:build", **_WINDOWS),
   _spec("wdsr", "wdsr:Wdsr", width=12, blocks=2),
 )

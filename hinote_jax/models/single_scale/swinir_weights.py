@@ -1,6 +1,7 @@
 """SwinIR: the official files and those of HiNOTE's authors."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,41 +14,55 @@ _BLOCK, _OURS = "layers.{i}.residual_group.blocks.{j}", "group_{i}_block_{j}"
 _TABLE = f"{_BLOCK}.attn.relative_position_bias_table"
 
 
-def _arguments(shapes, *, img_range, img_size):
+def sizes(shapes: rules.Shapes) -> dict[str, Any]:
+  """Returns the attributes of a `WindowTransformer` that shapes tell."""
   width, channels = shapes["conv_first.weight"][:2]
   first = _TABLE.format(i="{}", j=0)
   groups = [
     _TABLE.format(i=i, j="{}") for i in range(layout.count(shapes, first))
   ]
   hidden = shapes[_BLOCK.format(i=0, j=0) + ".mlp.fc1.weight"][0]
-  window = (math.isqrt(shapes[first.format(0)][0]) + 1) // 2
   upsampler, scale = _upsampler(shapes, channels)
-  img_size = _img_size(shapes, window) if img_size is None else img_size
   return dict(
     scale=scale,
     channels=channels,
     embed_dim=width,
     depths=tuple(layout.count(shapes, name) for name in groups),
     num_heads=tuple(shapes[name.format(0)][1] for name in groups),
-    window_size=window,
+    window_size=(math.isqrt(shapes[first.format(0)][0]) + 1) // 2,
     mlp_ratio=hidden / width,
     upsampler=upsampler,
-    resi_connection="1conv" if "layers.0.conv.weight" in shapes else "3conv",
+    resi_connection=_connection(shapes),
     num_feat=shapes.get("conv_before_upsample.0.weight", (64,))[0],
     mean=_MEAN if channels == 3 else (),
-    img_range=img_range,
-    img_size=tuple(np.broadcast_to(img_size, 2).tolist()),
   )
+
+
+def _connection(shapes):
+  for name, end in (("1conv", ""), ("3conv", ".0")):
+    places = ("conv_after_body", "layers.0.conv")
+    if any(f"{place}{end}.weight" in shapes for place in places):
+      return name
+  return "identity"
+
+
+def _arguments(shapes, *, img_range, img_size):
+  known = sizes(shapes)
+  if img_size is None:
+    img_size = _img_size(shapes, known["window_size"])
+  img_size = tuple(np.broadcast_to(img_size, 2).tolist())
+  return dict(known, img_range=img_range, img_size=img_size)
 
 
 def _upsampler(shapes, channels):
   """Returns the name of the upsampler and its scale."""
   if "conv_up1.weight" in shapes:
     return "nearest+conv", 4 if "conv_up2.weight" in shapes else 2
+  is_widened = "conv_before_upsample.0.weight" in shapes
   if "upsample.0.weight" not in shapes:
-    return "", 1
+    return ("pixelshuffle" if is_widened else ""), 1
   outputs, inputs = shapes["upsample.0.weight"][:2]
-  if "conv_before_upsample.0.weight" not in shapes:
+  if not is_widened:
     return "pixelshuffledirect", math.isqrt(outputs // channels)
   steps = (f"upsample.{2 * i}.weight" in shapes for i in range(8))
   return "pixelshuffle", 3 if outputs == 9 * inputs else 2 ** sum(steps)
@@ -64,19 +79,15 @@ def _img_size(shapes, window):
   return rows * window, count // rows * window
 
 
-def _rules(*, resi_connection, upsampler, scale, **_):
+def table(*, resi_connection, upsampler, scale, **_: Any) -> list[rules.Rule]:
+  """Returns the rules of a `WindowTransformer`; takes its attributes."""
   table = [
     *rules.layer("conv_first", "head", rules.conv),
     *rules.norm("patch_embed.norm", "norm_0"),
-    rules.Rule(_TABLE, f"{_OURS}_attention/bias_table", rules.as_is),
-    *rules.layer(f"{_BLOCK}.attn.qkv", f"{_OURS}_attention/qkv", rules.dense),
-    *rules.layer(f"{_BLOCK}.attn.proj", f"{_OURS}_attention/proj", rules.dense),
+    *attention(f"{_BLOCK}.attn", f"{_OURS}_attention"),
+    *perceptron(_BLOCK, _OURS),
     *rules.norm("norm", "norm_1"),
   ]
-  for i in (0, 1):
-    mlp = f"{_BLOCK}.mlp.fc{i + 1}"
-    table += rules.norm(f"{_BLOCK}.norm{i + 1}", f"{_OURS}_norm_{i}")
-    table += rules.layer(mlp, f"{_OURS}_fc_{i}", rules.dense)
   steps = [""] if resi_connection == "1conv" else [".0", ".2", ".4"]
   for i, step in enumerate(steps):
     there, here = f"layers.{{i}}.conv{step}", f"group_{{i}}_conv_{i}"
@@ -91,6 +102,26 @@ def _rules(*, resi_connection, upsampler, scale, **_):
   table += rules.layer("conv_hr", f"up_{len(factors)}", rules.conv)
   table += rules.layer("conv_before_upsample.0", "before", rules.conv)
   return table + rules.layer("conv_last", "last", rules.conv)
+
+
+def attention(source: str, target: str) -> list[rules.Rule]:
+  """Returns the rules of an attention within windows."""
+  name = f"{source}.relative_position_bias_table"
+  return [
+    rules.Rule(name, f"{target}/bias_table", rules.as_is),
+    *rules.layer(f"{source}.qkv", f"{target}/qkv", rules.dense),
+    *rules.layer(f"{source}.proj", f"{target}/proj", rules.dense),
+  ]
+
+
+def perceptron(source: str, target: str) -> list[rules.Rule]:
+  """Returns the rules of the norms and the perceptron of a block."""
+  table = []
+  for i in (0, 1):
+    mlp = f"{source}.mlp.fc{i + 1}"
+    table += rules.norm(f"{source}.norm{i + 1}", f"{target}_norm_{i}")
+    table += rules.layer(mlp, f"{target}_fc_{i}", rules.dense)
+  return table
 
 
 def _constants(*, depths, window_size, img_size, **_):
@@ -113,10 +144,10 @@ LAYOUT = layout.Layout(
   matches=lambda shapes: (
     "conv_first.weight" in shapes
     and _TABLE.format(i=0, j=0) in shapes
-    and "layers.0.residual_group.overlap_attn.qkv.weight" not in shapes  # HAT
+    and not any(".overlap_attn." in name for name in shapes)  # HAT
   ),
   arguments=_arguments,
-  rules=_rules,
+  rules=table,
   constants=_constants,
   options=dict(img_range=1.0, img_size=None),
 )

@@ -1,0 +1,1 @@
+"""What of HAT+AST costs: the sparse attention, the window or the FRFN?"""

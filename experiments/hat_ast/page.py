@@ -1,0 +1,154 @@
+"""The page of this experiment, from its committed results.
+
+python -m experiments.hat_ast.page
+"""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hinote_jax.evaluate import markdown
+from hinote_jax.io import files
+
+FOLDER = pathlib.Path(__file__).parent
+RESULTS, PAGE = FOLDER / "results.json", FOLDER / "README.md"
+PLAIN = "hat"
+BUDGETS = ("steps", "time")
+# What each changes of HAT.
+VARIANTS: dict[str, dict[str, Any]] = {
+  PLAIN: {},
+  "sparse": dict(attention="mixed"),
+  "wide": dict(overlap_ratio=0.75),
+  "frfn": dict(feed_forward="frfn"),
+  "sparse, frfn": dict(attention="mixed", feed_forward="frfn"),
+  "ast": dict(attention="mixed", feed_forward="frfn", overlap_ratio=0.75),
+}
+_WORDS = {
+  PLAIN: "HAT: softmax, MLP, overlap 0.5",
+  "sparse": "the sparse attention alone",
+  "wide": "the window alone, overlap 0.75",
+  "frfn": "the FRFN alone",
+  "sparse, frfn": "both, overlap 0.5",
+  "ast": "all three: HAT+AST",
+}
+_CAUSES = ("sparse", "wide", "frfn")
+
+
+class Run(NamedTuple):
+  """One network that is trained.
+
+  Attributes:
+    budget: of `BUDGETS`: as many steps as all, or as fit into HAT's time.
+    scale: how many times it enlarges.
+    seed: of weights and batches.
+    variant: of `VARIANTS`.
+  """
+
+  budget: str
+  scale: int
+  seed: int
+  variant: str
+
+  @classmethod
+  def of(cls, result: dict) -> "Run":
+    """Returns the run that a result is of."""
+    return cls(*(result[field] for field in cls._fields))
+
+  @property
+  def name(self) -> str:
+    """Of its folder."""
+    words = self.variant.replace(", ", "_")
+    return f"{words}_x{self.scale}_{self.budget}_{self.seed}"
+
+
+def results() -> list[dict]:
+  """Returns what has been run."""
+  return json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
+
+
+def differences(
+  found: list[dict], budget: str, scale: int, variant: str, image_set: str
+) -> np.ndarray:
+  """Returns PSNR less HAT's of the same seed, dB, a number a seed."""
+
+  def by_seed(variant, budget):
+    return {
+      r["seed"]: r["psnr"][image_set]["hat"]
+      for r in found
+      if Run.of(r) == Run(budget, scale, r["seed"], variant)
+    }
+
+  ours, plain = by_seed(variant, budget), by_seed(PLAIN, "steps")
+  return np.array([ours[s] - plain[s] for s in sorted(ours) if s in plain])
+
+
+def _spread(values: np.ndarray) -> str:
+  if not len(values):
+    return "not run"
+  low, high = values.min(), values.max()
+  return (
+    f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f}, {len(values)} seeds)"
+  )
+
+
+def _table(found: list[dict], scale: int) -> str:
+  sets = ("Set5", "BSDS")
+  lines = [["variant", "parameters", "ms a step"]]
+  lines[0] += [f"{s}, equal {b}" for s in sets for b in BUDGETS]
+  for variant, words in _WORDS.items():
+    own = [r for r in found if (r["variant"], r["scale"]) == (variant, scale)]
+    if not own:
+      continue
+    step = np.median([r["seconds_a_step"] for r in own])
+    row = [words, f"{own[0]['parameters']:,}", f"{1e3 * step:.0f}"]
+    for name in sets:
+      for budget in BUDGETS:
+        if variant == PLAIN:
+          psnr = [r["psnr"][name]["hat"] for r in own]
+          row.append(f"{np.mean(psnr):.2f} dB")
+        else:
+          change = differences(found, budget, scale, variant, name)
+          row.append(_spread(change))
+    lines.append(row)
+  return markdown.table(lines)
+
+
+def verdict(found: list[dict], scale: int) -> str:
+  """Returns in a sentence what costs at a scale, by the held-out images.
+
+  A change costs where every seed loses, and by more than a hundredth of a dB.
+  """
+  parts = []
+  for variant in (*_CAUSES, "ast"):
+    change = differences(found, "steps", scale, variant, "BSDS")
+    if len(change) < 2:
+      return f"x{scale}: not enough has been run to say."
+    costs = change.max() < 0 and change.mean() < -0.01
+    gains = change.min() > 0 and change.mean() > 0.01
+    word = "costs" if costs else "gains" if gains else "makes no difference"
+    size = f" {abs(change.mean()):.3f} dB" if costs or gains else ""
+    parts.append(f"{_WORDS[variant]} {word}{size}")
+  return f"x{scale}: {'; '.join(parts)}."
+
+
+def text() -> str:
+  """Returns the tables and what they say."""
+  found = results()
+  if not found:
+    return "Nothing has been run yet: `python -m experiments.hat_ast.run`."
+  scales = sorted({r["scale"] for r in found})
+  parts = [verdict(found, scale) for scale in scales]
+  parts += [f"### x{scale}\n\n{_table(found, scale)}" for scale in scales]
+  return "\n\n".join(parts)
+
+
+def write() -> None:
+  """Fills the table of the page."""
+  old = PAGE.read_text(encoding="utf-8")
+  files.write_text(PAGE, markdown.filled(old, {"results": text()}))
+
+
+if __name__ == "__main__":
+  write()

@@ -1,0 +1,207 @@
+"""HAT with and without what AST changes, from scratch at equal steps and time.
+
+    python -m experiments.hat_ast.run                  # all, goes on by itself
+    python -m experiments.hat_ast.run --only=hat,sparse --scales=2 --seeds=1
+    python -m experiments.hat_ast.run --smoke          # a minute, nothing kept
+    python -m experiments.hat_ast.run --print
+
+The survey's network with sparse attention (`hat_ast`) came out worse than HAT
+at x4. It changes three things at once; here each is changed alone. BSDS500's
+train images are in ../shared/data/natural, or wherever --images says; every
+tenth is held out. Every variant takes as many steps; then as many as fit into
+the time that HAT takes for them ("time"), by the seconds a step that its first
+runs took. A run that is stopped goes on; one that is in results.json is not
+done again.
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+
+import jax
+
+from configs import sciences
+from experiments.hat_ast import page
+from hinote_jax import infer
+from hinote_jax.core import naming
+from hinote_jax.evaluate import image_sets, images
+from hinote_jax.train import checkpoint, workdir
+from hinote_jax.train import loop as train
+
+ROOT = pathlib.Path("runs/hat_ast")
+_STEPS = 4000
+_PROTOCOL = "benchmark_luma_matlab"
+# Beside what `page.VARIANTS` change: small enough for ten minutes on 2 cores.
+_NETWORK = dict(
+  embed_dim=32,
+  depths=(2, 2),
+  num_heads=(4, 4),
+  window_size=8,
+  num_feat=32,
+  compress_ratio=3,
+  squeeze_factor=8,
+)
+_SMOKE = dict(embed_dim=8, depths=(1,), num_heads=(1,), num_feat=8)
+
+
+def divided(source: pathlib.Path, root: pathlib.Path, limit: int | None = None):
+  """Copies images into two folders, to train on and held out; every tenth.
+
+  Raises:
+    FileNotFoundError: there are none.
+  """
+  found = sorted(p for p in source.iterdir() if p.suffix == ".jpg")[:limit]
+  if not found:
+    raise FileNotFoundError(f"{source} has no .jpg: give BSDS500 by --images")
+  for i, path in enumerate(found):
+    folder = root / ("held_out" if i % 10 == 9 else "train")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / path.name).exists():
+      shutil.copyfile(path, folder / path.name)
+
+
+def config(run: page.Run, steps: int, root: pathlib.Path, smoke: bool = False):
+  """Returns the config of a run: that of photographs, smaller."""
+  made = sciences.get_config("images,small,model=hat")
+  side = 8 if smoke else 24
+  model = {**_NETWORK, **(_SMOKE if smoke else {})}
+  model |= {**page.VARIANTS[run.variant], "scale": run.scale}
+  made.update_from_flattened_dict(
+    {
+      "data.path": str(root / "train"),
+      "windows.window": (side, side),
+      "windows.queries": (side * run.scale,) * 2,
+      "windows.symmetries": ("flip_y", "flip_x", "transpose"),
+      "optim.learning_rate": 1e-3,
+      "seed": run.seed,
+      "steps": steps,
+      "batch_size": 8,
+      "log_every": max(1, steps // 40),
+      "validate_every": max(1, steps // 8),
+      **{f"model.{name}": value for name, value in model.items()},
+    }
+  )
+  return made
+
+
+def steps_of(run: page.Run, results: list[dict], steps: int) -> int | None:
+  """Returns how many steps a run has; None where that is not yet known."""
+  if run.budget == "steps":
+    return steps
+
+  def each(variant):
+    known = [
+      r["seconds_a_step"]
+      for r in results
+      if (r["variant"], r["scale"], r["budget"])
+      == (variant, run.scale, "steps")
+    ]
+    return sum(known) / len(known) if known else None
+
+  ours, plain = each(run.variant), each(page.PLAIN)
+  return round(steps * plain / ours) if ours and plain else None
+
+
+def _seconds_a_step(folder: pathlib.Path) -> float:
+  """Returns the seconds of a step, compilation left out."""
+  lines = (folder / "timings.jsonl").read_text().splitlines()
+  rates = sorted(json.loads(line)["steps_per_second"] for line in lines)
+  return 1.0 / rates[len(rates) // 2]
+
+
+def _scores(folder: pathlib.Path, run: page.Run, root: pathlib.Path, sets):
+  predictor = infer.load(folder)
+  found = {}
+  for name, path in sets(root).items():
+    evaluation = images.evaluate(
+      {"hat": predictor, "bicubic": infer.load("bicubic")},
+      image_sets.load("folder", path=path),
+      protocol=_PROTOCOL,
+      scales=(run.scale,),
+      progress=False,
+    )
+    found[name] = {m["model"]: m["psnr"] for m in evaluation.means}
+  return found
+
+
+def do(run: page.Run, steps: int, root: pathlib.Path, sets, **options) -> dict:
+  """Trains a run, or goes on with it, and returns what came of it."""
+  folder = root / run.name
+  train.train(config(run, steps, root, **options), folder)
+  variables, _ = checkpoint.load_variables(folder)
+  return run._asdict() | {
+    "steps": steps,
+    "seconds_a_step": _seconds_a_step(folder),
+    "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
+    "psnr": _scores(folder, run, root, sets),
+  }
+
+
+def go_on(runs, source: pathlib.Path, set5: pathlib.Path) -> None:
+  """Does the runs that are not in results.json, one after the other."""
+  divided(source, ROOT)
+
+  def sets(root):
+    return {"Set5": set5, "BSDS": root / "held_out"}
+
+  for run in runs:
+    results = page.results()
+    steps = steps_of(run, results, _STEPS)
+    if steps is None or any(page.Run.of(r) == run for r in results):
+      continue
+    results.append(do(run, steps, ROOT, sets))
+    versions = dict(versions=workdir.versions(), steps=_STEPS)
+    workdir.write_json(page.RESULTS, versions | {"results": results})
+    page.write()
+
+
+def smoke(source: pathlib.Path, root: pathlib.Path) -> list[dict]:
+  """Trains two variants for a few steps and returns their scores."""
+  divided(source, root, limit=10)
+  runs = [page.Run("steps", 2, 0, name) for name in (page.PLAIN, "ast")]
+
+  def sets(root):
+    return {"BSDS": root / "held_out"}
+
+  return [do(run, 4, root, sets, smoke=True) for run in runs]
+
+
+def main() -> None:
+  """Does what is asked for, and writes the page."""
+  parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+  shared = pathlib.Path("../shared/data/natural")
+  parser.add_argument("--only", default=",".join(page.VARIANTS))
+  parser.add_argument("--scales", default="2,4")
+  parser.add_argument("--seeds", type=int, default=3)
+  parser.add_argument(
+    "--images", type=pathlib.Path, default=shared / "BSDS500_train200"
+  )
+  parser.add_argument("--set5", type=pathlib.Path, default=shared / "Set5")
+  parser.add_argument("--smoke", action="store_true")
+  parser.add_argument("--print", action="store_true", dest="only_print")
+  asked = parser.parse_args()
+  if asked.smoke:
+    print(json.dumps(smoke(asked.images, ROOT / "smoke"), indent=1))
+    return
+  if not asked.only_print:
+    names = asked.only.split(",")
+    for name in names:
+      naming.look_up("variant", name, page.VARIANTS)
+    go_on(
+      [
+        page.Run(budget, int(scale), seed, name)
+        for budget in page.BUDGETS
+        for seed in range(asked.seeds)
+        for scale in asked.scales.split(",")
+        for name in names
+        if (budget, name) != ("time", page.PLAIN)  # that is its steps
+      ],
+      asked.images,
+      asked.set5,
+    )
+  print(page.text())
+
+
+if __name__ == "__main__":
+  main()
