@@ -1,0 +1,183 @@
+"""Weather at 0.1 degree, told of the place or not, on longitudes of its own.
+
+    python -m experiments.told.run --fields=hres.nc --orography=orography.nc
+    python -m experiments.told.run --score            # trains nothing
+    python -m experiments.told.run --smoke ...        # a minute, in runs/
+
+The fields are one forecast at one time; the orography is that forecast's own.
+A run goes on where it was stopped. What is scored is kept in results.json, of
+which `show` makes the page.
+"""
+
+import argparse
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+
+import jax
+
+from configs import hinote
+from experiments.told import show
+from hinote_jax import models as zoo
+from hinote_jax.evaluate import run as scoring
+from hinote_jax.io import inputs
+from hinote_jax.train import checkpoint, run_data, workdir
+
+ROOT = pathlib.Path("runs/told")
+SCALES = (2.0, 4.0, 8.0)
+# Trained on, chosen by, scored on; five degrees lie between them.
+PLACES = ("120:240,310:370,405:418", "275:305", "245:270,375:400")
+STATIC = {
+  "nothing": (),
+  "own": ("orography.nc:z", "earth:land"),
+  "earth": ("earth:orography", "earth:land", "earth:roughness"),
+}
+_FIELDS = {
+  "data.variables": ("t2m", "tcwv", "u10", "v10"),
+  "data.places": PLACES,
+  "split.validation": 1,
+  "split.test": 1,
+  "split.gap": 0,
+  "degradation": "area",
+  "windows.whole": 0.25,
+  "windows.max_scale": 8.0,
+  "model.size": "S",
+  "batch_size": 8,
+  "optim.learning_rate": 4e-3,
+  "steps": 6000,
+  "validate_every": 250,
+}
+_SMOKE = {
+  "windows.window": (16, 16),
+  "windows.queries": (24, 24),
+  "model.width": 16,
+  "model.blocks": 2,
+  "steps": 20,
+  "validate_every": 10,
+  "validation_examples": 4,
+}
+
+
+def prepare(path: pathlib.Path, out: pathlib.Path, *, every: int = 1) -> None:
+  """Writes a file without its first row, the pole, and of whole blocks of 32.
+
+  So that rows and columns divide by all scales.
+
+  Args:
+    path: latitudes of 0.1 degree from the north, longitudes.
+    out: what to write.
+    every: take each so many-th row and column, for a smoke run.
+  """
+  if out.is_file():
+    return
+  xarray = inputs.require("xarray", "data")
+  out.parent.mkdir(parents=True, exist_ok=True)
+  with xarray.open_dataset(path) as fields:
+    rows, columns = (fields.sizes[n] for n in ("latitude", "longitude"))
+    rows, columns = (rows - 1) // 32 * 32, columns // 32 * 32
+    fields.isel(
+      latitude=slice(1, rows + 1, every), longitude=slice(0, columns, every)
+    ).to_netcdf(out)
+
+
+def flags(root: pathlib.Path, name: str, *, is_smoke: bool) -> list[str]:
+  """Returns what trains a run, as arguments of `hinote_jax.main`."""
+  return [
+    "--config=configs/hinote.py:files",
+    f"--workdir={root / name}",
+    *(f"--config.{k}={v}" for k, v in _given(root, name, is_smoke).items()),
+  ]
+
+
+def _given(root, name, is_smoke):
+  static = tuple(
+    f"{root / source}" if ".nc:" in source else source
+    for source in STATIC[name]
+  )
+  given = _FIELDS | (_SMOKE if is_smoke else {})
+  given = given | {"data.path": f"{root / 'fields.nc'}"}
+  return given | ({"data.static": static} if static else {})
+
+
+def train(root: pathlib.Path, name: str, *, is_smoke: bool) -> None:
+  """Trains a run in a process of its own, or goes on with it.
+
+  Raises:
+    CalledProcessError: it failed; it has said why.
+  """
+  if (root / name / "report.json").is_file():
+    return
+  given = flags(root, name, is_smoke=is_smoke)
+  program = ["-m", "hinote_jax.main"]
+  print(f"\n{shlex.join(['python', *program, *given])}", flush=True)
+  # All scales are scored later; here it is enough to see that one can be.
+  brief = ["--config.evaluate.scales=(8.0,)"]
+  brief += ["--config.evaluate.against=('bicubic',)"]
+  subprocess.run([sys.executable, *program, *given, *brief], check=True)
+
+
+def score(root: pathlib.Path, name: str, *, is_smoke: bool) -> dict:
+  """Returns the errors of a run, and of what stands beside it."""
+  config = hinote.get_config("files")
+  config.update_from_flattened_dict(_given(root, name, is_smoke))
+  config.evaluate.scales = SCALES
+  config.evaluate.against = zoo.INTERPOLATIONS
+  folder = root / name
+  evaluation = scoring.evaluate_run(
+    config, folder, run_data.make(config, folder)
+  )
+  variables, meta = checkpoint.load_variables(folder)
+  *_, last = (folder / "timings.jsonl").read_text().splitlines()
+  last = json.loads(last)
+  kept = ("model", "variable", "scale", "mse", "ssim")
+  return {
+    "static": STATIC[name],
+    "command": shlex.join(
+      ["python", "-m", "hinote_jax.main"] + flags(root, name, is_smoke=is_smoke)
+    ),
+    "split": evaluation.header["split"],
+    "shape": evaluation.header["shape"],
+    "degradation": evaluation.header["degradation"],
+    "versions": evaluation.header["versions"],
+    "best_step": int(meta["step"]),
+    "steps": last["step"],
+    "seconds": last["step"] / last["steps_per_second"],
+    "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
+    "rows": [{k: row[k] for k in kept} for row in evaluation.rows],
+  }
+
+
+def main() -> None:
+  """Trains what is missing, scores it, and writes the page."""
+  parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+  parser.add_argument("--fields", type=pathlib.Path, help="NetCDF, 0.1 degree")
+  parser.add_argument("--orography", type=pathlib.Path, help="NetCDF with z")
+  parser.add_argument("--only", default=",".join(STATIC), help="by commas")
+  parser.add_argument("--score", action="store_true", help="train nothing")
+  parser.add_argument("--smoke", action="store_true", help="a minute, no page")
+  arguments = parser.parse_args()
+  is_smoke = arguments.smoke
+  root = ROOT.with_name("told_smoke") if is_smoke else ROOT
+  for path, name in ((arguments.fields, "fields"), (arguments.orography, "")):
+    out = root / f"{name or 'orography'}.nc"
+    if path is None and not out.is_file():
+      parser.error(f"--{name or 'orography'} is needed to make {out}")
+    prepare(path, out, every=4 if is_smoke else 1)
+  results = root / "results.json" if is_smoke else show.RESULTS
+  known = json.loads(results.read_text()) if results.is_file() else {}
+  for name in arguments.only.split(","):
+    if not arguments.score:
+      train(root, name, is_smoke=is_smoke)
+    if (root / name / "report.json").is_file():
+      known[name] = score(root, name, is_smoke=is_smoke)
+      known = {n: known[n] for n in STATIC if n in known}
+      workdir.write_json(results, known)
+  print(show.table(known))
+  if not is_smoke:
+    show.write()
+
+
+if __name__ == "__main__":
+  main()
