@@ -13,8 +13,6 @@ import argparse
 import json
 import pathlib
 import shlex
-import subprocess
-import sys
 
 import jax
 
@@ -23,7 +21,7 @@ from experiments.told import show
 from hinote_jax import models as zoo
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.io import inputs
-from hinote_jax.train import checkpoint, run_data, workdir
+from hinote_jax.train import checkpoint, loop, run_data, workdir
 
 ROOT = pathlib.Path("runs/told")
 SCALES = (2.0, 4.0, 8.0)
@@ -46,7 +44,7 @@ _FIELDS = {
   "model.size": "S",
   "batch_size": 8,
   "optim.learning_rate": 4e-3,
-  "steps": 6000,
+  "steps": 3000,
   "validate_every": 250,
 }
 _SMOKE = {
@@ -101,33 +99,19 @@ def _given(root, name, is_smoke):
   return given | ({"data.static": static} if static else {})
 
 
-def train(root: pathlib.Path, name: str, *, is_smoke: bool) -> None:
-  """Trains a run in a process of its own, or goes on with it.
-
-  Raises:
-    CalledProcessError: it failed; it has said why.
-  """
-  if (root / name / "report.json").is_file():
-    return
-  given = flags(root, name, is_smoke=is_smoke)
-  program = ["-m", "hinote_jax.main"]
-  print(f"\n{shlex.join(['python', *program, *given])}", flush=True)
-  # All scales are scored later; here it is enough to see that one can be.
-  brief = ["--config.evaluate.scales=(8.0,)"]
-  brief += ["--config.evaluate.against=('bicubic',)"]
-  subprocess.run([sys.executable, *program, *given, *brief], check=True)
+def config(root: pathlib.Path, name: str, *, is_smoke: bool):
+  """Returns the config of a run."""
+  made = hinote.get_config("files")
+  made.update_from_flattened_dict(_given(root, name, is_smoke))
+  made.evaluate.scales = SCALES
+  made.evaluate.against = zoo.INTERPOLATIONS
+  return made
 
 
 def score(root: pathlib.Path, name: str, *, is_smoke: bool) -> dict:
   """Returns the errors of a run, and of what stands beside it."""
-  config = hinote.get_config("files")
-  config.update_from_flattened_dict(_given(root, name, is_smoke))
-  config.evaluate.scales = SCALES
-  config.evaluate.against = zoo.INTERPOLATIONS
-  folder = root / name
-  evaluation = scoring.evaluate_run(
-    config, folder, run_data.make(config, folder)
-  )
+  asked, folder = config(root, name, is_smoke=is_smoke), root / name
+  evaluation = scoring.evaluate_run(asked, folder, run_data.make(asked, folder))
   variables, meta = checkpoint.load_variables(folder)
   *_, last = (folder / "timings.jsonl").read_text().splitlines()
   last = json.loads(last)
@@ -168,9 +152,11 @@ def main() -> None:
   results = root / "results.json" if is_smoke else show.RESULTS
   known = json.loads(results.read_text()) if results.is_file() else {}
   for name in arguments.only.split(","):
+    given = flags(root, name, is_smoke=is_smoke)
+    print(f"\n{shlex.join(['python', '-m', 'hinote_jax.main', *given])}")
     if not arguments.score:
-      train(root, name, is_smoke=is_smoke)
-    if (root / name / "report.json").is_file():
+      loop.train(config(root, name, is_smoke=is_smoke), root / name)
+    if (root / name / "checkpoints").is_dir():
       known[name] = score(root, name, is_smoke=is_smoke)
       known = {n: known[n] for n in STATIC if n in known}
       workdir.write_json(results, known)

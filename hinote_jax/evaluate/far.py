@@ -23,7 +23,7 @@ from hinote_jax.train import workdir as workdirs
 FILE = "blend.json"
 METHODS = {"bilinear": "linear", "bicubic": "cubic", "lanczos": "lanczos"}
 _LEAST = 8  # coarse cells along a side, with which something can be measured
-_OCTAVES = 4
+_OCTAVES = 3
 _POINTS = 1 << 22  # of all fields at a scale
 
 
