@@ -25,13 +25,15 @@ BOUNDS = {("tcwv", 4.0): 0.35, ("t2m", 8.0): 0.15}
 Results = Mapping[str, Mapping[str, Any]]
 
 
-def _errors(results: Results) -> dict[str, dict[tuple[str, float], float]]:
+def _errors(
+  results: Results, key: str = "mse"
+) -> dict[str, dict[tuple[str, float], float]]:
   """Returns label -> (variable, scale) -> MSE over bicubic's."""
   errors: dict[str, dict[tuple[str, float], float]] = {}
   for name, result in results.items():
     rows = result["rows"]
     base = {
-      (r["variable"], r["scale"]): r["mse"]
+      (r["variable"], r["scale"]): r[key]
       for r in rows
       if r["model"] == scores.BASELINE
     }
@@ -40,13 +42,13 @@ def _errors(results: Results) -> dict[str, dict[tuple[str, float], float]]:
       label = f"{model}, {_LABELS[name]}"
       if model in zoo.INTERPOLATIONS:
         label = model
-      errors.setdefault(label, {})[place] = row["mse"] / base[place]
+      errors.setdefault(label, {})[place] = row[key] / base[place]
   return errors
 
 
-def table(results: Results) -> str:
-  """Returns errors over bicubic's: a line a model, a column a place."""
-  errors = _errors(results)
+def table(results: Results, key: str = "mse") -> str:
+  """Returns errors over bicubic's: a line a model, a column a scale."""
+  errors = _errors(results, key)
   places = list(next(iter(errors.values())))
   variables = list(dict.fromkeys(v for v, _ in places))
   order = sorted(errors, key=lambda e: (", " in e, "hinote" in e))
@@ -128,6 +130,7 @@ def blocks(results: Results) -> dict[str, str]:
   return {
     "verdict": verdict(results),
     "errors": table(results),
+    "errors by area": table(results, "area_mse"),
     "gains": gains(results),
     "costs": costs(results),
     "commands": f"```\n{commands}\n```",

@@ -44,12 +44,12 @@ def at(
 
 
 def fit(
-  scales: Sequence[float], sizes: Float[np.ndarray, "n c"]
+  scales: Float[np.ndarray, " n"], sizes: Float[np.ndarray, "n c"]
 ) -> list[list[float]]:
   """Returns the laws through sizes above 0 at scales, quadratic where it can.
 
   Args:
-    scales: at which they were measured, n of them.
+    scales: at which they were measured.
     sizes: one a channel.
   """
   order = min(2, len(scales) - 1)

@@ -23,7 +23,7 @@ from hinote_jax.train import (
 from hinote_jax.train import workdir as workdirs
 
 
-class _InNormalised:
+class InNormalised:
   """A degradation of physical fields; its noise is of normalised ones."""
 
   def __init__(self, degradation, normaliser):
@@ -132,7 +132,7 @@ def evaluate_run(
     )
   return fields.evaluate(
     known,
-    degradation=_InNormalised(data.degradation, data.normaliser),
+    degradation=InNormalised(data.degradation, data.normaliser),
     scales=(data.scale,) if data.scale else config.evaluate.scales,
     **(held_out | {"header": header | held_out["header"]}),
     progress=jax.process_index() == 0,
@@ -160,7 +160,7 @@ def _blend(workdir: pathlib.Path, step: int, data: run_data.RunData) -> None:
     | {n: infer.Predictor(m, {}, **shared) for n, m in others.items()},
     dataset,
     data.dataset.present(data.split.validation),
-    degradation=_InNormalised(data.degradation, data.normaliser),
+    degradation=InNormalised(data.degradation, data.normaliser),
     largest=largest,
   )
   if jax.process_index() == 0:
