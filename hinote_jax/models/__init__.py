@@ -87,7 +87,8 @@ def build(name: str, **kwargs: Any) -> nn.Module:
     from hinote_jax.models import blended
 
     plain: Any = build(name, **kwargs)
-    return blended.Blended(plain, blend, plain.channels, plain.periodic)
+    channels = getattr(plain, "channels", None)
+    return blended.Blended(plain, blend, channels, plain.periodic)
   if "static_units" not in kwargs or STATIC in known.extras:
     return known.build(**kwargs)
   from hinote_jax.models import informed
