@@ -45,7 +45,7 @@ def at(
 
 def fit(
   scales: Float[np.ndarray, " n"], sizes: Float[np.ndarray, "n c"]
-) -> list[list[float]]:
+) -> list[Law]:
   """Returns the laws through sizes above 0 at scales, quadratic where it can.
 
   Args:

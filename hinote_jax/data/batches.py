@@ -77,9 +77,8 @@ class Windows:
     seed: of the whole stream, 0 or more.
     power: scales s are drawn with a density of s**-power: 0 is uniform, 1
       uniform in their logarithm, 2 in the number of coarse cells.
-    whole: share of the examples at a whole scale in the range, of the same
-      density. What is drawn else is never whole, and at whole scales, where
-      cells line up, a degradation may be another one: of `area` it is.
+    whole: share of the examples at a whole scale in the range. What is drawn
+      else never is, and where cells line up a degradation may be another one.
     static: what is known of the place, which batches then have too.
     turns: symmetries under which training windows are seen; fixed ones are
       seen as they are.
@@ -256,7 +255,7 @@ class Windows:
 
   def _draw_any(self, rng, scale):
     field = int(self.indices[rng.integers(len(self.indices))])
-    drawn = _drawn(rng, *self.scale_range, self.power)
+    drawn = streams.scale(rng, *self.scale_range, self.power)
     if self.whole and rng.random() < self.whole:
       drawn = float(rng.choice(self._whole_scales, p=self._whole_shares))
     scale = drawn if scale is None else float(scale)
@@ -393,16 +392,6 @@ class Windows:
       shape=self.dataset.shape,
       periodic=self.dataset.periodic,
     )
-
-
-def _drawn(rng, low, high, power) -> float:
-  """Draws from a density of s**-power between two scales."""
-  if power == 1:
-    drawn = np.exp(rng.uniform(np.log(low), np.log(high)))
-  else:
-    rank = 1 - power  # the integral of the density is s**rank / rank
-    drawn = rng.uniform(*sorted((low**rank, high**rank))) ** (1 / rank)
-  return min(max(float(drawn), low), high)  # not outside by rounding
 
 
 @functools.lru_cache(maxsize=1024)

@@ -154,7 +154,7 @@ def _blend(workdir: pathlib.Path, step: int, data: run_data.RunData) -> None:
       dataset, data.static, data.train.degradation
     )
   others = {name: models.build(name) for name in far.METHODS}
-  shared = dict(periodic=data.dataset.periodic)
+  shared: Any = dict(periodic=data.dataset.periodic)
   blend = far.fit(
     {"model": infer.load(workdir)}
     | {n: infer.Predictor(m, {}, **shared) for n, m in others.items()},

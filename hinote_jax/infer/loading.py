@@ -65,7 +65,7 @@ def load(
       static_run.extras, known, degradation=degradations.parse(named)
     )
   blend = far.load(pathlib.Path(workdir), meta["step"])
-  mixed = {"blend": blend} if blend and blend["methods"] else {}
+  mixed: Any = {"blend": blend} if blend and blend["methods"] else {}
   predictor = predict.Predictor(
     models.build(**meta["model"], **mixed),
     variables,

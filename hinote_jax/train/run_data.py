@@ -232,7 +232,7 @@ def residual_scale(
   if low == high:
     return _missed(windows, examples, high).tolist()
   sizes = [_missed(windows, examples // 2, s) for s in scales]
-  return [*scale_laws.fit(scales, np.stack(sizes))]
+  return list(scale_laws.fit(scales, np.stack(sizes)))
 
 
 _LEAST = 1.25
