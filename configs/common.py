@@ -125,6 +125,8 @@ def base() -> ml_collections.ConfigDict:
     whole=0.0,  # share of the examples at a whole scale
     # Under which training windows are seen: "flip_y", "flip_x", "transpose".
     symmetries=(),
+    # Scales s are drawn with a density of s**-power; None is 0, uniform.
+    power=placeholder(float),
   )
 
   config.model = dict(name="hinote")

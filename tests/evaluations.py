@@ -54,7 +54,7 @@ class Truth:
     self.calls += 1
     answer = self.values[(self.calls - 1) % len(self.values)]
     assert answer.shape[:2] == shape and lowres.ndim == 3
-    return answer + np.float32(self.offset)
+    return answer + np.asarray(self.offset, np.float32)
 
 
 def nearest(lowres, *, shape):

@@ -72,12 +72,13 @@ class Windows:
       None where the dataset is paired.
     window: (h, w), coarse cells of a window.
     queries: (H, W), fine cells asked for, contiguous, inside the window.
-    scale_range: (low, high) of the scale, drawn uniformly; equal for a fixed
-      one, which that of paired fields is. One scale serves both axes.
+    scale_range: (low, high) of the scale; equal for a fixed one, which that of
+      paired fields is. One scale serves both axes.
     seed: of the whole stream, 0 or more.
-    whole: share of the examples at a whole scale in the range, each as likely
-      as another. What is drawn uniformly is never whole, and at whole scales,
-      where cells line up, a degradation may be another one: of `area` it is.
+    power: scales s are drawn with a density of s**-power: 0 is uniform, 1
+      uniform in their logarithm, 2 in the number of coarse cells.
+    whole: share of the examples at a whole scale in the range. What is drawn
+      else never is, and where cells line up a degradation may be another one.
     static: what is known of the place, which batches then have too.
     turns: symmetries under which training windows are seen; fixed ones are
       seen as they are.
@@ -96,6 +97,7 @@ class Windows:
   scale_range: tuple[float | int, float | int]
   seed: int
   whole: float | int = 0.0
+  power: float | int = 0.0
   static: static_windows.StaticWindows | None = None
   turns: symmetries.Symmetries | None = None
 
@@ -222,6 +224,13 @@ class Windows:
     return range(math.ceil(low), math.floor(high) + 1)
 
   @functools.cached_property
+  def _whole_shares(self) -> np.ndarray | None:
+    if not self.power:
+      return None
+    density = np.asarray(self._whole_scales, float) ** -self.power
+    return density / density.sum()
+
+  @functools.cached_property
   def _axes(self):
     """Cells, periodicity, coarse cells and queries of y and of x."""
     dataset = self.dataset
@@ -246,9 +255,9 @@ class Windows:
 
   def _draw_any(self, rng, scale):
     field = int(self.indices[rng.integers(len(self.indices))])
-    drawn = float(rng.uniform(*self.scale_range))
+    drawn = streams.scale(rng, *self.scale_range, self.power)
     if self.whole and rng.random() < self.whole:
-      drawn = float(rng.choice(self._whole_scales))
+      drawn = float(rng.choice(self._whole_scales, p=self._whole_shares))
     scale = drawn if scale is None else float(scale)
     place = self._place if self.dataset.lowres is None else self._paired_place
     (y, query_y), (x, query_x) = [place(rng, scale, *a) for a in self._axes]

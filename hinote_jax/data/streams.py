@@ -20,3 +20,19 @@ class Streams:
     self._begin["state"]["counter"][3] = row
     self._bits.state = self._begin
     return self._generator
+
+
+def scale(
+  rng: np.random.Generator,
+  low: float | int,
+  high: float | int,
+  power: float | int = 0,
+) -> float:
+  """Returns a scale between two, drawn with a density of scale**-power."""
+  if power == 1:
+    drawn = np.exp(rng.uniform(np.log(low), np.log(high)))
+  else:
+    rank = 1 - power  # the integral of the density is s**rank / rank
+    first, last = sorted((low**rank, high**rank))
+    drawn = rng.uniform(first, last) ** (1 / rank)
+  return min(max(float(drawn), low), high)  # not outside by rounding

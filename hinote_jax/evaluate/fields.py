@@ -81,7 +81,7 @@ def evaluate(
   )
   predicted = scores.predicted(
     predictors,
-    _inputs(dataset, times, degradation, scales),
+    inputs(dataset, times, degradation, scales),
     total=len(scales) * len(times),
     unit="field",
     label="time ",
@@ -117,7 +117,7 @@ def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:
   return total / len(indices)
 
 
-def _inputs(
+def inputs(
   dataset, times: Sequence[int], degradation, scales: Sequence[float]
 ) -> Iterator[scores.Example]:
   """Yields every field at every scale, one scale after the other."""

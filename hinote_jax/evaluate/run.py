@@ -7,11 +7,12 @@ import pathlib
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 import numpy as np
 
 from hinote_jax import infer, losses, models, plots
 from hinote_jax.core import grids
-from hinote_jax.evaluate import consistent, fields, report, scores
+from hinote_jax.evaluate import consistent, far, fields, report, scores
 from hinote_jax.train import (
   checkpoint,
   contract,
@@ -22,7 +23,7 @@ from hinote_jax.train import (
 from hinote_jax.train import workdir as workdirs
 
 
-class _InNormalised:
+class InNormalised:
   """A degradation of physical fields; its noise is of normalised ones."""
 
   def __init__(self, degradation, normaliser):
@@ -111,6 +112,7 @@ def evaluate_run(
   that it names.
   """
   _, meta = checkpoint.load_variables(workdir)
+  _blend(workdir, meta["step"], data)
   held_out = _test_fields(config, data)
   header = {
     "command": workdirs.command(),
@@ -130,11 +132,41 @@ def evaluate_run(
     )
   return fields.evaluate(
     known,
-    degradation=_InNormalised(data.degradation, data.normaliser),
+    degradation=InNormalised(data.degradation, data.normaliser),
     scales=(data.scale,) if data.scale else config.evaluate.scales,
     **(held_out | {"header": header | held_out["header"]}),
     progress=jax.process_index() == 0,
   )
+
+
+def _blend(workdir: pathlib.Path, step: int, data: run_data.RunData) -> None:
+  """Measures how far a run is to be trusted at far scales, once; see `far`."""
+  largest = float(data.train.scale_range[1])
+  if (
+    data.scale
+    or not far.scales(largest, data.dataset.shape)
+    or far.load(workdir, step) is not None
+  ):
+    return
+  dataset: Any = data.dataset
+  if data.static is not None:
+    dataset = static_run.WithStatic(
+      dataset, data.static, data.train.degradation
+    )
+  others = {name: models.build(name) for name in far.METHODS}
+  shared: Any = dict(periodic=data.dataset.periodic)
+  blend = far.fit(
+    {"model": infer.load(workdir)}
+    | {n: infer.Predictor(m, {}, **shared) for n, m in others.items()},
+    dataset,
+    data.dataset.present(data.split.validation),
+    degradation=InNormalised(data.degradation, data.normaliser),
+    largest=largest,
+  )
+  if jax.process_index() == 0:
+    far.save(workdir, step, blend)
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices("blend")
 
 
 def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def load(
     )
   from hinote_jax import degradations
   from hinote_jax.data import normalise
+  from hinote_jax.evaluate import far
   from hinote_jax.train import checkpoint, static_run
   from hinote_jax.train import workdir as workdirs
 
@@ -63,8 +64,10 @@ def load(
     extras_of = functools.partial(
       static_run.extras, known, degradation=degradations.parse(named)
     )
+  blend = far.load(pathlib.Path(workdir), meta["step"])
+  mixed: Any = {"blend": blend} if blend and blend["methods"] else {}
   predictor = predict.Predictor(
-    models.build(**meta["model"]),
+    models.build(**meta["model"], **mixed),
     variables,
     normaliser=normaliser,
     periodic=tuple(meta["periodic"]),

@@ -71,7 +71,8 @@ def build(name: str, **kwargs: Any) -> nn.Module:
   """Returns the model called `name`, made from keyword arguments.
 
   With `static_units`, one number a static field, any model takes those beside
-  the field, see `informed.Informed`.
+  the field, see `informed.Informed`; with `blend`, it is mixed with
+  interpolations at some scales, see `blended.Blended`.
 
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
@@ -81,7 +82,13 @@ def build(name: str, **kwargs: Any) -> nn.Module:
   if "most" in kwargs:
     kwargs["points_at_once"] = kwargs.pop("most")
   kwargs = {name: _hashable(value) for name, value in kwargs.items()}
-  known = spec(name)
+  known, blend = spec(name), kwargs.pop("blend", None)
+  if blend is not None:
+    from hinote_jax.models import blended
+
+    plain: Any = build(name, **kwargs)
+    channels = getattr(plain, "channels", None)
+    return blended.Blended(plain, blend, channels, plain.periodic)
   if "static_units" not in kwargs or STATIC in known.extras:
     return known.build(**kwargs)
   from hinote_jax.models import informed

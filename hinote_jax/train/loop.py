@@ -1,6 +1,7 @@
 """Training and evaluation of one run, from its config, in its workdir."""
 
 import collections
+from collections.abc import Sequence
 import contextlib
 import os
 import pathlib
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 
 from hinote_jax import losses, models
+from hinote_jax.core import scale_laws
 from hinote_jax.data import batches
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.evaluate import windows
@@ -37,7 +39,7 @@ class NonFiniteLoss(ArithmeticError):
 def model_arguments(
   config: workdirs.Config,
   data: run_data.RunData,
-  units: list[float],
+  units: Sequence[scale_laws.Law],
 ) -> dict[str, Any]:
   """Returns what `models.build` needs: one channel a variable of the data.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hinote_jax import data as datasets
 from hinote_jax import degradations, fields, models
-from hinote_jax.core import spectral
+from hinote_jax.core import scale_laws, spectral
 from hinote_jax.data import batches, builder, normalise, splits, symmetries
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
@@ -141,6 +141,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
       queries=config.windows.queries,
       scale_range=scale_range,
       whole=whole,
+      power=config.windows.get("power") or 0.0,
       static=windows,
       turns=symmetries.Symmetries(turns, dataset.header, normaliser)
       if turns
@@ -213,16 +214,33 @@ def roughness(windows: batches.Windows, examples: int = 32) -> list[float]:
   return np.max(ends, axis=0).tolist()
 
 
-def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
-  """Returns the RMS of what bicubic interpolation misses, one a variable.
+def residual_scale(
+  windows: batches.Windows, examples: int = 64
+) -> list[scale_laws.Law]:
+  """Returns the RMS of what bicubic interpolation misses, a law a variable.
 
-  Over fixed training windows, in normalised units. It is the unit of the loss,
-  so that variables weigh alike, and of the decoder where a model wants it.
+  Over fixed training windows, in normalised units, at scales from end to end of
+  the range. It is the unit of the loss, so that variables and scales weigh
+  alike, and of the decoder where a model wants it.
 
   Raises:
     ValueError: bicubic interpolation misses nothing of a variable.
   """
-  (batch,) = windows.fixed(examples)
+  low, high = windows.scale_range
+  # At a scale of 1 nothing is missed.
+  scales = np.geomspace(min(max(low, _LEAST), high), high, 5)
+  if low == high:
+    return _missed(windows, examples, high).tolist()
+  sizes = [_missed(windows, examples // 2, s) for s in scales]
+  return list(scale_laws.fit(scales, np.stack(sizes)))
+
+
+_LEAST = 1.25
+
+
+def _missed(windows, examples, scale) -> np.ndarray:
+  """Returns the RMS of what bicubic interpolation misses at a scale, [c]."""
+  (batch,) = windows.fixed(examples, scale=float(scale))
   bicubic = contract.apply(models.build("bicubic"), {}, batch)
   missed = np.square(batch["highres"] - contract.scored(bicubic, batch))
   share = np.mean(batch["known"], axis=(0, 1, 2)) if "known" in batch else 1.0
@@ -234,4 +252,4 @@ def residual_scale(windows: batches.Windows, examples: int = 64) -> list[float]:
         f"{windows.scale_range}: there is nothing to learn; raise "
         "config.windows.max_scale or leave the variable out"
       )
-  return missed.tolist()
+  return missed

@@ -49,12 +49,10 @@ _RUN = {
 _WINDOWS = {
   "window": _Pair,
   "queries": _Pair,
-  "min_scale": float,
-  "max_scale": float,
-  "whole": float,
+  **dict.fromkeys(("min_scale", "max_scale", "whole", "power"), float),
   "symmetries": Sequence[str],
 }
-_OPTIONAL = ("whole", "symmetries")
+_OPTIONAL = ("whole", "symmetries", "power")
 _EVALUATE = {
   "scales": Sequence[float],
   "against": Sequence[str],
@@ -103,6 +101,7 @@ _RANGES = (
   _Range(r"steps|(log|validate)_every|validation_examples", low=1),
   _Range("batch_size|accumulate", low=1, high=2**24),
   _Range("ema_decay|windows.whole", low=0, high=1),
+  _Range(r"windows\.power", low=0, high=8),
   _Range("windows.(window|queries)", low=1, high=2**20),
   _Range("(windows|model).m(in|ax)_scale|evaluate.scales", low=1, high=1e6),
   _Range("optim.(learning_rate|clip)", above=0),

@@ -7,9 +7,9 @@ from flax import linen as nn
 from flax import struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
+from hinote_jax.core import grids, scale_laws
 from hinote_jax.models.spec import Spec
 from hinote_jax.train import contract, optim
 
@@ -72,7 +72,7 @@ def init_state(
 def make_objective(
   module: nn.Module,
   loss: nn.Module,
-  units: Sequence[float] = (1.0,),
+  units: Sequence[scale_laws.Law] = (1.0,),
   *,
   spec: Spec = contract.PLAIN,
 ) -> Callable:
@@ -83,17 +83,19 @@ def make_objective(
   Args:
     module: any model of the zoo.
     loss: any loss of `losses`.
-    units: what the loss takes as one, a number a channel: a smooth variable,
-      whose errors are small, then weighs as much as a rough one.
+    units: what the loss takes as one, a law of `scale_laws` a channel: a smooth
+      variable, or a scale at which errors are small, then weighs as much as
+      a rough one.
     spec: of the model.
   """
-  unit = np.asarray(units, np.float32)
 
   def objective(params, batch, untrained=None, key=None):
-    if unit.size not in (1, batch["highres"].shape[-1]):
+    if len(units) not in (1, batch["highres"].shape[-1]):
       raise ValueError(
-        f"{unit.size} units do not fit {batch['highres'].shape[-1]} channels"
+        f"{len(units)} units do not fit {batch['highres'].shape[-1]} channels"
       )
+    shape = grids.pair(batch["lowres"].shape[1:3])
+    unit = scale_laws.at(units, grids.scale_of(batch["cell"], shape))
     variables = {
       part: {"params": own, **(untrained or {}).get(part, {})}
       for part, own in params.items()
@@ -132,7 +134,7 @@ def make_train_step(
   *,
   ema_decay: float = 0.999,
   accumulate: int = 1,
-  units: Sequence[float] = (1.0,),
+  units: Sequence[scale_laws.Law] = (1.0,),
   spec: Spec = contract.PLAIN,
   seed: int = 0,
 ) -> Callable:

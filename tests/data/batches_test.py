@@ -391,6 +391,32 @@ def test_a_share_of_the_scales_is_whole(make_dataset):
     _windows(dataset, whole=1.5)
 
 
+@pytest.mark.parametrize("power", [0, 0.5, 1, 2])
+def test_scales_are_drawn_with_a_density_of_a_power(make_dataset, power):
+  options = dict(scale_range=(1.25, 5.0), window=(8, 8), power=power)
+  windows = _windows(make_dataset(), **options)
+  drawn = np.array([d.scale for d in windows.describe(0, range(1000))])
+  assert 1.25 <= drawn.min() and drawn.max() <= 5.0
+
+  def integral(s):
+    return np.log(s) if power == 1 else s ** (1 - power) / (1 - power)
+
+  low, middle, high = (integral(np.asarray(s)) for s in (1.25, 2.5, 5.0))
+  share = (middle - low) / (high - low)
+  # Three deviations of a binomial.
+  deviation = np.sqrt(share * (1 - share) / 1000)
+  assert abs((drawn < 2.5).mean() - share) < 3 * deviation
+  if not power:
+    # As before there were powers, to the last bit.
+    plain = _windows(make_dataset(), scale_range=(1.25, 5.0), window=(8, 8))
+    assert [d.scale for d in plain.describe(0, range(1000))] == drawn.tolist()
+  windows = _windows(make_dataset(), **options, whole=1.0)
+  drawn = np.array([d.scale for d in windows.describe(0, range(1000))])
+  density = np.arange(2, 6.0) ** -power
+  shares = np.bincount(drawn.astype(int), minlength=6)[2:] / 1000
+  np.testing.assert_allclose(shares, density / density.sum(), atol=0.05)
+
+
 def test_at_whole_scales_an_area_blurs_less():
   # Variance of the kernel about its centre: (s^2 - 1) / 12 where cells line up;
   # (s^2 + 1) / 12 on the mean over all places where they do not.

@@ -12,6 +12,7 @@ from hinote_jax import fields, io
 from hinote_jax.core import naming
 from hinote_jax.data import paths, series
 from hinote_jax.data.sources import pairs
+from hinote_jax.data.sources import places as by_place
 
 _Open = Callable[[pathlib.Path, Sequence[str] | None], fields.Reader]
 
@@ -23,6 +24,7 @@ def files(
   lowres: paths.Paths | None = None,
   periodic: tuple[bool, bool] | None = None,
   grouped: bool = False,
+  places: Sequence[str] = (),
   citation: str = "",
   domain: str = "",
 ) -> series.Source:
@@ -40,6 +42,8 @@ def files(
       takes the rest as walled.
     grouped: each file is of its own (a run, a subject, an event): the fields of
       one are never divided among training and test.
+    places: ranges of x that the fields are divided by, in place of time: those
+      of training, of validation and of test; see `places.divide`.
     citation: whom to thank and under which licence.
     domain: the science, a name of `series.DOMAINS`.
 
@@ -50,9 +54,15 @@ def files(
       files are not alike, or two fields have the same time.
   """
   naming.look_up("domain", domain, dict.fromkeys(series.DOMAINS))
+  if grouped and places:
+    raise ValueError(
+      "files are divided by config.data.places or file by file, "
+      "config.data.grouped: give one of them"
+    )
 
   def joined(path: paths.Paths) -> series.Source:
     source = join(paths.expand(path), variables, grouped=grouped)
+    source = by_place.divide(source, places) if places else source
     return dataclasses.replace(source, citation=citation, domain=domain)
 
   source = joined(path)

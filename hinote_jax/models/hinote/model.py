@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, naming, resize
+from hinote_jax.core import grids, naming, resize, scale_laws
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.models.hinote import parts
 from hinote_jax.nn import blocks, hierarchy, samplers
@@ -47,11 +47,11 @@ class Hinote(nn.Module):
     sees_scale: give the trunk the scale, as two constant channels.
     sees_detail: give the trunk what a low-pass at a quarter of the input's
       grid takes away, in units of `residual_scale`.
-    residual_scale: typical size of what bicubic interpolation misses, a number
-      a channel; the decoder works in this unit. Empty for ones.
+    residual_scale: typical size of what bicubic interpolation misses, a law of
+      `scale_laws` a channel; the decoder works in this unit. Empty for ones.
     skip: the interpolation that the decoder's answer is added to, a method of
       `resize`: "cubic" as in the paper's design, or "sinc", sharper.
-    max_scale: the largest trained scale; beyond it the cell is held.
+    max_scale: the largest trained scale; beyond it cell and unit are held.
     periodic: which of (y, x) close on themselves. With domain "queries" the
       hierarchy then takes the query window for the whole circle.
     dtype: type of the costly products; sums and FFTs are float32 always.
@@ -74,7 +74,7 @@ class Hinote(nn.Module):
   head_heads: int = 0
   sees_scale: bool = True
   sees_detail: bool = True
-  residual_scale: Sequence[float] = ()
+  residual_scale: Sequence[scale_laws.Law] = ()
   skip: str = "cubic"
   max_scale: float = 4.0
   periodic: Periodic = (False, False)
@@ -151,11 +151,13 @@ class Hinote(nn.Module):
     residual = decoder(lazy.stored(feats), coords, rel_cell)
     rules = resize.boundaries(self.periodic, "edge")
     known = lazy.interpolate(lowres, coords, method=self.skip, boundary=rules)
-    return residual * self._unit() + known
+    return residual * self._unit(lowres, cell) + known
 
   @nn.nowrap
-  def _unit(self):
-    return jnp.asarray(self.residual_scale or (1.0,) * self.channels)
+  def _unit(self, lowres, cell):
+    laws = self.residual_scale or (1.0,) * self.channels
+    scale = grids.scale_of(cell, grids.pair(lowres.shape[1:3]))
+    return scale_laws.at(laws, scale, self.max_scale)
 
   @nn.nowrap
   def _trunk_input(self, lowres, cell):
@@ -166,7 +168,7 @@ class Hinote(nn.Module):
       quarter, rule = (-(-h // 4), -(-w // 4)), dict(periodic=self.periodic)
       smooth = lazy.stored(hierarchy.low_pass(lowres, quarter, **rule))
       smooth = hierarchy.low_pass(smooth, (h, w), **rule)
-      channels.append((lowres - smooth) / self._unit())
+      channels.append((lowres - smooth) / self._unit(lowres, cell))
     if self.sees_scale:
       scale = grids.scale_of(cell, (h, w))
       known = jnp.log2(jnp.clip(scale, 1.0, self.max_scale)) - 1.0
