@@ -40,8 +40,9 @@ class Blended(nn.Module):
   periodic: Periodic = (False, False)
 
   def setup(self):
-    self.model = self.plain.clone(periodic=self.periodic)
-    nn.share_scope(self, self.model)
+    # A name that no model has for a part: they share one scope.
+    self.blended = self.plain.clone(periodic=self.periodic)
+    nn.share_scope(self, self.blended)
 
   def __call__(
     self,
@@ -51,7 +52,7 @@ class Blended(nn.Module):
     **extras: Any,
   ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points; `extras` as the model."""
-    z = self.model(lowres, coords, cell, **extras)
+    z = self.blended(lowres, coords, cell, **extras)
     rules = resize.boundaries(self.periodic, "edge")
     weights = self._weights(grids.scale_of(cell, grids.pair(lowres.shape[1:3])))
     moved = z
