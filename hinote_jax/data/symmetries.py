@@ -58,11 +58,11 @@ class Turned:
   def values(self, window: np.ndarray) -> np.ndarray:
     """Returns a normalised window [h w c] under the symmetry."""
     turned = window[..., self.order] * self.gain + self.offset
-    return self.transform.apply(turned)
+    return np.asarray(self.transform.apply(turned))
 
   def mask(self, known: np.ndarray) -> np.ndarray:
     """Returns which values of a window [h w c] are known, likewise."""
-    return self.transform.apply(known[..., self.order])
+    return np.asarray(self.transform.apply(known[..., self.order]))
 
   def coords(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
     """Returns where the queries [H], [W] lie in the window under it."""
