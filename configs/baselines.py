@@ -29,9 +29,7 @@ from hinote_jax import models
 from hinote_jax.core import naming
 
 # What of an attribute makes a network small enough for a smoke run.
-_SMALL = dict(
-  width=16,
-  blocks=2,
+_SMALL = common.SMALL | dict(
   layers=2,
   growth=8,
   heads=2,
@@ -40,12 +38,6 @@ _SMALL = dict(
   waves=8,
   attention_width=16,
   attention_head=2,
-  depths=(2,),
-  num_heads=(2,),
-  embed_dim=16,
-  window_size=4,
-  num_feat=16,
-  overlap_ratio=0.5,
   features=16,
   fourier_width=8,
   modes1=4,

@@ -33,7 +33,7 @@ def encoder(name):
 
 
 # What of an encoder makes it small enough for a smoke run.
-_SMALL = dict(
+SMALL = dict(
   width=16,
   blocks=2,
   depths=(2,),
@@ -49,7 +49,7 @@ def shrink_encoder(model):
   """Makes the encoder of a model small, if it has one."""
   if "encoder_options" in model:
     made = encoders.make(model.encoder or "edsr", {})
-    for field, value in _SMALL.items():
+    for field, value in SMALL.items():
       if field in made.__dataclass_fields__:
         model.encoder_options[field] = value
 

@@ -139,7 +139,7 @@ def _upscale(asked: argparse.Namespace) -> None:
     predictor = infer.load(
       asked.checkpoint, asked.which, static=tuple(asked.static or ())
     )
-    if (asked.scale, asked.shape, asked.like) == (None,) * 3:
+    if not upscale_arguments.has_grid(asked):
       asked.scale = getattr(predictor.module, "scale", None)
       if asked.scale is None:
         raise ValueError(upscale_arguments.NO_GRID)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hinote_jax.evaluate import markdown
 from hinote_jax.io import files
+from hinote_jax.models.single_scale import hat
 
 FOLDER = pathlib.Path(__file__).parent
 RESULTS, PAGE = FOLDER / "results.json", FOLDER / "README.md"
@@ -23,7 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
   "wide": dict(overlap_ratio=0.75),
   "frfn": dict(feed_forward="frfn"),
   "sparse, frfn": dict(attention="mixed", feed_forward="frfn"),
-  "ast": dict(attention="mixed", feed_forward="frfn", overlap_ratio=0.75),
+  "ast": hat.AST,
 }
 _WORDS = {
   PLAIN: "HAT: softmax, MLP, overlap 0.5",

@@ -124,9 +124,7 @@ def errors(made, folder: pathlib.Path) -> list[dict]:
   "mse" weighs cells alike, "area_mse" by the cosine of their latitude.
   """
   data = run_data.make(made, folder)
-  dataset = data.dataset
-  if data.static is not None:
-    dataset = static_run.WithStatic(dataset, data.static, data.degradation)
+  dataset = static_run.told(data.dataset, data.static, data.degradation)
   predictors = scoring.predictors(made, folder, data)
   inputs_ = fields.inputs(
     dataset,

@@ -69,6 +69,11 @@ NO_GRID = (
 )
 
 
+def has_grid(asked: argparse.Namespace) -> bool:
+  """Says whether the grid of the result is asked for."""
+  return (asked.scale, asked.shape, asked.like) != (None,) * 3
+
+
 def _memory(text):
   return None if text == "none" else text
 
@@ -261,7 +266,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
       f"the file of a published network, or an interpolation: {_NAMES}"
     )
   is_file = os.path.isfile(asked.checkpoint)  # perhaps of one scale
-  if not is_file and (asked.scale, asked.shape, asked.like) == (None,) * 3:
+  if not is_file and not has_grid(asked):
     raise ValueError(NO_GRID)
   if asked.workers is not None and asked.workers < 1:
     raise ValueError(f"--workers must be at least 1, got {asked.workers}")

@@ -30,7 +30,6 @@ from hinote_jax.degradations import pipeline
 Batch = dict[str, Any]
 
 _TRAINING, _FIXED = 0, 1
-_BATCH = 64  # examples of which what makes them is kept until they are made
 _KEPT = 1 << 29  # bytes of what windows of a field share
 
 # 100 cells at scale 1.15 cover 115 fine cells, which floats miss by 1e-14.
@@ -348,21 +347,10 @@ class Windows:
 
   @functools.cached_property
   def _made_operators(self) -> static_windows.Operators:
-    """Returns (start, scale) -> what reduces a window, the latest ones kept."""
-    degradation = self.degradation
-    assert degradation is not None
-
-    @functools.lru_cache(maxsize=_BATCH)
-    def operators(start, scale):
-      return degradation.operators(
-        self.dataset.shape,
-        start=(float(start[0]), float(start[1])),
-        scale=(scale, scale),
-        count=self.window,
-        periodic=self.dataset.periodic,
-      )
-
-    return operators
+    assert self.degradation is not None
+    return self.degradation.of_windows(
+      self.dataset.shape, count=self.window, periodic=self.dataset.periodic
+    )
 
   @functools.cached_property
   def _prepared(self) -> Callable[[int], np.ndarray]:

@@ -91,13 +91,11 @@ class StaticWindows:
     iy, ix = (np.arange(a, a + count) % n for a, count, n in places)
     return self.cells(draw.field, iy, ix)
 
-  def _operators(self, start, scale):
-    return self._quiet.operators(
-      self.fixed.shape[:2],
-      start=(float(start[0]), float(start[1])),
-      scale=(scale, scale),
-      count=self.window,
-      periodic=self.periodic,
+  @functools.cached_property
+  def _operators(self) -> Operators:
+    shape = self.fixed.shape[0], self.fixed.shape[1]
+    return self._quiet.of_windows(
+      shape, count=self.window, periodic=self.periodic
     )
 
   def _coarse(self, draw, operators) -> np.ndarray:

@@ -6,7 +6,9 @@ cells of the whole one. Constants stay.
 """
 
 import abc
+from collections.abc import Callable, Sequence
 import dataclasses
+import functools
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -21,6 +23,7 @@ T = TypeVar("T", bound="Degradation")
 # training step holds the cores.
 _ONE_THREAD = {np.float32: 1 << 17, np.complex64: 1 << 15}
 _BLOCK = 32
+_LATEST = 64  # windows whose operators are kept, more than a batch has
 # Wider bands are cut, lest a block on one thread be a few columns wide, and
 # lest one column, to OpenBLAS a vector, go on several threads from a matrix of
 # 9,216 real or 4,096 complex numbers on.
@@ -122,6 +125,33 @@ class Degradation(abc.ABC):
     """
     del zero
     return self
+
+  def of_windows(
+    self,
+    field_shape: tuple[int, int],
+    *,
+    count: tuple[int, int],
+    periodic: tuple[bool, bool],
+  ) -> Callable[[Sequence[float], float], Any]:
+    """Returns (start, scale) -> `operators` of a window, the latest ones kept.
+
+    Args:
+      field_shape: (H, W), fine cells of the whole field.
+      count: (h, w), coarse cells of the window.
+      periodic: which axes (y, x) wrap around.
+    """
+
+    @functools.lru_cache(maxsize=_LATEST)
+    def operators(start, scale):
+      return self.operators(
+        field_shape,
+        start=(float(start[0]), float(start[1])),
+        scale=(scale, scale),
+        count=count,
+        periodic=periodic,
+      )
+
+    return operators
 
   def without_noise(self: T) -> T:
     """Returns the degradation, which then draws nothing."""

@@ -87,7 +87,7 @@ def _told(
   known = static_run.load(meta, pathlib.Path(workdir))
   if known is None:
     return predictor
-  dataset = static_run.WithStatic(data.dataset, known, data.train.degradation)
+  dataset = static_run.told(data.dataset, known, data.train.degradation)
 
   def answer(lowres, *, shape, extras=None):
     del extras  # those of the run that it stands beside
@@ -121,10 +121,10 @@ def evaluate_run(
   }
   scored = data._replace(dataset=held_out["dataset"])
   known = predictors(config, workdir, scored)
+  held_out["dataset"] = static_run.told(
+    held_out["dataset"], data.static, data.train.degradation
+  )
   if data.static is not None:
-    held_out["dataset"] = static_run.WithStatic(
-      held_out["dataset"], data.static, data.train.degradation
-    )
     held_out["header"]["static"] = list(data.static.sources)
   if config.evaluate.get("consistent"):
     known = consistent.with_consistent(
@@ -148,17 +148,12 @@ def _blend(workdir: pathlib.Path, step: int, data: run_data.RunData) -> None:
     or far.load(workdir, step) is not None
   ):
     return
-  dataset: Any = data.dataset
-  if data.static is not None:
-    dataset = static_run.WithStatic(
-      dataset, data.static, data.train.degradation
-    )
   others = {name: models.build(name) for name in far.METHODS}
   shared: Any = dict(periodic=data.dataset.periodic)
   blend = far.fit(
     {"model": infer.load(workdir)}
     | {n: infer.Predictor(m, {}, **shared) for n, m in others.items()},
-    dataset,
+    static_run.told(data.dataset, data.static, data.train.degradation),
     data.dataset.present(data.split.validation),
     degradation=InNormalised(data.degradation, data.normaliser),
     largest=largest,

@@ -106,12 +106,11 @@ def _published(path, normalisation, options) -> predict.Predictor:
   around = units.normaliser(imported.name, channels, normalisation)
   # Of one channel it may be of any field; its samples are colours at least.
   learnt = [units.COLOUR if channels == 3 else units.SAMPLES] * (channels or 0)
-  predictor = predict.Predictor(
+  return predict.Predictor(
     module,
     imported.variables,
     normaliser=around,
     periodic=module.periodic,
     learnt=learnt,
+    scales=models.spec(imported.name).scales,
   )
-  predictor.scales = models.spec(imported.name).scales
-  return predictor

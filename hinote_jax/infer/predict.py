@@ -41,6 +41,7 @@ class Predictor:
     extras_of: Callable[..., dict[str, Any]] | None = None,
     learnt: Sequence[units.Quantity] = (),
     roughness: Sequence[float] = (),
+    scales: Sequence[int] = (),
   ):
     """Puts a predictor together from its parts.
 
@@ -57,6 +58,8 @@ class Predictor:
       learnt: what each channel is of; none where it may be anything.
       roughness: of the fields of training, `spectral.roughness` of each
         channel; none where it is not known.
+      scales: those there are files of, where the network is a published one
+        that answers at its own alone; see `require_scale`.
     """
     self.module = module.clone(periodic=tuple(periodic))
     self.variables = variables
@@ -73,7 +76,7 @@ class Predictor:
     self.clips: tuple[bool, ...] = ()
     self._limits: tuple[units.Limits, ...] = ()
     self._copies = 1
-    self.scales: tuple[int, ...] = ()
+    self.scales = tuple(scales)
 
   @property
   def channels(self) -> int | None:

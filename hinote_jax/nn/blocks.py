@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 import itertools
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from flax import linen as nn
 import jax
@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
+from hinote_jax.core import kernels
 from hinote_jax.core.typing import Array, Periodic
 
 # Residual branches start small, so that a fresh network is close to its skip.
@@ -168,6 +169,24 @@ def convolve(
   )
 
 
+def padded(x: Any, halo: int, periodic: Periodic, *, axis: int = 1) -> Any:
+  """Returns a field with cells more around it.
+
+  Those of the other end on a periodic axis, zeros beyond a wall.
+
+  Args:
+    x: of JAX or of NumPy, as is the result.
+    halo: how many cells on each side.
+    periodic: which of (y, x) close on themselves.
+    axis: that of y; x is the next.
+  """
+  xp = kernels.namespace(x)
+  for i, closed in enumerate(periodic, start=axis):
+    widths = [(halo, halo) if i == j else (0, 0) for j in range(x.ndim)]
+    x = xp.pad(x, widths, mode="wrap" if closed else "constant")
+  return x
+
+
 class DepthwiseConv(nn.Module):
   """A 3x3 convolution of every channel by itself, padded as `Conv`."""
 
@@ -181,10 +200,7 @@ class DepthwiseConv(nn.Module):
     init = nn.initializers.normal(1.0 / 3.0)
     kernel = self.param("kernel", init, (3, 3, c)).astype(self.dtype)
     bias = self.param("bias", nn.initializers.zeros, (c,))
-    x = x.astype(self.dtype)
-    for axis, closed in enumerate(self.periodic, start=1):
-      widths = [(1, 1) if i == axis else (0, 0) for i in range(4)]
-      x = jnp.pad(x, widths, mode="wrap" if closed else "constant")
+    x = padded(x.astype(self.dtype), 1, self.periodic)
     # Nine products: XLA's grouped convolution is many times slower on a CPU.
     total = bias.astype(self.dtype)
     for i, j in itertools.product(range(3), repeat=2):

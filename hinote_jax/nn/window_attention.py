@@ -238,14 +238,10 @@ class OverlapAttention(nn.Module):
     attend_ = lazy.bind(_overlapping, self.heads, side, margin, self.dtype)
     if isinstance(x, lazy.LazyGrid):
       return _in_patches(attend_, x, side, 0, margin, (*params, mix))
-    sides = [(0, 0), (margin, margin), (margin, margin), (0, 0)]
-    inside = np.ones((1, *x.shape[1:3], 1), bool)
-    for axis, closed in enumerate(self.periodic, start=1):
-      widths = [s if i == axis else (0, 0) for i, s in enumerate(sides)]
-      mode = "wrap" if closed else "constant"
-      x = jnp.pad(x, widths, mode=mode)
-      inside = np.pad(inside, widths, mode=mode)
-    return attend_((*params, mix), x, inside[0, :, :, 0])
+    cells = np.ones(x.shape[1:3], bool)
+    inside = blocks.padded(cells, margin, self.periodic, axis=0)
+    x = blocks.padded(x, margin, self.periodic)
+    return attend_((*params, mix), x, inside)
 
 
 def _any_mix(key, shape):

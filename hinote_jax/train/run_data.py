@@ -18,6 +18,7 @@ from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
 
 SPLIT = "split.json"
+_LEAST = 1.25  # a scale at which something is missed: at 1 nothing is
 
 
 class Paired:
@@ -227,15 +228,11 @@ def residual_scale(
     ValueError: bicubic interpolation misses nothing of a variable.
   """
   low, high = windows.scale_range
-  # At a scale of 1 nothing is missed.
-  scales = np.geomspace(min(max(low, _LEAST), high), high, 5)
   if low == high:
     return _missed(windows, examples, high).tolist()
+  scales = np.geomspace(min(max(low, _LEAST), high), high, 5)
   sizes = [_missed(windows, examples // 2, s) for s in scales]
   return list(scale_laws.fit(scales, np.stack(sizes)))
-
-
-_LEAST = 1.25
 
 
 def _missed(windows, examples, scale) -> np.ndarray:

@@ -85,6 +85,15 @@ class WithStatic:
     return {"static": {"fine": self._fine, "coarse": reduced}}
 
 
+def told(
+  dataset: Any, known: static.Static | None, degradation: Any
+) -> "WithStatic | Any":
+  """Returns a data set with what is known of its place; itself for None."""
+  if known is None:
+    return dataset
+  return WithStatic(dataset, known, degradation)
+
+
 def save(
   known: static.Static | None, workdir: pathlib.Path | None
 ) -> dict[str, Any]:

@@ -71,11 +71,8 @@ def _summed_by_tap(periodic: Periodic, params, patch, inside=None):
   del params
   values = patch.values.astype(jnp.float32)
   if inside is None:
-    inside = jnp.ones(values.shape[1:3], jnp.float32)
-    for axis, closed in enumerate(periodic):
-      widths = [(0, 0), (0, 0)]
-      widths[axis] = (1, 1)
-      inside = jnp.pad(inside, widths, mode="wrap" if closed else "constant")
+    cells = jnp.ones(values.shape[1:3], jnp.float32)
+    inside = blocks.padded(cells, 1, periodic, axis=0)
   else:  # a periodic axis goes on in the patch
     inside = jnp.pad(inside, 1)
   h, w = values.shape[1:3]
