@@ -53,7 +53,7 @@ test: $(VENV)/.tests-stamp  ## lint, check format and types, run the tests
 
 trials: $(VENV)/.tests-stamp  ## long tests; kill and damage thousands of runs
 	$(BIN)/python -m pytest -m trial -n auto --maxprocesses 4
-	$(BIN)/python -m tests.faults.run
+	$(BIN)/python -m tests.faults.run --anew
 
 format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them
 	$(BIN)/ruff check --fix

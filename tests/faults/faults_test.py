@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 
 import pytest
 
@@ -31,3 +32,13 @@ def test_the_table_counts_and_names_what_is_bad():
   text = run.table(outcomes)
   assert "| kill | 1 | 0 | 0 | 0 | 0 | 0 | 1 |" in text
   assert "* kill 7, litter: a.tmp" in text
+
+
+def test_what_was_run_is_not_run_again(tmp_path, monkeypatch):
+  monkeypatch.setattr(run, "PARTS", {"kills": 6})
+  rows = [["kill", seed, "right", ""] for seed in range(6)]
+  for first in (0, 3):
+    path = tmp_path / f"kills-{first}-3.json"
+    path.write_text(json.dumps(rows[first : first + 3]))
+  outcomes = run.run(1.0, tmp_path)
+  assert outcomes == [outcome.Outcome("kill", i, "right", "") for i in range(6)]

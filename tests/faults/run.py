@@ -3,7 +3,9 @@
     python -m tests.faults.run --share 0.1
 
 prints a table and writes it to tests/faults/summary.md. Bad ones are listed
-with their seeds: `trials(seed, 1)` of the part makes one again.
+with their seeds: `trials(seed, 1)` of the part makes one again. What is done is
+kept in runs/faults, so that the same command goes on where it was stopped;
+--anew begins again.
 """
 
 import argparse
@@ -11,10 +13,14 @@ import collections
 import concurrent.futures
 import importlib
 import importlib.util
+import json
 import os
 import pathlib
+import shutil
 import sys
 import time
+
+import tqdm
 
 from tests.faults import outcome
 
@@ -27,6 +33,8 @@ PARTS = {
   "arguments": 1000,
 }
 _SUMMARY = pathlib.Path(__file__).with_name("summary.md")
+_KEPT = pathlib.Path("runs/faults")
+_CHUNK = 50  # trials that one process makes and hands in together
 
 
 def _environment() -> None:
@@ -43,25 +51,46 @@ def _run(part: str, seed: int, count: int) -> list[outcome.Outcome]:
   return list(trials(seed, count))
 
 
-def run(share: float, processes: int = 2) -> list[outcome.Outcome]:
-  """Returns what became of a share of all trials, by processes at once."""
-  outcomes = []
+def _chunks(share: float) -> list[tuple[str, int, int]]:
+  """Returns the part, first seed and count of what is run together."""
+  chunks = []
+  for part, count in PARTS.items():
+    count = max(round(count * share), 2)
+    size = min(_CHUNK, -(-count // 2))
+    for seed in range(0, count, size):
+      chunks.append((part, seed, min(size, count - seed)))
+  return chunks
+
+
+def run(
+  share: float, kept: pathlib.Path, processes: int = 2
+) -> list[outcome.Outcome]:
+  """Returns what became of a share of all trials, by processes at once.
+
+  Args:
+    share: of all trials.
+    kept: folder of what was run before, a file a chunk, which is not run again.
+    processes: at once.
+  """
+  kept.mkdir(parents=True, exist_ok=True)
+  chunks = _chunks(share)
+  files = {c: kept / f"{'-'.join(map(str, c))}.json" for c in chunks}
+  due = [c for c in chunks if not files[c].exists()]
+  total = sum(count for *_, count in due)
   pool = concurrent.futures.ProcessPoolExecutor(
     processes, initializer=_environment
   )
-  with pool:
-    waiting = []
-    for part, most in PARTS.items():
-      if importlib.util.find_spec(f"tests.faults.{part}") is None:
-        continue
-      count = max(round(most * share), processes)
-      each = -(-count // processes)
-      for seed in range(0, count, each):
-        size = min(each, count - seed)
-        waiting.append(pool.submit(_run, part, seed, size))
+  with pool, tqdm.tqdm(total=total, unit="trial") as progress:
+    waiting = {pool.submit(_run, *chunk): chunk for chunk in due}
     for done in concurrent.futures.as_completed(waiting):
-      outcomes += done.result()
-  return outcomes
+      chunk = waiting[done]
+      part = files[chunk].with_suffix(".part")
+      part.write_text(json.dumps(done.result()))
+      part.replace(files[chunk])
+      progress.update(chunk[-1])
+      progress.set_postfix_str(chunk[0])
+  rows = [row for c in chunks for row in json.loads(files[c].read_text())]
+  return [outcome.Outcome(*row) for row in rows]
 
 
 def table(outcomes: list[outcome.Outcome]) -> str:
@@ -82,10 +111,13 @@ def main() -> int:
   """Runs them; the exit code is 1 where one is bad."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--share", type=float, default=1.0, help="of all trials")
+  parser.add_argument("--anew", action="store_true", help="forget what is kept")
   asked = parser.parse_args()
   _environment()
   started = time.monotonic()
-  outcomes = run(asked.share)
+  if asked.anew:
+    shutil.rmtree(_KEPT, ignore_errors=True)
+  outcomes = run(asked.share, _KEPT)
   text = table(outcomes)
   minutes = (time.monotonic() - started) / 60
   print(f"{text}\n{minutes:.1f} minutes")
