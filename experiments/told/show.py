@@ -105,6 +105,16 @@ def verdict(results: Results) -> str:
     "* Told of its own orography, `hinote` is "
     + (f"behind in {', '.join(behind)}." if behind else "ahead of all of them.")
   )
+  if "earth" in results:
+    foreign = errors[f"hinote, {_LABELS['earth']}"]
+    changes = [
+      f"{variable} x{scale:g} {foreign[variable, scale] / error - 1.0:+.0%}"
+      for (variable, scale), error in plain.items()
+    ]
+    lines.append(
+      "* What the built-in orography, coarser and another model's, changes "
+      f"against nothing: {', '.join(changes)}."
+    )
   return "\n".join(lines)
 
 
