@@ -94,16 +94,17 @@ def shift_mask(
 
 
 def attend(
-  q: Float[Array, "b n t k d"],
-  k: Float[Array, "b n s k d"],
-  v: Float[Array, "b n s k d"],
-  bias: Float[Array, "t s k"],
+  q: Float[Array, "b n k t d"],
+  k: Float[Array, "b n k s d"],
+  v: Float[Array, "b n k s d"],
+  bias: Float[Array, "k t s"],
   mask: Bool[Array, "n t s"] | None = None,
   mix: Float[Array, ""] | None = None,
 ) -> Float[Array, "b n t e"]:
   """Returns softmax(q k^T / sqrt(d) + bias) v, the heads k joined, e = k d.
 
-  Keys may be of larger windows than queries.
+  Keys may be of larger windows than queries. With E = exp(L - max L) of the
+  logits L, what is divided by the sums of E is E v, of fewer numbers than E.
 
   Args:
     q: queries.
@@ -114,16 +115,20 @@ def attend(
     mix: w, for w softmax(L) + (1 - w) relu(L)^2 in place of softmax(L) (Zhou
       et al., CVPR 2024, adaptive sparse self-attention).
   """
-  b, n, t, heads, d = q.shape
-  logits = jnp.einsum("bntkd,bnskd->bnkts", q / math.sqrt(d), k)
-  logits = logits.astype(jnp.float32) + bias.transpose(2, 0, 1)
+  b, n, heads, t, d = q.shape
+  logits = jnp.einsum("bnktd,bnksd->bnkts", q / math.sqrt(d), k)
+  logits = logits.astype(jnp.float32) + bias
   if mask is not None:
     logits = jnp.where(mask[:, None], logits, -jnp.inf)
-  weight = jax.nn.softmax(logits, axis=-1)
+  largest = jax.lax.stop_gradient(logits.max(-1, keepdims=True))
+  weight = jnp.exp(logits - largest)
+  total = weight.sum(-1, keepdims=True)
   if mix is not None:
-    weight = mix * weight + (1.0 - mix) * jnp.square(nn.relu(logits))
-  weight = weight.astype(v.dtype)
-  return jnp.einsum("bnkts,bnskd->bntkd", weight, v).reshape(b, n, t, heads * d)
+    sparse = jnp.square(nn.relu(logits))
+    weight = mix * weight + (1.0 - mix) * total * sparse
+  y = jnp.einsum("bnkts,bnksd->bnktd", weight.astype(v.dtype), v)
+  y = (y / total).astype(v.dtype)
+  return y.swapaxes(2, 3).reshape(b, n, t, heads * d)
 
 
 def _params(module: nn.Module, c: int, heads: int, rows: int):
@@ -189,13 +194,11 @@ def _attention(
   """
   qkv, table, proj = params
   shape = x.shape[1:3]
-  bias = table[relative_index(window)]
+  bias = table.T[:, relative_index(window)]
 
   def attended(values):
     x, sides = values
-    joined = _dense(x, qkv, dtype)
-    joined = joined.reshape(*x.shape[:3], 3, heads, -1)
-    q, k, v = jnp.moveaxis(joined, 3, 0)
+    q, k, v = _by_heads(_dense(x, qkv, dtype), 3, heads)
     mask = None
     if sides is not None:
       mask = sides[0, :, :, None] == sides[0, :, None, :]
@@ -260,12 +263,12 @@ def _overlapping(
   """
   qkv, table, proj, mix = params
   wide = window + 2 * margin
+  bias = table.T[:, overlap_index(window, wide)]
   joined = _dense(x, qkv, dtype)
   q, kv = jnp.split(joined, [x.shape[-1]], axis=-1)
   q = q[:, margin : q.shape[1] - margin, margin : q.shape[2] - margin]
   kv = jnp.where(jnp.asarray(inside)[..., None], kv, 0.0)
   b, height, width, c = q.shape
-  bias = table[overlap_index(window, wide)]
   w = None if mix is None else jax.nn.sigmoid(mix[0])
   rows, columns = (
     np.arange(0, n, window)[:, None] + np.arange(wide) for n in (height, width)
@@ -274,16 +277,22 @@ def _overlapping(
   def attended(values):
     q, kv = values  # bands of rows as high as a window, and as a wide one
     q = partition(q.reshape(-1, window, width, c), window)
-    q = q.reshape(*q.shape[:3], heads, -1)
+    (q,) = _by_heads(q, 1, heads)
     kv = kv.reshape(len(q), wide, -1, 2 * c)[:, :, columns].swapaxes(1, 2)
-    kv = kv.reshape(len(q), len(columns), wide**2, 2, heads, -1)
-    k, v = jnp.moveaxis(kv, 3, 0)
+    kv = kv.reshape(len(q), len(columns), wide**2, 2 * c)
+    k, v = _by_heads(kv, 2, heads)
     y = _dense(attend(q, k, v, bias, mix=w), proj, dtype)
     return merge(y, (window, width)).reshape(b, -1, window, width, c)
 
   values = q.reshape(b, -1, window, width, c), kv[:, rows]
   y = bands.parts(attended, values, window * width)
   return y.reshape(b, height, width, c)
+
+
+def _by_heads(x, count, heads):
+  """Returns `count` tensors out of one, [b n t e] -> each [b n k t d]."""
+  x = x.reshape(*x.shape[:3], count, heads, -1)
+  return x.transpose(3, 0, 1, 4, 2, 5)
 
 
 def _dense(x, layer, dtype):

@@ -131,14 +131,17 @@ def test_attention_equals_that_of_loops(shift, periodic):
 
 
 def test_keys_may_be_of_larger_windows():
-  q, k, v = (_field((1, 2, n, 2, 3), n) for n in (4, 9, 10))
-  v = v[:, :, :9]
-  bias = _field((4, 9, 2))
-  got = window_attention.attend(q, k, v, bias)
-  logits = np.einsum("bntkd,bnskd->bntsk", q, k) / np.sqrt(3) + bias
-  weight = np.exp(logits) / np.exp(logits).sum(3, keepdims=True)
-  want = np.einsum("bntsk,bnskd->bntkd", weight, v).reshape(1, 2, 4, 6)
-  np.testing.assert_allclose(got, want, atol=1e-5)
+  q, k, v = (_field((1, 2, 2, n, 3), n) for n in (4, 9, 10))
+  v = v[:, :, :, :9]
+  bias = _field((2, 4, 9))
+  logits = np.einsum("bnktd,bnksd->bnkts", q, k) / np.sqrt(3) + bias
+  weight = np.exp(logits) / np.exp(logits).sum(4, keepdims=True)
+  for mix in (None, np.array(0.3, "f4")):
+    got = window_attention.attend(q, k, v, bias, mix=mix)
+    if mix is not None:  # of softmax and squared ReLU
+      weight = mix * weight + (1 - mix) * np.maximum(logits, 0) ** 2
+    want = np.einsum("bnkts,bnksd->bntkd", weight, v).reshape(1, 2, 4, 6)
+    np.testing.assert_allclose(got, want, atol=1e-5)
 
 
 def test_heads_must_divide_the_channels():
