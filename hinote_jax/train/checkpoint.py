@@ -78,8 +78,8 @@ def _sealed(meta: dict[str, Any]) -> dict[str, Any]:
   return meta | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def _files(folder: pathlib.Path) -> str:
-  """Returns a digest of the names and contents of all files of a folder."""
+def digest_of_files(folder: pathlib.Path) -> str:
+  """Returns a digest of the names and contents of all files in a folder."""
   known = hashlib.sha256()
   for path in sorted(p for p in folder.rglob("*") if p.is_file()):
     name = path.relative_to(folder).as_posix()
@@ -107,7 +107,7 @@ def _write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
   except Exception as error:  # Orbax raises many kinds where a disk is full
     raise OSError(inputs.line(error)) from error
   meta = meta | {"values": digest(state), "digest": 3}
-  meta = _sealed(meta) | {"files": _files(folder / _STATE)}
+  meta = _sealed(meta) | {"files": digest_of_files(folder / _STATE)}
   text = json.dumps(meta, indent=2) + "\n"
   (folder / _META).write_text(text, encoding="utf-8")
 
@@ -138,7 +138,7 @@ def _read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
   """
   meta = _read_meta(folder)
   version = meta.get("digest", 1)
-  if version > 2 and _files(folder / _STATE) != meta.get("files"):
+  if version > 2 and digest_of_files(folder / _STATE) != meta.get("files"):
     raise ValueError(f"step {folder.name}: its files do not match their digest")
   try:
     with _orbax() as reader:

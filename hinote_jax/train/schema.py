@@ -108,9 +108,10 @@ _RANGES = (
   _Range("optim.(final|weight_decay)", low=0),
   _Range(r"optim.b2|model.(.*\.)?drop_path", low=0, below=1),
   _Range("split.(validation|test|train)|loss.(epsilon|patch_factor)", above=0),
-  _Range("model.(blocks|level_(blocks|convs)|head_(depth|heads))", low=0),
-  _Range(r"model.(.*\.)?(width|heads|scale|layers|upsample|.*_widths?)", low=1),
-  _Range(r"model.(.*\.)?(depths|window_size|.*_(dim|heads|feat))", low=1),
+  _Range(r"model.((.*\.)?(level_)?(blocks|convs)|head_(depth|heads))", 0, 1000),
+  _Range(r"model.(.*\.)?(layers|depths)", low=1, high=1000),
+  _Range(r"model.(.*\.)?(width|heads|scale|upsample|window_size)", low=1),
+  _Range(r"model.(.*\.)?.*_(widths?|dim|heads|feat)", low=1),
   _Range("data.(every|limit|tiles|grid|shape|coarse|snapshots)", low=1),
 )
 

@@ -8,9 +8,11 @@ never stopped, to the last bit, and nothing else.
 
 from collections.abc import Callable, Iterator
 import contextlib
+import json
 import multiprocessing
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -22,6 +24,8 @@ from tests.faults.outcome import Outcome
 
 _TIMEOUT = 300
 _ACCESSES = "accesses to files: "
+_IN_STATE = re.compile(r"run/checkpoints/\d+/state/.*")
+_META = re.compile(r"run/checkpoints/\d+/meta.json")
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -123,10 +127,28 @@ class _Kind:
     names = {}
     for path in files.below(folder):
       name = path.relative_to(folder).as_posix()
+      if _IN_STATE.fullmatch(name):
+        continue
+      if _META.fullmatch(name):
+        names[name] = _checkpoint(path)
+        continue
       is_ours = not name.startswith(("cache/", "run/tensorboard/"))
       if is_ours or path.suffix in (".npy", ".tmp"):
         names[name] = "" if "timings" in name else files.digest(path)
     return names
+
+
+def _checkpoint(path: pathlib.Path) -> str:
+  """Returns what a checkpoint holds, of its meta.json.
+
+  Orbax draws names for its files and writes the time into them: those are what
+  the checkpoint's own digest says, no more and no fewer.
+  """
+  from hinote_jax.train import checkpoint
+
+  meta = json.loads(path.read_text())
+  is_whole = checkpoint.digest_of_files(path.parent / "state") == meta["files"]
+  return meta["sha256"] if is_whole else "damaged"
 
 
 def _kinds() -> tuple[_Kind, ...]:
