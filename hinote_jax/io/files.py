@@ -14,9 +14,11 @@ import os
 import pathlib
 import re
 import shutil
+import time
 
 # Of the system call renameat2, linux/fs.h and linux/fcntl.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_TRIES = 20  # to empty a folder
 # A name, the process that writes there, and the name's suffix.
 _STRAY = re.compile(r"(.+)\.(\d+)\.(tmp|old)(?:\.\w+)*")
 
@@ -125,10 +127,16 @@ def _exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
 
 def remove(path: pathlib.Path) -> None:
   """Removes a file or a folder, if there is one."""
-  if path.is_dir():
-    shutil.rmtree(path)
-  else:
+  if not path.is_dir():
     path.unlink(missing_ok=True)
+    return
+  for later in reversed(range(_TRIES)):
+    try:
+      return shutil.rmtree(path)
+    except OSError as error:
+      if error.errno != errno.ENOTEMPTY or not later:
+        raise
+    time.sleep(0.1)  # a thread of a library still writes what it was given
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -269,7 +269,7 @@ class Checkpoints:
     """Returns the latest whole checkpoint as (state, meta), or None.
 
     Damaged ones that are later are removed, so that the run can write them
-    again.
+    again, and what `save` would not have kept.
 
     Raises:
       ValueError: checkpoints exist and none of them is whole.
@@ -280,6 +280,8 @@ class Checkpoints:
     state, meta, damaged = self._first_whole(steps, _host(like))
     for step in damaged:
       self._remove(step)
+    if self._is_leader:
+      self._retain()  # a killed run may not have come to it
     return state, meta
 
   def _first_whole(

@@ -1,7 +1,9 @@
 """Files are whole: the old one stands until the new one is complete."""
 
+import errno
 import os
 import pathlib
+import shutil
 import subprocess
 from unittest import mock
 
@@ -112,6 +114,22 @@ class WholeTest(absltest.TestCase):
     (self.folder / f"a.txt.{dead.pid}.old").write_text("old")
     files.tidy(self.folder)
     self.assertEqual(self.path.read_text(), "old")
+
+
+def test_a_folder_that_a_thread_still_fills_is_removed(tmp_path, monkeypatch):
+  folder = tmp_path / "store"
+  folder.mkdir()
+  empty, late = shutil.rmtree, [1, 2]
+
+  def fill(path):
+    if late:
+      (path / str(late.pop())).touch()
+      raise OSError(errno.ENOTEMPTY, "Directory not empty", str(path))
+    empty(path)
+
+  monkeypatch.setattr(shutil, "rmtree", fill)
+  files.remove(folder)
+  assert not folder.exists()
 
 
 if __name__ == "__main__":

@@ -182,6 +182,18 @@ def test_best_and_latest_stay_and_older_ones_go(tmp_path):
     np.testing.assert_array_equal(state["values"], step)
 
 
+def test_what_a_killed_run_did_not_come_to_remove_goes(tmp_path):
+  state = {"values": np.zeros(3)}
+  with checkpoint.Checkpoints(tmp_path, keep=9) as checkpoints:
+    for step, error in enumerate((0.5, 0.9, 0.8, 0.7), 1):
+      checkpoints.save(step, state, {}, {checkpoint.BEST_KEY: error})
+  with checkpoint.Checkpoints(tmp_path, keep=2) as checkpoints:
+    assert checkpoints.steps == [1, 2, 3, 4]
+    _, meta = checkpoints.restore(state)
+    assert meta["step"] == 4
+    assert checkpoints.steps == [1, 3, 4]
+
+
 def test_nothing_saved_is_none_and_an_error_for_a_model(tmp_path):
   assert checkpoint.load(tmp_path) is None
   with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
