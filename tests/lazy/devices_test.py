@@ -69,7 +69,10 @@ def _problem(name, shape, fine, **options):
     # and three devices have none that count; levels of 10, 5 and 3 rows.
     ("hinote", dict(preset="paper", width=8), (9, 7), (10, 17)),
     ("srno", {}, (5, 4), (9, 9)),
-    ("hinote_official", dict(hierarchical_levels=3), (4, 6), (4, 12)),
+    pytest.param(
+      *("hinote_official", dict(hierarchical_levels=3), (4, 6), (4, 12)),
+      marks=pytest.mark.trial,
+    ),
     # A halo further than the neighbours' slabs, around the seam.
     ("liif", dict(encoder_options=dict(width=4, blocks=4)), (10, 6), (31, 7)),
   ],

@@ -331,6 +331,7 @@ def _smooth_fields(count, n, key):
   return (fields / fields.std())[..., None].astype(np.float32)
 
 
+@pytest.mark.trial  # in the suite, tests/models/zoo_test.py does the like
 @pytest.mark.parametrize("domain", _DOMAINS)
 def test_overfit_of_four_fields(domain):
   # The details are unrelated to the input: only memory can fit them.

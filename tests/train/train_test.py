@@ -257,7 +257,7 @@ def test_other_parallel_modes_train_the_same(trained, tmp_path, mode):
       ),
       marks=pytest.mark.trial,
     ),
-    dict(dtype="bfloat16"),
+    pytest.param(dict(dtype="bfloat16"), marks=pytest.mark.trial),
   ],
   ids=["one", "four", "wide", "paper", "queries", "bfloat16"],
 )
