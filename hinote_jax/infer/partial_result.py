@@ -20,7 +20,7 @@ import errno
 import json
 import os
 import pathlib
-import shutil
+import re
 from typing import Any
 import uuid
 
@@ -32,6 +32,9 @@ from hinote_jax.infer import tile_store
 from hinote_jax.io import files, formats, inputs
 
 _MANIFEST, _LOCK, _STOP = "manifest.json", "lock", "stop"
+# What may be left without a manifest: a thread may still write a new store
+# while its folder is removed.
+_OURS = re.compile(rf"{_MANIFEST}|{_LOCK}|{_STOP}|store\.[0-9a-f]{{32}}$")
 # What file systems say that have no locks.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
@@ -90,8 +93,7 @@ class PartialResult:
     """
     self._make()
     names = [entry.name for entry in self.folder.iterdir()]
-    ours = (_LOCK, _MANIFEST, _STOP)
-    if _MANIFEST not in names and not all(n.startswith(ours) for n in names):
+    if _MANIFEST not in names and not all(map(_OURS.match, names)):
       raise FileExistsError(
         f"{self.folder} is in the way and holds no {_MANIFEST}: move it"
       )
@@ -208,7 +210,7 @@ class PartialResult:
     """Removes the folder."""
     if self.folder.is_dir():
       self.clear()
-      shutil.rmtree(self.folder)
+      files.remove(self.folder)
     if self._is_new_parent:
       # It stays where something else is in it by now.
       with contextlib.suppress(OSError):

@@ -310,6 +310,12 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, source):
   with pytest.raises(FileExistsError, match=r"out.nc.partial is in the way"):
     _run(_request(source, tmp_path / "out.nc"))
   assert (folder / "mine.txt").read_text() == "mine"
+  # What a thread wrote while the folder was removed is nobody's.
+  (folder / "mine.txt").unlink()
+  late = folder / f"store.{'0f' * 16}" / "fields.14032.tmp.zarr"
+  late.mkdir(parents=True)
+  _run(_request(source, tmp_path / "out.nc"))
+  assert not folder.exists()
 
 
 def test_who_nobody_waits_for_writes_no_more(tmp_path, source):
