@@ -66,5 +66,6 @@ KERNELS: dict[str, Kernel] = {
   "cubic": Kernel(2.0, _cubic(-0.5)),
   "cubic_torch": Kernel(2.0, _cubic(-0.75)),
   "lanczos": Kernel(3.0, _lanczos(3)),
+  "lanczos2": Kernel(2.0, _lanczos(2)),
   "sinc": Kernel(6.0, _kaiser_sinc(6, 5.0)),
 }

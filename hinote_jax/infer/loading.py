@@ -104,8 +104,10 @@ def _published(path, normalisation, options) -> predict.Predictor:
   module = models.build(imported.name, **imported.kwargs)
   channels = getattr(module, "channels", None)
   around = units.normaliser(imported.name, channels, normalisation)
+  is_tabulated = models.spec(imported.name).is_tabulated
   # Of one channel it may be of any field; its samples are colours at least.
-  learnt = [units.COLOUR if channels == 3 else units.SAMPLES] * (channels or 0)
+  one = units.COLOUR if channels == 3 else units.SAMPLES
+  learnt = [] if is_tabulated else [one] * (channels or 0)
   return predict.Predictor(
     module,
     imported.variables,
@@ -113,4 +115,5 @@ def _published(path, normalisation, options) -> predict.Predictor:
     periodic=module.periodic,
     learnt=learnt,
     scales=models.spec(imported.name).scales,
+    is_of_any_range=is_tabulated and not module.limits,
   )

@@ -42,6 +42,7 @@ class Predictor:
     learnt: Sequence[units.Quantity] = (),
     roughness: Sequence[float] = (),
     scales: Sequence[int] = (),
+    is_of_any_range: bool = False,
   ):
     """Puts a predictor together from its parts.
 
@@ -60,6 +61,7 @@ class Predictor:
         channel; none where it is not known.
       scales: those there are files of, where the network is a published one
         that answers at its own alone; see `require_scale`.
+      is_of_any_range: fields are brought to [0, 1] by `units.OwnRanges`.
     """
     self.module = module.clone(periodic=tuple(periodic))
     self.variables = variables
@@ -77,6 +79,8 @@ class Predictor:
     self._limits: tuple[units.Limits, ...] = ()
     self._copies = 1
     self.scales = tuple(scales)
+    self._is_of_any_range = is_of_any_range
+    self._own: units.OwnRanges | None = None
 
   @property
   def channels(self) -> int | None:
@@ -126,6 +130,11 @@ class Predictor:
     Raises:
       ValueError: it is of another quantity.
     """
+    if self._is_of_any_range:
+      other = copy.copy(self)
+      other._own = units.OwnRanges(tuple(variables))
+      other.clips = tuple(w not in (None, 1.0) for w in other._own.whites)
+      return other
     if not self.learnt:
       if span is not None:
         raise ValueError("--range is for networks of colours: leave it out")
@@ -227,6 +236,9 @@ class Predictor:
 
   def _at_once(self, lowres, shape, extras):
     """Returns all fields of a batch by one call of the network."""
+    if self._own is not None:
+      one = [self._in_range(x)._at_once(x[None], shape, extras) for x in lowres]
+      return np.concatenate(one)
     lowres = self._given(lowres)
     cell = np.tile(grids.cell_size(shape), (len(lowres), 1))
     batch = {
@@ -236,6 +248,14 @@ class Predictor:
       "cell": cell,
     }
     return self._answer(np.asarray(self._apply(self.variables, batch)))
+
+  def _in_range(self, values: np.ndarray) -> "Predictor":
+    """Returns the same network for one field, [h w c]."""
+    if self._own is None:
+      return self
+    other = copy.copy(self)
+    other.normaliser, other._own = self._own.of(values), None
+    return other
 
   def _given(self, lowres: np.ndarray) -> np.ndarray:
     """Returns values [.. c] as the network takes them."""
@@ -334,8 +354,9 @@ class Predictor:
       extras: what else the model takes, without an axis b.
     """
     extras = self._taken(extras or {})
-    for tile, highres in plan(self._given(values), is_wanted, extras):
-      yield tile, self._answer(np.asarray(highres))
+    own = self._in_range(values)
+    for tile, highres in plan(own._given(values), is_wanted, extras):
+      yield tile, own._answer(np.asarray(highres))
 
   def blank(self, channels: int) -> np.ndarray:
     """Returns values in physical units that are plain to the network, [c]."""

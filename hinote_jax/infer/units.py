@@ -200,6 +200,38 @@ class Affine:
     return x * np.asarray(self.std, x.dtype) + np.asarray(self.mean, x.dtype)
 
 
+class OwnRanges(NamedTuple):
+  """Brings any quantity to [0, 1], for networks that take each channel alone.
+
+  Colours by the type of their samples; plain numbers that are in [0, 1] stay;
+  others by the lowest and the highest value of each field.
+
+  Attributes:
+    variables: of each channel.
+  """
+
+  variables: tuple[fields.Variable, ...]
+
+  @property
+  def whites(self) -> list[float | None]:
+    """The value of white of each, None where it is no colour."""
+    return [v.white if v.units in ("", "1") else None for v in self.variables]
+
+  def of(self, values: np.ndarray) -> Affine:
+    """Returns what one field is brought to [0, 1] by, [h w c]."""
+    ends = []
+    for c, variable in enumerate(self.variables):
+      low, high = float(values[..., c].min()), float(values[..., c].max())
+      is_plain = variable.units in ("", "1") and 0.0 <= low and high <= 1.0
+      if white := self.whites[c]:
+        low, high = 0.0, white
+      elif is_plain or low == high:
+        low, high = (0.0, 1.0) if is_plain else (low, low + 1.0)
+      ends.append((low, high))
+    low, high = np.asarray(ends).T
+    return Affine(tuple(low.tolist()), tuple((high - low).tolist()))
+
+
 # Of LIIF and what came after it: [0, 1] becomes [-1, 1].
 UNIT_CENTRED = Affine(0.5, 0.5)
 # None passes values in [0, 1] through.

@@ -44,7 +44,7 @@ class Imported(NamedTuple):
 def load_checkpoint(
   path: str | os.PathLike, *, widen: bool = True, **options: Any
 ) -> Imported:
-  """Returns the network in a .pth, .pt, .safetensors or .npz file.
+  """Returns the network in a .pth, .pt, .safetensors, .npz or .npy file.
 
   The network and its sizes are recognised from names and shapes; nothing in
   the file is run and PyTorch is not needed.
@@ -72,6 +72,10 @@ def load_checkpoint(
 
 def from_contents(contents: Any, **options: Any) -> Imported:
   """Returns the network that a `reader.Contents` holds; see `from_tensors`."""
+  if contents.kind == "table":
+    from hinote_jax.interop import tables
+
+    return tables.imported(contents, **options)
   beside = contents.spec.get("args", contents.spec)
   return from_tensors(contents.tensors, beside=beside, **options)
 

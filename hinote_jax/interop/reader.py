@@ -4,6 +4,7 @@ No PyTorch is needed and nothing in a file is run. The format is told by the
 content; the tensors are found wherever they lie in what was saved.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -36,6 +37,7 @@ _OTHERS = {
   b"%PDF": "a PDF document",
   b"GGUF": "GGUF",
 }
+MANIFEST = "manifest"  # what tells a file of `tables` from other npz
 _HEAD = 512  # bytes, within which tar says what it is
 _MAX_HEADER = 100_000_000  # bytes, in the safetensors format
 _MAX_PLAIN = 100_000  # values in one entry beside the tensors
@@ -46,12 +48,13 @@ class Contents(NamedTuple):
   """What a checkpoint holds.
 
   Attributes:
-    kind: "torch zip", "torch legacy", "safetensors" or "npz".
+    kind: "torch zip", "torch legacy", "safetensors", "npz", "npy" for a table
+      as SR-LUT's authors store it, or "table" for one of ours.
     tensors: arrays by name, in the order of the file, without the prefix
       `module.` that a parallel network gives them.
     held_in: where in the file they lay, such as "model/sd"; "" for the top.
     spec: the plain values that lay beside them, such as the arguments of the
-      network; {} where there are none.
+      network, or the manifest of a table; {} where there are none.
   """
 
   kind: str
@@ -61,7 +64,7 @@ class Contents(NamedTuple):
 
 
 def read(path: str | os.PathLike, *, widen: bool = False) -> Contents:
-  """Reads a checkpoint: .pth (both formats of torch.save), safetensors or npz.
+  """Reads a checkpoint: both formats of torch.save, safetensors, npz or npy.
 
   Several sets of tensors in one file are an error, but that those of an
   optimiser are left out, and NAME_ema is taken before NAME.
@@ -106,6 +109,8 @@ def _reader(path, head):
     return _read_npz if has_arrays and not is_torch else _read_zip
   if head.startswith(b"\x80"):
     return _read_legacy
+  if head.startswith(b"\x93NUMPY") and _is_table(path):
+    return _read_npy
   raise pickles.Fault(_other(head))
 
 
@@ -161,7 +166,25 @@ def _read_npz(path):
       for name in archive.files:
         with pickles.damage(f"holds {name!r}, which is no array of numbers"):
           tensors[name] = np.asarray(archive[name])
-  return "npz", tensors, (), {}
+  if MANIFEST not in tensors:
+    return "npz", tensors, (), {}
+  with pickles.damage(f"has a {MANIFEST} that is no JSON object"):
+    manifest = dict(json.loads(str(tensors.pop(MANIFEST)[()])))
+  return "table", tensors, (), manifest
+
+
+def _is_table(path):
+  """Tells whether an array is a table as SR-LUT's authors store it."""
+  try:
+    shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+  except (ValueError, OSError, EOFError):
+    return False
+  return len(shape) == 4 and shape[1] == 1 and shape[2] == shape[3]
+
+
+def _read_npy(path):
+  with pickles.damage("is a file of NumPy that cannot be read"):
+    return "npy", {"table": np.load(path, allow_pickle=False)}, (), {}
 
 
 def _network(tree):

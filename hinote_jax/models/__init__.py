@@ -28,6 +28,7 @@ _FAMILIES = (
   "hinote_official",
   "implicit",
   "single_scale",
+  "lut",
   "interpolation",
 )
 

@@ -30,6 +30,7 @@ class Spec:
       alone; () where they are interpolated at others.
     is_interpolation: nothing is learned.
     is_of_one_variable: takes fields of one channel only.
+    is_tabulated: it may be tables, and takes each channel alone.
 
   Example:
     SPECS = (Spec("blur", "my_models.blur:Blur", tiny=dict(width=4)),)
@@ -45,6 +46,7 @@ class Spec:
   scales: tuple[int, ...] = ()
   is_interpolation: bool = False
   is_of_one_variable: bool = False
+  is_tabulated: bool = False
 
   @property
   def function(self) -> Callable[..., nn.Module]:

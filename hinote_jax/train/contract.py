@@ -87,6 +87,22 @@ def apply(
   return jax.vmap(one)(batch[ROW], args, extras)
 
 
+def own_loss(
+  module: nn.Module, variables: Mapping[str, Any], batch: Mapping[str, Any]
+) -> jax.Array | float:
+  """Returns the mean of what a model adds to its loss; 0 where it has none.
+
+  A model may have a method own_loss(lowres, coords, cell, highres) that says
+  it of each element, [b H W c].
+  """
+  if not hasattr(module, "own_loss"):
+    return 0.0
+  args, _ = inputs(batch)
+  each = module.apply(variables, *args, batch["highres"], method="own_loss")
+  known = batch.get("known")
+  return jnp.mean(each if known is None else each * known)  # pyright: ignore
+
+
 def scored(pred: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
   """Returns a prediction that is the target where nothing is known of that.
 

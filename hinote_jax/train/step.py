@@ -110,7 +110,8 @@ def make_objective(
       batch["coords"],
     )
     mse = jnp.mean(jnp.square(pred - batch["highres"]))
-    return jnp.mean(jnp.asarray(each)), {"mse": mse}
+    own = contract.own_loss(module, variables["model"], batch)
+    return jnp.mean(jnp.asarray(each)) + own, {"mse": mse}
 
   return objective
 

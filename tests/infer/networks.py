@@ -51,6 +51,8 @@ _SMALL = {
   "hat": WINDOWS,
   "swinir": WINDOWS,
   "wdsr": dict(width=4, blocks=1, scale=2),
+  "sr_lut": dict(width=4, depth=1, scale=2, limits=((-4.0, 4.0),)),
+  "im_lut": dict(width=4, depth=1, limits=((-4.0, 4.0),)),
 }
 NAMES = tuple(_SMALL)
 _ENCODERS = (
@@ -131,6 +133,8 @@ def random_variables(
     normal = random.normal(size=leaf.shape)
     if path[-1].key in ("bias", "scale"):
       made = 0.3 * normal + (path[-1].key == "scale")
+    elif path[-1].key.startswith("table"):
+      made = 30.0 * normal
     else:
       made = normal / np.sqrt(np.prod(leaf.shape[:-1]))
     return jnp.asarray(made, jnp.float32)
@@ -187,7 +191,7 @@ def draw(name: str, seed: int) -> tuple[Problem, int]:
   random = randoms.Random(seed)
   options = _OPTIONS[name](random)
   # Where levels lie on the queries, they take these for the whole circle.
-  is_closed = options.get("domain") == "queries"
+  is_closed = options.get("domain") == "queries" or "refiner" in options
   divides = 2 ** (options.get("hierarchical_levels", 1) - 1)
   shape = tuple(random.randint(5, 20) for _ in "yx")
   periodic = tuple(random.random() < 0.5 for _ in "yx")
@@ -269,6 +273,24 @@ def _of_official(random):
   )
 
 
+def _of_sr_lut(random):
+  return dict(
+    pattern=random.choice("SFV"),
+    scale=random.choice((1, 2, 3, 4)),
+    interval=random.choice((16, 32, 50)),
+    is_table=random.choice((False, True)),
+  )
+
+
+def _of_im_lut(random):
+  return dict(
+    interpolators=random.choice(("NL", "NLC", "CZ")),
+    refiner=random.choice(("", "S", "SDY")),
+    refiner_turns=random.choice((1, 4)),
+    is_table=random.choice((False, True)),
+  )
+
+
 def _of_liif(random):
   names = "local_ensemble", "feat_unfold", "cell_decode"
   switches = {name: random.choice((False, True)) for name in names}
@@ -285,6 +307,8 @@ _OPTIONS = {
   "hinote": _of_hinote,
   "hinote_official": _of_official,
   "liif": _of_liif,
+  "sr_lut": _of_sr_lut,
+  "im_lut": _of_im_lut,
   "lte": lambda random: random.choice(_ENCODERS),
   "metasr": lambda random: random.choice(_ENCODERS),
   "srno": lambda random: {

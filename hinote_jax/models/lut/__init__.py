@@ -1,0 +1,1 @@
+"""Look-up tables: SR-LUT and IM-LUT, as networks and as their tables."""
