@@ -130,6 +130,8 @@ def base() -> ml_collections.ConfigDict:
   )
 
   config.model = dict(name="hinote")
+  # A file of that network, whose parameters are the first; None draws them.
+  config.start = placeholder(str)
   # See hinote_jax/losses for what each takes; None is its default.
   config.loss = dict(
     name="frequency_prior",

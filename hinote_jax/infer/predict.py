@@ -125,14 +125,15 @@ class Predictor:
     Args:
       variables: of the file, in the order of the channels; or a single one for
         a network of colours, which sees it in each.
-      span: values that are black and white to a network of colours.
+      span: values that are black and white to a network of colours, or at the
+        ends of tables.
 
     Raises:
       ValueError: it is of another quantity.
     """
     if self._is_of_any_range:
       other = copy.copy(self)
-      other._own = units.OwnRanges(tuple(variables))
+      other._own = units.OwnRanges(tuple(variables), span)
       other.clips = tuple(w not in (None, 1.0) for w in other._own.whites)
       return other
     if not self.learnt:

@@ -208,9 +208,11 @@ class OwnRanges(NamedTuple):
 
   Attributes:
     variables: of each channel.
+    span: lowest and highest value, of all; None goes by what they are of.
   """
 
   variables: tuple[fields.Variable, ...]
+  span: tuple[float, float] | None = None
 
   @property
   def whites(self) -> list[float | None]:
@@ -223,7 +225,9 @@ class OwnRanges(NamedTuple):
     for c, variable in enumerate(self.variables):
       low, high = float(values[..., c].min()), float(values[..., c].max())
       is_plain = variable.units in ("", "1") and 0.0 <= low and high <= 1.0
-      if white := self.whites[c]:
+      if self.span is not None:
+        low, high = self.span
+      elif white := self.whites[c]:
         low, high = 0.0, white
       elif is_plain or low == high:
         low, high = (0.0, 1.0) if is_plain else (low, low + 1.0)

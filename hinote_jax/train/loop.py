@@ -10,9 +10,10 @@ from typing import Any
 
 from absl import logging
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import losses, models
+from hinote_jax import interop, losses, models
 from hinote_jax.core import scale_laws
 from hinote_jax.data import batches
 from hinote_jax.evaluate import run as scoring
@@ -43,8 +44,8 @@ def model_arguments(
 ) -> dict[str, Any]:
   """Returns what `models.build` needs: one channel a variable of the data.
 
-  `residual_scale="auto"` in the config stands for the measured one, and where
-  fields are paired their scale is the largest.
+  `residual_scale="auto"` in the config stands for the measured one, where
+  fields are paired their scale is the largest, and tables end where fields do.
   """
   arguments = {
     **workdirs.set_fields(config.model),
@@ -54,9 +55,33 @@ def model_arguments(
     arguments["max_scale"] = data.scale
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = units
+  if "limits" in models.build(**arguments).__dataclass_fields__:
+    arguments.setdefault("limits", data.limits())
   if data.static is not None:
     arguments["static_units"] = data.static_units()
   return arguments
+
+
+def _begun(state: train_step.TrainState, path: str) -> train_step.TrainState:
+  """Returns a fresh state whose model begins as the network of a file.
+
+  Raises:
+    ValueError: it is of other parameters.
+  """
+  given = interop.load_checkpoint(path).variables["params"]
+  shapes = [
+    jax.tree.map(np.shape, params) for params in (given, state.params["model"])
+  ]
+  if shapes[0] != shapes[1]:
+    raise ValueError(
+      f"config.start: {path} has the parameters {shapes[0]} and config.model "
+      f"{shapes[1]}: make the model that of the file"
+    )
+  given = jax.tree.map(jnp.asarray, given)
+  return state.replace(
+    params={**state.params, "model": given},
+    average=jax.tree.map(jnp.copy, given),
+  )
 
 
 def _require_finite(
@@ -134,6 +159,8 @@ def train(
       state = train_step.TrainState(**values)
       units, arguments = meta["units"], meta["model"]
       module = models.build(**arguments)
+    elif config.get("start"):
+      state = _begun(state, config.start)
     first = int(state.step)
 
     # Step.

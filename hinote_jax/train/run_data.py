@@ -73,6 +73,20 @@ class RunData(NamedTuple):
     missed = np.sqrt(np.mean(np.square(fine - smooth), axis=(0, 1, 2)))
     return tuple(np.maximum(missed, 1e-3).tolist())
 
+  def limits(self) -> list[tuple[float, float]]:
+    """Returns the normalised values at the ends of tables, of each variable.
+
+    Black and white of pictures, else the lowest and highest of training.
+    """
+    ends = [
+      (0.0, 1.0) if self.dataset.domain == "image" else pair
+      for pair in zip(
+        self.normaliser.minimum, self.normaliser.maximum, strict=True
+      )
+    ]
+    ends = self.normaliser.normalise(np.asarray(ends, np.float64).T).T
+    return [(float(low), float(high)) for low, high in ends]
+
   def meta(self) -> dict[str, Any]:
     """Returns what belongs with the weights in a checkpoint."""
     return {

@@ -45,6 +45,7 @@ _RUN = {
   "log_every": int,
   "validate_every": int,
   "validation_examples": int,
+  "start": str,
 }
 _WINDOWS = {
   "window": _Pair,
@@ -60,7 +61,7 @@ _EVALUATE = {
   "consistent": bool,
 }
 _REQUIRED = (
-  *_RUN,
+  *(name for name in _RUN if name != "start"),
   *(f"windows.{name}" for name in _WINDOWS if name not in _OPTIONAL),
   *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from hinote_jax import models
 from hinote_jax.core import grids, resize
-from hinote_jax.models.lut import ensemble, im_lut, sr_lut, taps
+from hinote_jax.models.lut import ensemble, taps
 from tests.infer import networks
 
 _SMALL = dict(width=6, depth=1)
@@ -26,7 +26,7 @@ def _call(module, variables, x, shape):
 def _trained(name, **options):
   """Returns a network with random weights, and its variables."""
   module = models.build(name, **_SMALL, **options)
-  x = jnp.ones((1, 6, 6, 1))
+  x = jnp.ones((1, 6, 6, options.get("channels", 1)))
   arguments = x, grids.axes((8, 8)), jnp.full((1, 2), 0.25)
   return module, networks.random_variables(module, *arguments)
 
@@ -92,7 +92,7 @@ def test_a_table_is_its_network_at_the_nodes(interval):
   module, variables = _trained(
     "sr_lut", pattern=pattern, scale=2, interval=interval
   )
-  table, tables = sr_lut.tabulate(module, variables)
+  table, tables = module.tabulated(variables)
   levels = min(255 // interval + 1, 255)
   x = np.random.default_rng(1).integers(0, levels, (1, 6, 6, 1)) * interval
   x = np.float32(x) / 255
@@ -185,7 +185,7 @@ def test_maps_choose_an_interpolation():
 
 def test_im_lut_is_near_its_network_and_reads_the_nearest_scale():
   module, variables = _trained("im_lut", interpolators="NC")
-  table, tables = im_lut.tabulate(module, variables)
+  table, tables = module.tabulated(variables)
   x = np.random.default_rng(1).integers(0, 9, (1, 6, 6, 1)) * 32
   x = np.minimum(x, 255) / np.float32(255)
   plain = dict(refiner="")

@@ -9,7 +9,7 @@ import pytest
 from hinote_jax import interop, models
 from hinote_jax.core import grids
 from hinote_jax.interop import tables
-from hinote_jax.models.lut import ensemble, sr_lut
+from hinote_jax.models.lut import ensemble
 from tests.parity import reference
 
 _FOLDER = reference.ROOT / "srlut"
@@ -93,7 +93,7 @@ def test_its_table_is_the_official_one_but_for_twenty_entries(tmp_path):
   imported = interop.load_checkpoint(whole)  # a pickle of a module
   assert imported.kwargs == _network().kwargs
   module = models.build(imported.name, **imported.kwargs)
-  table, variables = sr_lut.tabulate(module, imported.variables)
+  table, variables = module.tabulated(imported.variables)
   got = np.asarray(variables["params"]["turns"]["table_S"])
   official = _FOLDER / "luts" / "Model_S_x4_4bit_int8.npy"
   want = np.load(official).reshape(got.shape)

@@ -145,10 +145,12 @@ def tabulate(ensemble: Ensemble, params, *, at_once: int = 1 << 14):
   Entries are rounded to whole numbers, -127 to 127: they are bytes.
 
   Args:
-    ensemble: of networks.
+    ensemble: of networks; or of tables, which are only rounded.
     params: its own.
     at_once: entries that are computed together.
   """
+  if ensemble.is_table:
+    return jax.tree.map(lambda t: jnp.round(jnp.clip(t, -UNIT, UNIT)), params)
   outputs = ensemble.outputs * ensemble.side**2
   net = Perceptron(ensemble.width, ensemble.depth, outputs)
   apply = jax.jit(net.apply)

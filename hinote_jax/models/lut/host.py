@@ -11,7 +11,9 @@ import numba
 import numpy as np
 
 from hinote_jax.core.typing import Periodic
-from hinote_jax.models.lut import ensemble, lookup, sr_lut, taps
+from hinote_jax.models.lut import lookup, sr_lut, taps
+
+_u = np.uint32  # an index that NumPy's rule for negative ones is not for
 
 
 @functools.cache
@@ -22,7 +24,12 @@ def _rounded(interval: int) -> np.ndarray:
 
 
 class Enlarger:
-  """A table of `sr_lut` ready for pictures of bytes."""
+  """A table of `sr_lut` ready for pictures of bytes.
+
+  Example:
+    enlarge = host.Enlarger(module, variables)
+    fine = enlarge(picture)  # [h w c] uint8 -> [s*h s*w c] uint8
+  """
 
   def __init__(self, module: sr_lut.SrLut, variables: Any):
     """Takes a table apart.
@@ -49,9 +56,9 @@ class Enlarger:
     s, n = module.scale, len(taps.of(module.pattern))
     self._levels = lookup.levels_of(len(table), n)
     blocks = table.reshape(-1, s, s)
-    self._tables = np.ascontiguousarray(
-      [np.rot90(blocks, -turn, axes=(1, 2)) for turn in range(4)]
-    ).reshape(4, len(table), s * s)
+    # As its blocks lie in the field, for each turn.
+    turns = [np.rot90(blocks, -turn, axes=(1, 2)) for turn in range(4)]
+    self._tables = np.stack(turns).reshape(-1)
     self._shift = interval.bit_length() - 1
     self._reach, self._scale = taps.reach(module.pattern), s
     self._cells = np.asarray(
@@ -89,73 +96,88 @@ class Enlarger:
       self._shift,
       self._is_official,
       self._round,
-      s,
+      (0,) * s**2,  # its length is known where it is compiled
       out,
     )
     return out
 
 
 @numba.njit(nogil=True, cache=True)
-def _order(parts, strides, is_official):
-  """Sorts parts, largest first, and their strides with them."""
+def _sort(parts, strides):
+  """Sorts parts, largest first, and their strides with them, no branches."""
   n = len(parts)
-  a, b, c, d = parts[0], 0, 0, 0
-  if n == 4:
-    b, c, d = parts[1], parts[2], parts[3]
-  for i in range(1, n):
-    part, stride, j = parts[i], strides[i], i
-    while j > 0 and parts[j - 1] < part:
-      parts[j], strides[j] = parts[j - 1], strides[j - 1]
-      j -= 1
-    parts[j], strides[j] = part, stride
-  if is_official and n == 4 and c > d and d > a and a > b:
-    parts[1], parts[2] = parts[2], parts[1]
-    strides[1], strides[2] = strides[2], strides[1]
+  for i in range(n - 1):
+    for j in range(n - 1 - i):
+      p, q, s, t = parts[j], parts[j + 1], strides[j], strides[j + 1]
+      is_less = p < q
+      parts[j], parts[j + 1] = q if is_less else p, p if is_less else q
+      strides[j], strides[j + 1] = t if is_less else s, s if is_less else t
+
+
+@numba.njit(nogil=True, cache=True)
+def _enlarge_row(
+  image, by, y, cells, table, levels, shift, is_official, rounded, block, out
+):
+  """Fills the rows of the result that are of row y; `block` has their size."""
+  width, channels = image.shape[1] - 2 * by, image.shape[2]
+  n, size, last = cells.shape[1], len(block), len(rounded) - 1
+  entries, q, side = len(table) // 4, np.int32(1 << shift), len(out)
+  total, parts = np.empty(size, np.int32), np.empty(n, np.int32)
+  strides = np.empty(n, np.int32)
+  a, b, c, d = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+  for x in range(width):
+    for channel in range(channels):
+      for j in range(size):
+        total[j] = 0
+      for turn in range(4):
+        stride, index = np.int32(size), np.int32(turn * entries)
+        for k in range(n):
+          i = n - 1 - k
+          row = y + by + cells[turn, i, 0]
+          column = x + by + cells[turn, i, 1]
+          value = np.int32(image[_u(row), _u(column), _u(channel)])
+          index += (value >> shift) * stride
+          parts[i], strides[i] = value & (q - 1), stride
+          stride *= levels
+        if is_official and n == 4:
+          a, b, c, d = parts[0], parts[1], parts[2], parts[3]
+        _sort(parts, strides)
+        if is_official and n == 4 and c > d and d > a and a > b:
+          parts[1], parts[2] = parts[2], parts[1]
+          strides[1], strides[2] = strides[2], strides[1]
+        before = q
+        for i in range(n + 1):
+          part = parts[i] if i < n else np.int32(0)
+          weight = before - part
+          if weight != 0:
+            for j in range(size):
+              total[j] += weight * np.int32(table[_u(index) + _u(j)])
+          before = part
+          if i < n:
+            index += strides[i]
+      for i in range(side):
+        for j in range(side):
+          value = min(max(total[i * side + j], 0), last)
+          out[_u(i), _u(x * side + j), _u(channel)] = rounded[value]
 
 
 @numba.njit(nogil=True, parallel=True, cache=True)
 def _enlarge(
-  image, by, cells, tables, levels, shift, is_official, rounded, s, out
+  image, by, cells, table, levels, shift, is_official, rounded, block, out
 ):
-  height, width, channels = image.shape
-  height, width = height - 2 * by, width - 2 * by
-  n, size, last = cells.shape[1], s * s, len(rounded) - 1
-  q = 1 << shift
+  height = image.shape[0] - 2 * by
+  side = out.shape[0] // height
   for y in numba.prange(height):
-    total = np.empty(size, np.int32)
-    parts = np.empty(n, np.int32)
-    strides = np.empty(n, np.int64)
-    for x in range(width):
-      for ch in range(channels):
-        total[:] = 0
-        for turn in range(4):
-          stride, index = 1, 0
-          for i in range(n - 1, -1, -1):
-            v = image[
-              y + by + cells[turn, i, 0], x + by + cells[turn, i, 1], ch
-            ]
-            index += (v >> shift) * stride
-            parts[i] = v & (q - 1)
-            strides[i] = stride
-            stride *= levels
-          _order(parts, strides, is_official)
-          before = q
-          for i in range(n):
-            weight = before - parts[i]
-            if weight != 0:
-              row = tables[turn, index]
-              for j in range(size):
-                total[j] += weight * row[j]
-            before = parts[i]
-            index += strides[i]
-          if before != 0:
-            row = tables[turn, index]
-            for j in range(size):
-              total[j] += before * row[j]
-        for i in range(s):
-          for j in range(s):
-            value = min(max(total[i * s + j], 0), last)
-            out[y * s + i, x * s + j, ch] = rounded[value]
-
-
-assert ensemble.WHITE == 255.0
+    _enlarge_row(
+      image,
+      by,
+      y,
+      cells,
+      table,
+      levels,
+      shift,
+      is_official,
+      rounded,
+      block,
+      out[y * side : (y + 1) * side],
+    )

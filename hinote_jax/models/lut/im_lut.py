@@ -162,6 +162,19 @@ class ImLut(nn.Module):
     return ranges.from_unit(mix, self.limits)
 
   @nn.nowrap
+  def tabulated(self, variables: Any) -> tuple["ImLut", dict[str, Any]]:
+    """Returns the tables of the networks, or tables rounded to bytes."""
+    parts = self.bind(variables).parts()
+    tables = {
+      name: ensemble.tabulate(
+        part.clone(parent=None), variables["params"][name]
+      )
+      for name, part in parts.items()
+    }
+    tables["scales"] = self.apply(variables, method="amounts")
+    return self.clone(is_table=True), {"params": tables}
+
+  @nn.nowrap
   def _ways(self):
     """Returns the methods of the interpolators and the rules at walls."""
     if not self.interpolators:
@@ -259,14 +272,3 @@ def _mixed(methods, rules, params, points, patch, maps):
 def scales(max_scale: float | int) -> Float[Array, " s"]:
   """Returns the scales that a table has an entry of."""
   return 1.0 + STEP * jnp.arange(round((max_scale - 1.0) / STEP) + 1)
-
-
-def tabulate(module: ImLut, variables):
-  """Returns the tables of trained networks: module and variables."""
-  parts = module.bind(variables).parts()
-  tables = {
-    name: ensemble.tabulate(part.clone(parent=None), variables["params"][name])
-    for name, part in parts.items()
-  }
-  tables["scales"] = module.apply(variables, method="amounts")
-  return module.clone(is_table=True), {"params": tables}

@@ -1,5 +1,7 @@
 """SR-LUT (Jo & Kim, CVPR 2021): a network of few cells, and its table."""
 
+from typing import Any
+
 from flax import linen as nn
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -53,6 +55,13 @@ class SrLut(fixed_scale.FixedScale):
       parent=None,
     )
 
+  @nn.nowrap
+  def tabulated(self, variables: Any) -> tuple["SrLut", dict[str, Any]]:
+    """Returns the table of the network, or of the table rounded to bytes."""
+    tables = ensemble.tabulate(self.part(), variables["params"]["turns"])
+    module = self.clone(is_table=True)
+    return module, {"params": {"turns": tables}}
+
   @nn.compact
   def enlarge(self, lowres: Float[lazy.Grid, "b h w c"]):
     taps.require_size(lowres, self.pattern, self.periodic)
@@ -81,14 +90,3 @@ class SrLut(fixed_scale.FixedScale):
     if self.channels is not None:
       blocks.require_channels(lowres, self.channels)
     return fixed_scale.read(self.enlarge(lowres), coords, self.periodic)
-
-
-def tabulate(module: SrLut, variables):
-  """Returns the table of a trained network: module and variables.
-
-  Args:
-    module: with `is_table` False.
-    variables: its own.
-  """
-  tables = ensemble.tabulate(module.part(), variables["params"]["turns"])
-  return module.clone(is_table=True), {"params": {"turns": tables}}

@@ -1,0 +1,1 @@
+"""Look-up tables trained on photographs whose licence is free."""
