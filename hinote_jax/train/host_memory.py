@@ -1,6 +1,8 @@
 """How the C library of the host treats the memory that programs give back."""
 
 import ctypes
+import math
+import os
 import platform
 import sys
 
@@ -23,3 +25,11 @@ def keep_freed() -> bool:
   mallopt = ctypes.CDLL(None).mallopt
   settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
   return all(mallopt(name, value) for name, value in settings.items())
+
+
+def total() -> float:
+  """Returns the bytes of memory of the machine, infinite if unknown."""
+  try:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  except (AttributeError, OSError, ValueError):
+    return math.inf

@@ -27,7 +27,7 @@ from hinote_jax import degradations, losses, models
 from hinote_jax.core import grids, naming
 from hinote_jax.data import splits
 from hinote_jax.io import inputs
-from hinote_jax.train import contract, optim, parallel
+from hinote_jax.train import contract, host_memory, optim, parallel
 from hinote_jax.train import workdir as workdirs
 
 _Pair = tuple[int, int]
@@ -360,7 +360,7 @@ def _check_model(config: Any) -> None:
   # The state has four of each; three batches are under way.
   points = math.prod(window) + math.prod(queries)
   batches = 3 * config.batch_size * points * channels
-  needed, memory = 4 * (4 * parameters + batches), _memory()
+  needed, memory = 4 * (4 * parameters + batches), host_memory.total()
   if needed > memory:
     raise ValueError(
       f"config.batch_size, config.windows and config.model need at least "
@@ -391,11 +391,3 @@ def _parameters(arguments: str, window: _Pair, queries: _Pair) -> int:
   init = functools.partial(contract.init, module, spec=spec)
   every = jax.eval_shape(init, jax.random.key(0), batch)
   return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(every))
-
-
-def _memory() -> float:
-  """Returns the bytes of memory of the machine, infinite if unknown."""
-  try:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-  except (AttributeError, OSError, ValueError):
-    return math.inf
