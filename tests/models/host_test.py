@@ -51,6 +51,42 @@ def test_bytes_are_those_of_the_model(pattern, scale, interval, options):
   assert np.all((got == want) | is_half & (np.abs(got - want) <= 1))
 
 
+@pytest.mark.parametrize(
+  ("interpolators", "options", "shape"),
+  [
+    ("NLCZ", dict(refiner="SD"), (17, 23)),
+    ("NC", dict(refiner="S", refiner_turns=4), (7, 18)),
+    ("L", dict(refiner="", periodic=(True, False)), (60, 12)),
+  ],
+)
+def test_mixtures_are_those_of_the_model(interpolators, options, shape):
+  from hinote_jax.models.lut import host_mix
+
+  module = models.build(
+    "im_lut",
+    interpolators=interpolators,
+    is_table=True,
+    interval=64,
+    pattern_interval=64,
+    **options,
+  )
+  random = np.random.default_rng(0)
+  x = random.integers(0, 256, (7, 6, 3)).astype(np.uint8)
+  unit = np.float32(x)[None] / np.float32(255)
+  arguments = unit, grids.axes(shape), grids.cell_size(shape)[None]
+  variables = jax.jit(module.init)(jax.random.key(0), *arguments)
+  variables = jax.tree.map(
+    lambda leaf: np.float32(random.integers(-90, 90, leaf.shape)), variables
+  )
+  scales = variables["params"]["scales"]
+  variables["params"]["scales"] = 1 + scales / 200
+  want = np.asarray(jax.jit(module.apply)(variables, *arguments))[0] * 255
+  got = host_mix.Mixer(module, variables)(x, shape)
+  off = np.abs(got - np.clip(want, 0, 255))
+  # Rounded to bytes, and the mixture before it is refined to 1 / 64.
+  assert off.max() < 0.6
+
+
 def test_what_is_no_table_or_picture_of_bytes_is_one_sentence():
   from hinote_jax.models.lut import host
 

@@ -16,6 +16,15 @@ from hinote_jax.models.lut import lookup, sr_lut, taps
 _u = np.uint32  # an index that NumPy's rule for negative ones is not for
 
 
+def padded(image: np.ndarray, by: int, periodic: Periodic) -> np.ndarray:
+  """Returns a picture with cells added on all sides, as `taps.padded`."""
+  for axis, is_closed in enumerate(periodic):
+    sides = [(0, 0)] * 3
+    sides[axis] = (by, by)
+    image = np.pad(image, sides, mode="wrap" if is_closed else "reflect")
+  return image
+
+
 @functools.cache
 def _rounded(interval: int) -> np.ndarray:
   """Returns the byte of each sum of four turns, in steps of 1 / interval."""
@@ -80,15 +89,11 @@ class Enlarger:
         f"a picture is [h w c] of uint8, got {image.shape} of {image.dtype}"
       )
     taps.require_size(image[None], "S" if self._reach == 1 else "F", periodic)
-    padded, by = image, self._reach
-    for axis, is_closed in enumerate(periodic):
-      sides = [(0, 0)] * 3
-      sides[axis] = (by, by)
-      padded = np.pad(padded, sides, mode="wrap" if is_closed else "reflect")
+    by = self._reach
     (h, w, c), s = image.shape, self._scale
     out = np.empty((h * s, w * s, c), np.uint8)
     _enlarge(
-      padded,
+      padded(image, by, periodic),
       by,
       self._cells,
       self._tables,
@@ -103,7 +108,7 @@ class Enlarger:
 
 
 @numba.njit(nogil=True, cache=True)
-def _sort(parts, strides):
+def sort(parts, strides):
   """Sorts parts, largest first, and their strides with them, no branches."""
   n = len(parts)
   for i in range(n - 1):
@@ -141,7 +146,7 @@ def _enlarge_row(
           stride *= levels
         if is_official and n == 4:
           a, b, c, d = parts[0], parts[1], parts[2], parts[3]
-        _sort(parts, strides)
+        sort(parts, strides)
         if is_official and n == 4 and c > d and d > a and a > b:
           parts[1], parts[2] = parts[2], parts[1]
           strides[1], strides[2] = strides[2], strides[1]

@@ -20,7 +20,7 @@ from hinote_jax.nn import blocks
 METHODS = {"N": "nearest", "L": "linear", "C": "cubic", "Z": "lanczos2"}
 STEP = 0.05  # of the scale, from entry to entry of its table
 # What the refiner's 1 is, of the range: all its patterns together add so much.
-_REFINED = 0.5
+REFINED = 0.5
 
 
 class Modulator(nn.Module):
@@ -157,7 +157,7 @@ class ImLut(nn.Module):
     if self.refiner:
       taps.require_size(mix, self.refiner, self.periodic)
       part = self.refinement
-      unit = jnp.float32(_REFINED / (ensemble.UNIT * part.count))
+      unit = jnp.float32(REFINED / (ensemble.UNIT * part.count))
       mix = mix + part(lazy.pointwise(ranges.clipped, mix)) * unit
     return ranges.from_unit(mix, self.limits)
 

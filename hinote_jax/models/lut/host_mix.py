@@ -1,0 +1,342 @@
+"""IM-LUT over pictures of bytes, on the host, compiled by Numba; see `host`.
+
+Bands of rows are interpolated, mixed and refined one after the other, so that
+nothing but the result is as large as the result. The refiner reads the mixture
+in steps of 1 / 64 of a level.
+"""
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from hinote_jax.core import resize
+from hinote_jax.models.lut import ensemble, host, im_lut, taps
+
+_BAND = 24  # rows that are computed together
+_FINE, _STRIDES = 6, 13  # bits of the parts of a level, and of a stride
+_u = np.uint32
+
+
+class _Axis(NamedTuple):
+  """What rows, or columns, of the result read: cells and weights, [count t].
+
+  Attributes:
+    cells: of the picture.
+    weights: of each.
+    ends: where the taps of each interpolator end.
+  """
+
+  cells: np.ndarray
+  weights: np.ndarray
+  ends: np.ndarray
+
+
+def _axis(n: int, count: int, methods, rule: str) -> _Axis:
+  cells, weights = [], []
+  for method in methods:
+    read = resize.reads(n, count, method=method, antialias=False, boundary=rule)
+    order = np.argsort(-np.abs(read.weight), axis=1, kind="stable")
+    used = int(np.max(np.sum(np.abs(read.weight) > 1e-9, axis=1)))
+    for kept, values in ((cells, read.cells), (weights, read.weight)):
+      kept.append(np.take_along_axis(values, order, axis=1)[:, :used])
+  ends = np.cumsum([w.shape[1] for w in weights])
+  return _Axis(
+    np.concatenate(cells, axis=1).astype(np.int32),
+    np.concatenate(weights, axis=1).astype(np.float32),
+    ends.astype(np.int32),
+  )
+
+
+class Mixer:
+  """Tables of `im_lut` ready for pictures of bytes.
+
+  Example:
+    enlarge = host_mix.Mixer(module, variables)
+    fine = enlarge(picture, (721, 1283))  # [h w c] uint8 -> [H W c] uint8
+  """
+
+  def __init__(self, module: im_lut.ImLut, variables: Any):
+    """Takes tables apart.
+
+    Args:
+      module: of tables in [0, 1], the intervals 16 or 32 and the like.
+      variables: its own; entries are rounded to bytes.
+
+    Raises:
+      ValueError: it is a network, or of other limits or intervals.
+    """
+    if not module.is_table or module.limits:
+      raise ValueError("pictures of bytes take tables in [0, 1]")
+    self._module, params = module, variables["params"]
+    self._weights = _Lookups(
+      module.pattern, 4, module.pattern_interval, params["weights"]
+    )
+    self._refiner = None
+    if module.refiner:
+      turns, tables = module.refiner_turns, params["refinement"]
+      self._refiner = _Lookups(module.refiner, turns, module.interval, tables)
+    self._scales = np.asarray(params["scales"], np.float32)
+    self._methods = [im_lut.METHODS[k] for k in module.interpolators]
+
+  def __call__(self, image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Returns a picture [h w c] of bytes enlarged, [H W c] of bytes.
+
+    Raises:
+      ValueError: it is of no bytes, or smaller than what is seen of it.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3:
+      raise ValueError(
+        f"a picture is [h w c] of uint8, got {image.shape} of {image.dtype}"
+      )
+    module, (h, w, c) = self._module, image.shape
+    taps.require_size(image[None], module.pattern, module.periodic)
+    scale = np.sqrt(shape[0] / h * shape[1] / w)
+    scale = np.clip(scale, 1.0, module.max_scale)
+    amount = self._scales[int(np.round((scale - 1.0) / im_lut.STEP))]
+    amount = amount / (ensemble.UNIT * self._weights.count)
+    rules = resize.boundaries(module.periodic, "mirror")
+    y, x = (
+      _axis(n, m, self._methods, rule)
+      for n, m, rule in zip((h, w), shape, rules, strict=True)
+    )
+    maps = np.empty((len(amount), h, w * c), np.float32)
+    weights = self._weights
+    _weigh(
+      host.padded(image, weights.reach, module.periodic),
+      weights.reach,
+      *weights.tables,
+      amount / (1 << weights.shift),
+      maps,
+    )
+    out = np.empty((*shape, c), np.uint8)
+    refiner = self._refiner or _Lookups("V", 1, 256, None)
+    if self._refiner:
+      taps.require_size(out[None], module.refiner, module.periodic)
+    unit = im_lut.REFINED / (ensemble.UNIT * refiner.count)
+    unit = unit * ensemble.WHITE / (1 << (refiner.shift + _FINE))
+    values = image.reshape(h, w * c).astype(np.float32)
+    _mix(
+      values,
+      maps,
+      *y,
+      *x,
+      refiner.reach,
+      *refiner.tables,
+      np.float32(unit if self._refiner else 0.0),
+      module.periodic,
+      out.reshape(shape[0], shape[1] * c),
+      c,
+    )
+    return out
+
+
+class _Lookups:
+  """Tables of an ensemble, one after the other, each with its cells."""
+
+  def __init__(self, patterns, turns, interval, params):
+    sizes = {len(taps.of(pattern)) for pattern in patterns}
+    shift = int(interval).bit_length() - 1
+    if len(sizes) > 1 or interval != 1 << shift:
+      raise ValueError(
+        f"pictures of bytes take patterns of as many cells each and an "
+        f"interval that is a power of 2, got {patterns!r} and {interval}"
+      )
+    self.reach, self.shift = taps.reach(patterns), shift
+    self.count = len(patterns) * turns
+    order = [(p, t) for p in patterns for t in range(0, 4, 4 // turns)]
+    cells = np.asarray([taps.turned(p, t) for p, t in order], np.int32)
+    rows = np.zeros((1, ensemble.levels(interval) ** cells.shape[1], 1))
+    if params is not None:
+      rows = np.stack([np.asarray(params[f"table_{p}"]) for p in patterns])
+    which = [patterns.index(p) for p, _ in order]
+    starts = np.asarray(which, np.int32) * rows[0].size
+    self.tables = (
+      cells,
+      np.int8(np.round(rows)).reshape(-1),
+      starts,
+      ensemble.levels(interval),
+      shift,
+    )
+
+
+@numba.njit(nogil=True, parallel=True, cache=True)
+def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
+  """Fills the weights of the interpolators at every cell, [K h w*c]."""
+  outputs, height = maps.shape[0], maps.shape[1]
+  channels, n = image.shape[2], cells.shape[1]
+  for y in numba.prange(height):
+    total = np.empty(outputs, np.int32)
+    parts, strides = np.empty(n, np.int32), np.empty(n, np.int32)
+    for x in range(maps.shape[2] // channels):
+      for channel in range(channels):
+        total[:] = 0
+        for turn in range(len(cells)):
+          stride, index = np.int32(outputs), np.int32(starts[turn])
+          for k in range(n):
+            i = n - 1 - k
+            row, column = y + by + cells[turn, i, 0], x + by + cells[turn, i, 1]
+            value = np.int32(image[_u(row), _u(column), _u(channel)])
+            index += (value >> shift) * stride
+            parts[i], strides[i] = value & ((1 << shift) - 1), stride
+            stride *= levels
+          host.sort(parts, strides)
+          before = np.int32(1 << shift)
+          for i in range(n + 1):
+            part = parts[i] if i < n else np.int32(0)
+            for k in range(outputs):
+              total[k] += (before - part) * np.int32(table[_u(index + k)])
+            before = part
+            if i < n:
+              index += strides[i]
+        for k in range(outputs):
+          maps[k, y, x * channels + channel] = total[k] * amount[k]
+
+
+@numba.njit(nogil=True, cache=True)
+def _mixed_row(
+  values, maps, y_cells, y_weights, y_ends, x_cells, x_weights, x_ends, c, out
+):
+  """Fills one row of the mixture, in levels, [W*c]."""
+  width = values.shape[1]
+  count = len(y_ends)
+  along, own = np.empty(width, np.float32), np.empty(width, np.float32)
+  size = len(out)
+  total, mean = np.zeros(size, np.float32), np.zeros(size, np.float32)
+  out[:] = 0
+  first, begin = 0, 0
+  for k in range(count):
+    along[:], own[:] = 0, 0
+    for t in range(first, y_ends[k]):
+      weight, row = y_weights[t], y_cells[t]
+      for i in range(width):
+        along[i] += weight * values[_u(row), _u(i)]
+        own[i] += weight * maps[_u(k), _u(row), _u(i)]
+    first, end = y_ends[k], x_ends[k]
+    for x in range(size // c):
+      for channel in range(c):
+        value, part = np.float32(0), np.float32(0)
+        for t in range(begin, end):
+          weight = x_weights[_u(x), _u(t)]
+          at = x_cells[_u(x), _u(t)] * c + channel
+          value += weight * along[_u(at)]
+          part += weight * own[_u(at)]
+        i = _u(x * c + channel)
+        out[i] += part * value
+        total[i] += part
+        mean[i] += value
+    begin = end
+  for i in range(size):
+    out[i] += (1 - total[i]) * mean[i] / np.float32(count)
+
+
+@numba.njit(nogil=True, cache=True)
+def _place(i, n, is_periodic):
+  """Returns the cell that stands for one beyond an end."""
+  if is_periodic:
+    return i % n
+  if i < 0:
+    i = -i
+  return 2 * (n - 1) - i if i >= n else i
+
+
+@numba.njit(nogil=True, cache=True)
+def _refined_row(
+  band, by, row, cells, table, starts, levels, shift, unit, c, total, out
+):
+  """Fills one row of the result from a band of the mixture, [rows W*c]."""
+  n, size, whole = cells.shape[1], len(out), shift + _FINE
+  keys = np.empty(n, np.int32)
+  low = np.int32((1 << _STRIDES) - 1)
+  for i in range(size):
+    total[i] = 0
+  for turn in range(len(cells)):
+    for i in range(size):
+      stride, index = np.int32(1), np.int32(starts[turn])
+      for k in range(n):
+        j = n - 1 - k
+        at = i + (by + cells[turn, j, 1]) * c
+        value = band[_u(by + row + cells[turn, j, 0]), _u(at)]
+        level = np.int32(min(max(value, 0.0), 255.0) * (1 << _FINE) + 0.5)
+        index += (level >> whole) * stride
+        part = level & ((1 << whole) - 1)
+        keys[j] = (part << _STRIDES) | stride
+        stride *= levels
+      for a in range(n - 1):
+        for b in range(n - 1 - a):
+          p, q = keys[b], keys[b + 1]
+          keys[b], keys[b + 1] = max(p, q), min(p, q)
+      before = np.int32(1 << whole)
+      for k in range(n):
+        part = keys[k] >> _STRIDES
+        total[i] += (before - part) * np.int32(table[_u(index)])
+        before, index = part, index + (keys[k] & low)
+      total[i] += before * np.int32(table[_u(index)])
+  for i in range(size):
+    value = band[_u(by + row), _u(i + by * c)] + unit * np.float32(total[i])
+    out[i] = np.uint8(min(max(value, 0.0), 255.0) + 0.5)
+
+
+@numba.njit(nogil=True, parallel=True, cache=True)
+def _mix(
+  values,
+  maps,
+  y_cells,
+  y_weights,
+  y_ends,
+  x_cells,
+  x_weights,
+  x_ends,
+  by,
+  cells,
+  table,
+  starts,
+  levels,
+  shift,
+  unit,
+  periodic,
+  out,
+  c,
+):
+  height, size = out.shape
+  for part in numba.prange(-(-height // _BAND)):
+    begin = part * _BAND
+    rows = min(_BAND, height - begin)
+    band = np.empty((rows + 2 * by, size + 2 * by * c), np.float32)
+    total = np.empty(size, np.int32)
+    for r in range(rows + 2 * by):
+      y = _place(begin + r - by, height, periodic[0])
+      line = band[r]
+      _mixed_row(
+        values,
+        maps,
+        y_cells[y],
+        y_weights[y],
+        y_ends,
+        x_cells,
+        x_weights,
+        x_ends,
+        c,
+        line[by * c : by * c + size],
+      )
+      for x in range(by):
+        left = _place(x - by, size // c, periodic[1]) + by
+        right = _place(size // c + x, size // c, periodic[1]) + by
+        for channel in range(c):
+          line[x * c + channel] = line[left * c + channel]
+          line[size + (by + x) * c + channel] = line[right * c + channel]
+    for row in range(rows):
+      _refined_row(
+        band,
+        by,
+        row,
+        cells,
+        table,
+        starts,
+        levels,
+        shift,
+        unit,
+        c,
+        total,
+        out[begin + row],
+      )
