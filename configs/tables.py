@@ -75,7 +75,6 @@ def _smoke(config):
 def _table(config):
   config.model.is_table = True
   config.steps = max(config.steps // 4, 10)
-  config.optim.learning_rate = 0.3  # an entry is a number up to 127
   config.optim.warmup = 0
 
 

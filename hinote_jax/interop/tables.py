@@ -19,6 +19,7 @@ from hinote_jax import models
 from hinote_jax.core import naming
 from hinote_jax.interop import checkpoints, reader, rules
 from hinote_jax.io import files
+from hinote_jax.models.lut import ensemble
 
 _FORMAT = "hinote_jax tables 1"
 
@@ -59,17 +60,19 @@ def save(
     "provenance": provenance,
   }
   flat = traverse_util.flatten_dict(dict(variables["params"]), sep="/")
-  arrays = {at: _smallest(np.asarray(leaf)) for at, leaf in flat.items()}
+  arrays = {at: _smallest(leaf, ensemble.STORED) for at, leaf in flat.items()}
   arrays[reader.MANIFEST] = np.asarray(json.dumps(manifest))
   with files.whole(path, ".npz") as partial:
     np.savez_compressed(partial, **arrays)
 
 
-def _smallest(values: np.ndarray) -> np.ndarray:
-  """Returns bytes where they are the same numbers, else float32."""
-  if np.all(np.abs(values) <= 127) and np.all(values == np.round(values)):
-    return values.astype(np.int8)
-  return np.asarray(values, np.float32)
+def _smallest(values: np.ndarray, unit: float = 1.0) -> np.ndarray:
+  """Returns bytes where they are the same numbers over `unit`, else float32."""
+  values = np.asarray(values, np.float32)
+  entries = values * np.float32(unit)
+  if np.all(np.abs(entries) <= 127) and np.all(entries == np.round(entries)):
+    return entries.astype(np.int8)
+  return values
 
 
 def imported(contents: reader.Contents, **options: Any) -> checkpoints.Imported:
@@ -107,5 +110,9 @@ def imported(contents: reader.Contents, **options: Any) -> checkpoints.Imported:
         f"interval of {kwargs.get('interval')}: give the whole table"
       )
   table = [rules.Rule(at, at, rules.as_is) for at in expected]
-  params = rules.load(contents.tensors, table, expected)
+  tensors = {
+    at: t / np.float32(ensemble.STORED) if t.dtype == np.int8 else t
+    for at, t in contents.tensors.items()
+  }
+  params = rules.load(tensors, table, expected)
   return checkpoints.Imported(name, kwargs, {"params": params})

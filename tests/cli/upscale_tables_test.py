@@ -17,7 +17,7 @@ def table(tmp_path):
   level = np.minimum(np.arange(5) * 64, 255) / 4
   own, right = np.meshgrid(level, level, indexing="ij")
   rows = np.stack([own, own, own, 0.9 * own + 0.1 * right], axis=-1)
-  variables = {"params": {"turns": {"table_V": rows.reshape(25, 4)}}}
+  variables = {"params": {"turns": {"table_V": rows.reshape(25, 4) / 128}}}
   kwargs = dict(pattern="V", scale=2, interval=64, is_table=True)
   tables.save(tmp_path / "lut.npz", "sr_lut", kwargs, variables)
   return tmp_path / "lut.npz"

@@ -16,7 +16,7 @@ def _table(scale=2, pattern="S", interval=64, seed=0, **options):
   )
   cells = dict(V=2, F=3, S=4)[pattern]
   shape = (int(256 / interval + 1) ** cells, scale**2)
-  values = random.integers(-127, 128, shape).astype(np.float32)
+  values = random.integers(-127, 128, shape).astype(np.float32) / 128
   return kwargs, {"params": {"turns": {f"table_{pattern}": values}}}
 
 

@@ -22,7 +22,9 @@ def _table(pattern, scale, interval, **options):
   )
   cells = dict(V=2, F=3, S=4)[pattern]
   rows = random.integers(-40, 128, ((256 // interval + 1) ** cells, scale**2))
-  return module, {"params": {"turns": {f"table_{pattern}": np.float32(rows)}}}
+  return module, {
+    "params": {"turns": {f"table_{pattern}": np.float32(rows) / 128}}
+  }
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,11 @@ def test_mixtures_are_those_of_the_model(interpolators, options, shape):
   arguments = unit, grids.axes(shape), grids.cell_size(shape)[None]
   variables = jax.jit(module.init)(jax.random.key(0), *arguments)
   variables = jax.tree.map(
-    lambda leaf: np.float32(random.integers(-90, 90, leaf.shape)), variables
+    lambda leaf: np.float32(random.integers(-90, 90, leaf.shape)) / 128,
+    variables,
   )
   scales = variables["params"]["scales"]
-  variables["params"]["scales"] = 1 + scales / 200
+  variables["params"]["scales"] = 1 + scales / 2
   want = np.asarray(jax.jit(module.apply)(variables, *arguments))[0] * 255
   got = host_mix.Mixer(module, variables)(x, shape)
   off = np.abs(got - np.clip(want, 0, 255))

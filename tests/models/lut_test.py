@@ -42,6 +42,7 @@ def _as_table(pattern, function, interval=16, scale=2):
     "sr_lut", pattern=pattern, scale=scale, interval=interval, is_table=True
   )
   values = function(np.asarray(ensemble.nodes(pattern, interval)))
+  values = values / ensemble.STORED
   return module, {"params": {"turns": {f"table_{pattern}": values}}}
 
 
@@ -100,7 +101,7 @@ def test_a_table_is_its_network_at_the_nodes(interval):
   want = _call(module, variables, x, (12, 12))
   # Four turns, each rounded to whole numbers.
   np.testing.assert_allclose(got, want, atol=4 * 0.51 / 255)
-  entries = np.asarray(tables["params"]["turns"][f"table_{pattern}"])
+  entries = 128 * np.asarray(tables["params"]["turns"][f"table_{pattern}"])
   np.testing.assert_array_equal(entries, np.round(entries))
 
 
@@ -176,7 +177,7 @@ def test_maps_choose_an_interpolation():
   axes, cell = grids.axes((10, 17)), grids.cell_size((10, 17))[None]
   variables = module.init(jax.random.key(0), x, axes, cell)
   rows = variables["params"]["weights"]["table_S"]
-  chosen = jnp.zeros_like(rows).at[:, 1].set(ensemble.UNIT)
+  chosen = jnp.zeros_like(rows).at[:, 1].set(ensemble.UNIT / ensemble.STORED)
   variables["params"]["weights"]["table_S"] = chosen
   got = module.apply(variables, x, axes, cell)
   want = resize.resize(x, (10, 17), method="linear", boundary=("mirror",) * 2)

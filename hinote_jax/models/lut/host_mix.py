@@ -153,14 +153,14 @@ class _Lookups:
     starts = np.asarray(which, np.int32) * rows[0].size
     self.tables = (
       cells,
-      np.int8(np.round(rows)).reshape(-1),
+      host.entries(rows).reshape(-1),
       starts,
       ensemble.levels(interval),
       shift,
     )
 
 
-@numba.njit(nogil=True, parallel=True, cache=True)
+@host.compiled(parallel=True)
 def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
   """Fills the weights of the interpolators at every cell, [K h w*c]."""
   outputs, height = maps.shape[0], maps.shape[1]
@@ -193,7 +193,7 @@ def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
           maps[k, y, x * channels + channel] = total[k] * amount[k]
 
 
-@numba.njit(nogil=True, cache=True)
+@host.compiled()
 def _mixed_row(
   values, maps, y_cells, y_weights, y_ends, x_cells, x_weights, x_ends, c, out
 ):
@@ -230,7 +230,7 @@ def _mixed_row(
     out[i] += (1 - total[i]) * mean[i] / np.float32(count)
 
 
-@numba.njit(nogil=True, cache=True)
+@host.compiled()
 def _place(i, n, is_periodic):
   """Returns the cell that stands for one beyond an end."""
   if is_periodic:
@@ -240,7 +240,7 @@ def _place(i, n, is_periodic):
   return 2 * (n - 1) - i if i >= n else i
 
 
-@numba.njit(nogil=True, cache=True)
+@host.compiled()
 def _refined_row(
   band, by, row, cells, table, starts, levels, shift, unit, c, total, out
 ):
@@ -277,7 +277,7 @@ def _refined_row(
     out[i] = np.uint8(min(max(value, 0.0), 255.0) + 0.5)
 
 
-@numba.njit(nogil=True, parallel=True, cache=True)
+@host.compiled(parallel=True)
 def _mix(
   values,
   maps,

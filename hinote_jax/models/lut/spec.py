@@ -3,12 +3,15 @@
 from hinote_jax.models.spec import Spec
 
 _HERE = "hinote_jax.models.lut"
+# At walls two turns see the same cells mirrored, and what they say together is
+# as symmetric: a circle can be learned by heart.
+_TINY = dict(limits=((-2.5, 2.5),), periodic=(True, True))
 
 SPECS = (
   Spec(
     "sr_lut",
     f"{_HERE}.sr_lut:SrLut",
-    tiny=dict(scale=2, limits=((-4.0, 4.0),)),
+    tiny=dict(scale=2, depth=3, **_TINY),
     is_tabulated=True,
     layouts={
       "sr_lut": f"{_HERE}.sr_lut_weights",
@@ -18,7 +21,7 @@ SPECS = (
   Spec(
     "im_lut",
     f"{_HERE}.im_lut:ImLut",
-    tiny=dict(interpolators="NC", width=16, limits=((-4.0, 4.0),)),
+    tiny=dict(interpolators="NC", is_table=True, **_TINY),
     is_tabulated=True,
   ),
 )

@@ -1,7 +1,9 @@
 """The table of SR-LUT's authors: bytes of the shape (levels^n, 1, s, s)."""
 
+import numpy as np
+
 from hinote_jax.interop import layout, rules
-from hinote_jax.models.lut import lookup, taps
+from hinote_jax.models.lut import ensemble, lookup, taps
 
 
 def _pattern(entries):
@@ -33,8 +35,12 @@ def _arguments(shapes, *, pattern, compat):
 
 def _rules(*, pattern, scale, **_):
   there, here = (-1, 1, scale, scale), (-1, scale**2)
+  bytes_ = rules.Transform(
+    lambda t: t / np.float32(ensemble.STORED),
+    lambda p: p * np.float32(ensemble.STORED),
+  )
   to = f"turns/table_{pattern}"
-  return [rules.Rule("table", to, rules.reshaped(there, here))]
+  return [rules.Rule("table", to, rules.reshaped(there, here, bytes_))]
 
 
 LAYOUT = layout.Layout(
