@@ -134,7 +134,7 @@ def random_variables(
     if path[-1].key in ("bias", "scale"):
       made = 0.3 * normal + (path[-1].key == "scale")
     elif path[-1].key.startswith("table"):
-      made = 0.25 * normal
+      made = 0.08 * normal
     else:
       made = normal / np.sqrt(np.prod(leaf.shape[:-1]))
     return jnp.asarray(made, jnp.float32)
