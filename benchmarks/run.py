@@ -17,7 +17,7 @@ import sys
 
 import tqdm
 
-from benchmarks import case, streaming, windows
+from benchmarks import case, streaming, tables, windows
 from hinote_jax.evaluate import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -28,6 +28,7 @@ _CASES = {
   "case": case.CASES,
   "streaming": streaming.CASES,
   "windows": windows.CASES,
+  "tables": tables.CASES,
 }
 
 
@@ -48,7 +49,8 @@ def table(results: list[dict]) -> str:
   published = json.loads(PUBLISHED.read_text())
   tiled = [r for r in results if r["case"] in streaming.CASES]
   made = [r for r in results if r["case"] in windows.CASES]
-  results = [r for r in results if r not in tiled + made]
+  read = [r for r in results if r["case"] in tables.CASES]
+  results = [r for r in results if r not in tiled + made + read]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
   parts = [_speeds(own)] if own else []
@@ -70,7 +72,21 @@ def table(results: list[dict]) -> str:
       "Training windows from the cache a second, by the one thread that makes "
       f"them in a run and by {made[0]['cores']} processes:\n\n" + _made(made)
     )
+  if read:
+    parts.append(
+      "Look-up tables over a photograph of bytes, in colour, compiled by "
+      "Numba, beside Pillow's bicubic in the same process:\n\n" + _read(read)
+    )
   return "\n\n".join(parts)
+
+
+def _read(results) -> str:
+  lines = [["case", "ms", "Pillow's bicubic", "times Pillow's"]]
+  for r in results:
+    own, pillow = 1e3 * r["seconds"], 1e3 * r["pillow"]
+    row = [r["case"], f"{own:.1f}", f"{pillow:.1f}", f"{own / pillow:.1f}"]
+    lines.append(row)
+  return markdown.table(lines)
 
 
 def _made(results) -> str:

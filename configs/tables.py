@@ -20,6 +20,12 @@ from configs import baselines, common
 from hinote_jax.core import naming
 
 
+def _recipe(config):
+  config.batch_size = 16
+  config.loss = dict(name="l2")
+  config.optim.learning_rate = 2e-3
+
+
 def _photographs(config):
   # Evenly many windows of each photograph, the last ones held out.
   config.data = common.data(
@@ -90,9 +96,7 @@ def get_config(arg="smoke"):
   """Returns the config of a run, called by its name, perhaps of its table."""
   name, _, rest = arg.partition(",")
   config = common.base()
-  config.batch_size = 16
-  config.loss = dict(name="l2")
-  config.optim.learning_rate = 2e-3
+  _recipe(config)
   naming.look_up("run", name, RUNS)(config)
   if rest:
     naming.look_up("kind of run", rest, {"table": _table})(config)

@@ -31,7 +31,7 @@ def _halved(values: np.ndarray) -> np.ndarray:
   """Returns means of 2 x 2 samples, rounded."""
   h, w = (n // 2 for n in values.shape)
   cells = values[: 2 * h, : 2 * w].reshape(h, 2, w, 2)
-  return np.uint8(np.round(cells.mean(axis=(1, 3))))
+  return np.round(cells.mean(axis=(1, 3))).astype(np.uint8)
 
 
 def write(folder: pathlib.Path) -> None:

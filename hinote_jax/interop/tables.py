@@ -59,8 +59,12 @@ def save(
     "model": {"name": name, **kwargs},
     "provenance": provenance,
   }
-  flat = traverse_util.flatten_dict(dict(variables["params"]), sep="/")
-  arrays = {at: _smallest(leaf, ensemble.STORED) for at, leaf in flat.items()}
+  flat: dict[str, Any] = dict(
+    traverse_util.flatten_dict(dict(variables["params"]), sep="/")
+  )
+  arrays: dict[str, Any] = {
+    at: _smallest(leaf, ensemble.STORED) for at, leaf in flat.items()
+  }
   arrays[reader.MANIFEST] = np.asarray(json.dumps(manifest))
   with files.whole(path, ".npz") as partial:
     np.savez_compressed(partial, **arrays)

@@ -224,7 +224,7 @@ def test_guide_loss_is_zero_where_the_weights_are_right():
 
 
 def test_images_beside_walls_have_the_least_size_of_the_refiner():
-  module, variables = _trained("im_lut", interpolators="NL")
+  module, variables = _trained("im_lut", interpolators="NL", refiner="SDY")
   with pytest.raises(ValueError, match="3 x 3 that patterns 'SDY' see"):
     _call(module, variables, np.zeros((1, 2, 2, 1), np.float32), (2, 2))
   with pytest.raises(ValueError, match="unknown interpolator 'Q'"):

@@ -21,7 +21,7 @@ _u = np.uint32  # an index that NumPy's rule for negative ones is not for
 def entries(table: Any) -> np.ndarray:
   """Returns the bytes of a table, rounded."""
   values = np.asarray(table, np.float32) * np.float32(ensemble.STORED)
-  return np.int8(np.clip(np.round(values), -127, 127))
+  return np.clip(np.round(values), -127, 127).astype(np.int8)
 
 
 def compiled(**options: Any) -> Callable[[Callable], Any]:
@@ -48,7 +48,8 @@ def padded(image: np.ndarray, by: int, periodic: Periodic) -> np.ndarray:
 def _rounded(interval: int) -> np.ndarray:
   """Returns the byte of each sum of four turns, in steps of 1 / interval."""
   values = np.arange(255 * interval + 1) / interval
-  return np.uint8(np.round(np.clip(values / 255.0, 0.0, 1.0) * 255.0))
+  values = np.round(np.clip(values / 255.0, 0.0, 1.0) * 255.0)
+  return values.astype(np.uint8)
 
 
 class Enlarger:

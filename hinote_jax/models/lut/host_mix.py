@@ -72,10 +72,12 @@ class Mixer:
     self._weights = _Lookups(
       module.pattern, 4, module.pattern_interval, params["weights"]
     )
-    self._refiner = None
-    if module.refiner:
-      turns, tables = module.refiner_turns, params["refinement"]
-      self._refiner = _Lookups(module.refiner, turns, module.interval, tables)
+    self._refiner = _Lookups(
+      module.refiner,
+      module.refiner_turns,
+      module.interval,
+      params.get("refinement"),
+    )
     self._scales = np.asarray(params["scales"], np.float32)
     self._methods = [im_lut.METHODS[k] for k in module.interpolators]
 
@@ -110,10 +112,10 @@ class Mixer:
       maps,
     )
     out = np.empty((*shape, c), np.uint8)
-    refiner = self._refiner or _Lookups("V", 1, 256, None)
-    if self._refiner:
+    refiner = self._refiner
+    if module.refiner:
       taps.require_size(out[None], module.refiner, module.periodic)
-    unit = im_lut.REFINED / (ensemble.UNIT * refiner.count)
+    unit = im_lut.REFINED / (ensemble.UNIT * max(refiner.count, 1))
     unit = unit * ensemble.WHITE / (1 << (refiner.shift + _FINE))
     values = image.reshape(h, w * c).astype(np.float32)
     _mix(
@@ -123,7 +125,7 @@ class Mixer:
       *x,
       refiner.reach,
       *refiner.tables,
-      np.float32(unit if self._refiner else 0.0),
+      np.float32(unit),
       module.periodic,
       out.reshape(shape[0], shape[1] * c),
       c,
@@ -135,26 +137,22 @@ class _Lookups:
   """Tables of an ensemble, one after the other, each with its cells."""
 
   def __init__(self, patterns, turns, interval, params):
-    sizes = {len(taps.of(pattern)) for pattern in patterns}
     shift = int(interval).bit_length() - 1
-    if len(sizes) > 1 or interval != 1 << shift:
+    if interval != 1 << shift or any(len(taps.of(p)) != 4 for p in patterns):
       raise ValueError(
-        f"pictures of bytes take patterns of as many cells each and an "
-        f"interval that is a power of 2, got {patterns!r} and {interval}"
+        f"pictures of bytes take patterns of four cells and an interval that "
+        f"is a power of 2, got {patterns!r} and {interval}"
       )
-    self.reach, self.shift = taps.reach(patterns), shift
+    self.reach, self.shift = taps.reach(patterns) if patterns else 0, shift
     self.count = len(patterns) * turns
     order = [(p, t) for p in patterns for t in range(0, 4, 4 // turns)]
-    cells = np.asarray([taps.turned(p, t) for p, t in order], np.int32)
-    rows = np.zeros((1, ensemble.levels(interval) ** cells.shape[1], 1))
-    if params is not None:
-      rows = np.stack([np.asarray(params[f"table_{p}"]) for p in patterns])
-    which = [patterns.index(p) for p, _ in order]
-    starts = np.asarray(which, np.int32) * rows[0].size
+    cells = [taps.turned(p, t) for p, t in order]
+    rows = [host.entries(params[f"table_{p}"]).reshape(-1) for p in patterns]
+    sizes = [0, *np.cumsum([len(row) for row in rows])]
     self.tables = (
-      cells,
-      host.entries(rows).reshape(-1),
-      starts,
+      np.asarray(cells, np.int32).reshape(-1, 4, 2),
+      np.concatenate([np.zeros(0, np.int8), *rows]),
+      np.asarray([sizes[patterns.index(p)] for p, _ in order], np.int32),
       ensemble.levels(interval),
       shift,
     )
@@ -241,40 +239,56 @@ def _place(i, n, is_periodic):
 
 
 @host.compiled()
-def _refined_row(
-  band, by, row, cells, table, starts, levels, shift, unit, c, total, out
-):
-  """Fills one row of the result from a band of the mixture, [rows W*c]."""
-  n, size, whole = cells.shape[1], len(out), shift + _FINE
-  keys = np.empty(n, np.int32)
-  low = np.int32((1 << _STRIDES) - 1)
-  for i in range(size):
-    total[i] = 0
-  for turn in range(len(cells)):
-    for i in range(size):
-      stride, index = np.int32(1), np.int32(starts[turn])
-      for k in range(n):
-        j = n - 1 - k
-        at = i + (by + cells[turn, j, 1]) * c
-        value = band[_u(by + row + cells[turn, j, 0]), _u(at)]
-        level = np.int32(min(max(value, 0.0), 255.0) * (1 << _FINE) + 0.5)
-        index += (level >> whole) * stride
-        part = level & ((1 << whole) - 1)
-        keys[j] = (part << _STRIDES) | stride
-        stride *= levels
-      for a in range(n - 1):
-        for b in range(n - 1 - a):
-          p, q = keys[b], keys[b + 1]
-          keys[b], keys[b + 1] = max(p, q), min(p, q)
-      before = np.int32(1 << whole)
-      for k in range(n):
-        part = keys[k] >> _STRIDES
-        total[i] += (before - part) * np.int32(table[_u(index)])
-        before, index = part, index + (keys[k] & low)
-      total[i] += before * np.int32(table[_u(index)])
-  for i in range(size):
-    value = band[_u(by + row), _u(i + by * c)] + unit * np.float32(total[i])
-    out[i] = np.uint8(min(max(value, 0.0), 255.0) + 0.5)
+def _levels_of(line, out):
+  """Fills what the refiner sees of a line of the mixture."""
+  for i in range(len(line)):
+    value = min(max(line[i], np.float32(0)), np.float32(255))
+    out[i] = np.int32(value * np.float32(1 << _FINE) + np.float32(0.5))
+
+
+@host.compiled()
+def _refine(level, by, row, cells, table, start, levels, shift, c, total):
+  """Adds what one table says of four cells of every point of a row."""
+  whole, last = shift + _FINE, np.int32((1 << _STRIDES) - 1)
+  part, q = np.int32((1 << whole) - 1), np.int32(1 << whole)
+  s2 = np.int32(levels)
+  s1, s0 = s2 * s2, s2 * s2 * s2
+  first, second = level[by + row + cells[0, 0]], level[by + row + cells[1, 0]]
+  third, fourth = level[by + row + cells[2, 0]], level[by + row + cells[3, 0]]
+  at0, at1 = (by + cells[0, 1]) * c, (by + cells[1, 1]) * c
+  at2, at3 = (by + cells[2, 1]) * c, (by + cells[3, 1]) * c
+  for i in range(len(total)):
+    v0, v1 = first[_u(at0 + i)], second[_u(at1 + i)]
+    v2, v3 = third[_u(at2 + i)], fourth[_u(at3 + i)]
+    at = (v0 >> whole) * s0 + (v1 >> whole) * s1 + (v2 >> whole) * s2
+    at += (v3 >> whole) + start
+    k0, k1 = (v0 & part) << _STRIDES | s0, (v1 & part) << _STRIDES | s1
+    k2, k3 = (v2 & part) << _STRIDES | s2, (v3 & part) << _STRIDES | 1
+    # The larger part first; its stride goes with it.
+    a, b, d, e = max(k0, k1), min(k0, k1), max(k2, k3), min(k2, k3)
+    k0, k3 = max(a, d), min(b, e)
+    a, b = min(a, d), max(b, e)
+    k1, k2 = max(a, b), min(a, b)
+    p0, p1, p2 = k0 >> _STRIDES, k1 >> _STRIDES, k2 >> _STRIDES
+    p3 = k3 >> _STRIDES
+    value = (q - p0) * np.int32(table[_u(at)])
+    at += k0 & last
+    value += (p0 - p1) * np.int32(table[_u(at)])
+    at += k1 & last
+    value += (p1 - p2) * np.int32(table[_u(at)])
+    at += k2 & last
+    value += (p2 - p3) * np.int32(table[_u(at)])
+    at += k3 & last
+    total[_u(i)] += value + p3 * np.int32(table[_u(at)])
+
+
+@host.compiled()
+def _finished(line, unit, total, out):
+  """Fills a row of the result, rounded."""
+  for i in range(len(out)):
+    value = line[_u(i)] + unit * np.float32(total[_u(i)])
+    value = min(max(value, np.float32(0)), np.float32(255))
+    out[_u(i)] = np.uint8(value + np.float32(0.5))
 
 
 @host.compiled(parallel=True)
@@ -303,7 +317,7 @@ def _mix(
     begin = part * _BAND
     rows = min(_BAND, height - begin)
     band = np.empty((rows + 2 * by, size + 2 * by * c), np.float32)
-    total = np.empty(size, np.int32)
+    level, total = np.empty(band.shape, np.int32), np.empty(size, np.int32)
     for r in range(rows + 2 * by):
       y = _place(begin + r - by, height, periodic[0])
       line = band[r]
@@ -325,18 +339,12 @@ def _mix(
         for channel in range(c):
           line[x * c + channel] = line[left * c + channel]
           line[size + (by + x) * c + channel] = line[right * c + channel]
+      _levels_of(line, level[r])
     for row in range(rows):
-      _refined_row(
-        band,
-        by,
-        row,
-        cells,
-        table,
-        starts,
-        levels,
-        shift,
-        unit,
-        c,
-        total,
-        out[begin + row],
-      )
+      total[:] = 0
+      for k in range(len(cells)):
+        _refine(
+          level, by, row, cells[k], table, starts[k], levels, shift, c, total
+        )
+      line = band[by + row, by * c : by * c + size]
+      _finished(line, unit, total, out[begin + row])

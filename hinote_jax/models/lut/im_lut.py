@@ -98,12 +98,10 @@ class ImLut(nn.Module):
   limits: ranges.Limits = ()
 
   def setup(self):
-    self.weights = self._part(
-      self.pattern, len(self.interpolators), 4, self.pattern_interval
-    )
+    parts = self.parts()
+    self.weights = parts["weights"]
     if self.refiner:
-      turns = self.refiner_turns
-      self.refinement = self._part(self.refiner, 1, turns, self.interval)
+      self.refinement = parts["refinement"]
     count = len(self.interpolators)
     if self.is_table:
       shape, ones = (scales(self.max_scale).size, count), nn.initializers.ones
@@ -112,17 +110,27 @@ class ImLut(nn.Module):
       self.modulator = Modulator(count, self.waves, self.width)
 
   @nn.nowrap
-  def _part(self, patterns, outputs, turns, interval):
-    return ensemble.Ensemble(
-      patterns,
-      outputs,
-      turns=turns,
+  def parts(self) -> dict[str, ensemble.Ensemble]:
+    """Returns what holds the tables, but that of scales, by name; detached."""
+    shared: dict[str, Any] = dict(
       width=self.width,
       depth=self.depth,
-      interval=interval,
       is_table=self.is_table,
       periodic=self.periodic,
+      parent=None,
     )
+    weights = ensemble.Ensemble(
+      self.pattern,
+      len(self.interpolators),
+      interval=self.pattern_interval,
+      **shared,
+    )
+    if not self.refiner:
+      return {"weights": weights}
+    refinement = ensemble.Ensemble(
+      self.refiner, turns=self.refiner_turns, interval=self.interval, **shared
+    )
+    return {"weights": weights, "refinement": refinement}
 
   def __call__(
     self,
@@ -164,12 +172,9 @@ class ImLut(nn.Module):
   @nn.nowrap
   def tabulated(self, variables: Any) -> tuple["ImLut", dict[str, Any]]:
     """Returns the tables of the networks, or tables rounded to bytes."""
-    parts = self.bind(variables).parts()
     tables = {
-      name: ensemble.tabulate(
-        part.clone(parent=None), variables["params"][name]
-      )
-      for name, part in parts.items()
+      name: ensemble.tabulate(part, variables["params"][name])
+      for name, part in self.parts().items()
     }
     tables["scales"] = self.apply(variables, method="amounts")
     return self.clone(is_table=True), {"params": tables}
@@ -219,11 +224,6 @@ class ImLut(nn.Module):
     error = jnp.abs(values - truth[..., None])
     wanted = jax.nn.softmax(-self.sharpness * error, axis=-1)
     return self.guide * jnp.sum(jnp.square(weights - wanted), axis=-1)
-
-  def parts(self) -> dict[str, Any]:
-    """Returns what holds the tables, but that of scales, by name."""
-    both = dict(weights=self.weights)
-    return both | (dict(refinement=self.refinement) if self.refiner else {})
 
   def amounts(self) -> Float[Array, "s k"]:
     """Returns how much each interpolator counts at every one of `scales`."""

@@ -70,8 +70,11 @@ def simplex(
   for place in axes:
     # The part, and the stride, of the axis that is taken here.
     is_here = [rank == place for rank in ranks]
-    part = sum(jnp.where(here, parts[i], 0.0) for i, here in enumerate(is_here))
-    step = sum(jnp.where(here, strides[i], 0) for i, here in enumerate(is_here))
+    part = jnp.zeros(index.shape, jnp.float32)
+    step = jnp.zeros(index.shape, jnp.int32)
+    for i, here in enumerate(is_here):
+      part = jnp.where(here, parts[i], part)
+      step = jnp.where(here, strides[i], step)
     total = total + (before - part)[..., None] * rows[index]
     before, index = part, index + step
   return total + before[..., None] * rows[index]

@@ -21,7 +21,7 @@ SPECS = (
   Spec(
     "im_lut",
     f"{_HERE}.im_lut:ImLut",
-    tiny=dict(interpolators="NC", is_table=True, **_TINY),
+    tiny=dict(interpolators="NC", refiner="SDY", is_table=True, **_TINY),
     is_tabulated=True,
   ),
 )
