@@ -3,12 +3,17 @@
 import argparse
 from collections.abc import Sequence
 import os
+import pathlib
 
 from hinote_jax.core import naming
 
 # Those of `models`, which takes its time to import.
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
-_NAMES = ", ".join(INTERPOLATIONS)
+# Tables that come with the package, by name.
+SHIPPED = tuple(
+  sorted(p.stem for p in pathlib.Path(__file__).parents[1].glob("tables/*.npz"))
+)
+_NAMES = ", ".join((*INTERPOLATIONS, *SHIPPED))
 _EPILOG = """\
 examples:
   A global file 3.7 times finer, by a network that was trained here:
@@ -123,7 +128,7 @@ def _add_input(group) -> None:
     "--checkpoint",
     metavar="NAME",
     help="workdir of a training run, file of a published network, or an "
-    f"interpolation: {_NAMES}",
+    f"interpolation or a table by name: {_NAMES}",
   )
   add(
     "--which",
@@ -239,10 +244,11 @@ def require_checkpoint(name: str) -> None:
   """
   inside = (f"{name}/config.json", f"{name}/checkpoints")
   is_there = os.path.isfile(name) or any(map(os.path.exists, inside))
-  if not is_there and name not in INTERPOLATIONS:
+  known = (*INTERPOLATIONS, *SHIPPED)
+  if not is_there and name not in known:
     raise FileNotFoundError(
       f"{name!r} is not a workdir (it holds no config.json), nor a file of a "
-      f"network, nor an interpolation; {naming.hint(name, INTERPOLATIONS)}"
+      f"network, nor an interpolation; {naming.hint(name, known)}"
     )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from hinote_jax import models
 from hinote_jax.infer import predict, units
 
+_TABLES = pathlib.Path(__file__).parents[1] / "tables"  # that are shipped
+
 
 def load(
   workdir: str | pathlib.Path,
@@ -23,8 +25,8 @@ def load(
   """Returns the predictor of a training run, a published file or a name.
 
   Args:
-    workdir: folder of a run, file of a published network, or one of
-      `models.INTERPOLATIONS`.
+    workdir: folder of a run, file of a published network, one of
+      `models.INTERPOLATIONS`, or a table that is shipped, "sr-lut-photo-x4".
     which: the checkpoint of a run, "best" on validation or "latest".
     normalisation: what goes around a published network, one of
       `units.NORMALISERS`; None for its own convention.
@@ -39,6 +41,9 @@ def load(
   """
   if str(workdir) in models.INTERPOLATIONS:
     return predict.Predictor(models.build(str(workdir)), {})
+  shipped = _TABLES / f"{workdir}.npz"
+  if shipped.parent == _TABLES and shipped.is_file():
+    workdir = workdir if pathlib.Path(workdir).exists() else shipped
   if pathlib.Path(workdir).is_file():
     return _whole(_published(workdir, normalisation, options), workdir)
   inside = ("config.json", "checkpoints")

@@ -17,6 +17,7 @@ import numpy as np
 
 from hinote_jax import models
 from hinote_jax.core import naming
+from hinote_jax.core.typing import Array
 from hinote_jax.interop import checkpoints, reader, rules
 from hinote_jax.io import files
 from hinote_jax.models.lut import ensemble
@@ -70,7 +71,7 @@ def save(
     np.savez_compressed(partial, **arrays)
 
 
-def _smallest(values: np.ndarray, unit: float = 1.0) -> np.ndarray:
+def _smallest(values: Array, unit: float = 1.0) -> np.ndarray:
   """Returns bytes where they are the same numbers over `unit`, else float32."""
   values = np.asarray(values, np.float32)
   entries = values * np.float32(unit)
