@@ -238,3 +238,18 @@ def _cycle(levels, coarsest, target):
   left = level.restrict @ (target - level.matrix @ x)
   x = x + level.prolong @ _cycle(rest, coarsest, left)
   return x + level.damping * (target - level.matrix @ x)
+
+
+def require_none(values: np.ndarray) -> None:
+  """Refuses a field with missing values.
+
+  Raises:
+    ValueError: a value is not finite.
+  """
+  is_bad = ~np.isfinite(values)
+  if is_bad.any():
+    first = tuple(int(i) for i in np.argwhere(is_bad)[0])
+    raise ValueError(
+      f"{is_bad.sum()} of {values.size} values of the field are not finite, "
+      f"the first at index {first}: fill them before"
+    )

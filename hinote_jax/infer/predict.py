@@ -14,7 +14,7 @@ from hinote_jax import fields
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.fields import axes
-from hinote_jax.infer import plans, units, upscaling
+from hinote_jax.infer import masks, plans, units, upscaling
 from hinote_jax.io import room
 from hinote_jax.models.spec import Spec
 from hinote_jax.train import contract
@@ -79,8 +79,7 @@ class Predictor:
     self._limits: tuple[units.Limits, ...] = ()
     self._copies = 1
     self.scales = tuple(scales)
-    self._is_of_any_range = is_of_any_range
-    self._own: units.OwnRanges | None = None
+    self._is_of_any_range, self._own = is_of_any_range, None
 
   @property
   def channels(self) -> int | None:
@@ -125,22 +124,20 @@ class Predictor:
     Args:
       variables: of the file, in the order of the channels; or a single one for
         a network of colours, which sees it in each.
-      span: values that are black and white to a network of colours, or at the
-        ends of tables.
+      span: values that are black and white, or at the ends of tables.
 
     Raises:
       ValueError: it is of another quantity.
     """
+    other = copy.copy(self)
     if self._is_of_any_range:
-      other = copy.copy(self)
-      other._own = units.OwnRanges(tuple(variables), span)
-      other.clips = tuple(w not in (None, 1.0) for w in other._own.whites)
+      other._own = own = units.OwnRanges(tuple(variables), span)
+      other.clips = tuple(white not in (None, 1.0) for white in own.whites)
       return other
     if not self.learnt:
       if span is not None:
         raise ValueError("--range is for networks of colours: leave it out")
       return self
-    other = copy.copy(self)
     other._copies = self.copies(len(variables))
     pairs = list(zip([*variables] * other._copies, self.learnt, strict=True))
     conversions = [units.conversion(*pair, span) for pair in pairs]
@@ -208,7 +205,7 @@ class Predictor:
     extras = self._taken(extras or {})
     values = np.asarray(field, np.float32)
     lowres = self._as_batch(values)
-    _require_finite(values)
+    masks.require_none(values)
     dtype = str(np.asarray(field).dtype)
     header = _plain_header(lowres, self.names, self.periodic, dtype)
     goal = upscaling.target(header, scale=scale, shape=shape, like=like)
@@ -397,13 +394,3 @@ def _plain_header(lowres, names, periodic, dtype) -> fields.Header:
   )
   variables = tuple(fields.Variable(name, dtype=dtype) for name in names)
   return fields.Header(variables, y, x)
-
-
-def _require_finite(values: np.ndarray) -> None:
-  is_bad = ~np.isfinite(values)
-  if is_bad.any():
-    first = tuple(int(i) for i in np.argwhere(is_bad)[0])
-    raise ValueError(
-      f"{is_bad.sum()} of {values.size} values of the field are not finite, "
-      f"the first at index {first}: fill them before"
-    )
