@@ -79,6 +79,14 @@ class SetupTest(absltest.TestCase):
     for path in (ROOT / "hinote_jax").rglob("*.py"):
       self.assertTrue((path.parent / "__init__.py").is_file(), str(path))
 
+  def test_files_beside_modules_are_in_the_wheel(self):
+    folder = ROOT / "hinote_jax"
+    given = read_setup()["options.package_data"]["hinote_jax"].split(", ")
+    shipped = {path for pattern in given for path in folder.glob(pattern)}
+    there = {p for p in folder.rglob("*.*") if p.is_file()}
+    there = {p for p in there if "__pycache__" not in p.parts}
+    self.assertEqual({p for p in there if p.suffix != ".py"}, shipped)
+
   def test_ci_runs_what_make_test_runs(self):
     path = ROOT / ".ci" / "run"
     self.assertTrue(path.stat().st_mode & 0o100, "not executable")

@@ -12,6 +12,7 @@ import pathlib
 
 from hinote_jax import infer
 from hinote_jax.evaluate import image_sets, images, markdown
+from hinote_jax.infer import loading
 from hinote_jax.io import files
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -55,8 +56,9 @@ def main() -> None:
     path, _, scale = rest.partition(":")
     psnr = score(arguments.images, path, (scale,) if scale else _SCALES)
     known[name] = {"psnr": psnr}
-    if pathlib.Path(path).is_file():
-      known[name]["bytes"] = pathlib.Path(path).stat().st_size
+    files_of_it = (pathlib.Path(path), loading.TABLES / f"{path}.npz")
+    for file in filter(pathlib.Path.is_file, files_of_it):
+      known[name]["bytes"] = file.stat().st_size
     files.write_text(RESULTS, json.dumps(known, indent=1) + "\n")
   text = README.read_text()
   files.write_text(README, markdown.filled(text, {"table": table()}))

@@ -271,8 +271,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
       "say by --checkpoint what makes the fields finer: the workdir of a run, "
       f"the file of a published network, or an interpolation: {_NAMES}"
     )
-  is_file = os.path.isfile(asked.checkpoint)  # perhaps of one scale
-  if not is_file and not has_grid(asked):
+  is_file = os.path.isfile(asked.checkpoint) or asked.checkpoint in SHIPPED
+  if not is_file and not has_grid(asked):  # a file is perhaps of one scale
     raise ValueError(NO_GRID)
   if asked.workers is not None and asked.workers < 1:
     raise ValueError(f"--workers must be at least 1, got {asked.workers}")

@@ -11,7 +11,7 @@ import numpy as np
 from hinote_jax import models
 from hinote_jax.infer import predict, units
 
-_TABLES = pathlib.Path(__file__).parents[1] / "tables"  # that are shipped
+TABLES = pathlib.Path(__file__).parents[1] / "tables"  # that are shipped
 
 
 def load(
@@ -41,8 +41,8 @@ def load(
   """
   if str(workdir) in models.INTERPOLATIONS:
     return predict.Predictor(models.build(str(workdir)), {})
-  shipped = _TABLES / f"{workdir}.npz"
-  if shipped.parent == _TABLES and shipped.is_file():
+  shipped = TABLES / f"{workdir}.npz"
+  if shipped.parent == TABLES and shipped.is_file():
     workdir = workdir if pathlib.Path(workdir).exists() else shipped
   if pathlib.Path(workdir).is_file():
     return _whole(_published(workdir, normalisation, options), workdir)

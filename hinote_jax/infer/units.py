@@ -229,8 +229,11 @@ class OwnRanges(NamedTuple):
         low, high = self.span
       elif white := self.whites[c]:
         low, high = 0.0, white
-      elif is_plain or low == high:
-        low, high = (0.0, 1.0) if is_plain else (low, low + 1.0)
+      elif is_plain:
+        low, high = 0.0, 1.0
+      elif low == high:  # so near that a table's answer is rounded to it
+        least = np.finfo(np.float32).tiny
+        high = low + float(max(np.spacing(np.float32(abs(low))), least))
       ends.append((low, high))
     low, high = np.asarray(ends).T
     return Affine(tuple(low.tolist()), tuple((high - low).tolist()))

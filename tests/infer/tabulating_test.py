@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from hinote_jax import infer, interop
-from hinote_jax.infer import tabulating
+from hinote_jax.cli import upscale_arguments
+from hinote_jax.infer import loading, tabulating
+from hinote_jax.interop import reader
 from hinote_jax.train import loop
-from tests import runs
+from tests import runs, upscale_command
 
 _SMALL = dict(name="im_lut", interpolators="NL", width=4, depth=1, refiner="S")
 
@@ -51,3 +53,20 @@ def test_a_run_becomes_a_file_that_a_run_begins_with(tmp_path):
 def test_what_is_no_run_is_one_line(tmp_path, capsys):
   assert tabulating.main([str(tmp_path / "no"), str(tmp_path / "t.npz")]) == 2
   assert "no" in capsys.readouterr().err
+
+
+def test_shipped_tables_are_small_free_and_found_by_name(tmp_path):
+  paths = list(loading.TABLES.glob("*.npz"))
+  assert {path.stem for path in paths} == set(upscale_arguments.SHIPPED)
+  assert 0 < sum(path.stat().st_size for path in paths) < 3e6
+  for path in paths:
+    assert "CC0" in reader.read(path).spec["provenance"], path
+  # A ramp of grey stays nearly one, at the scale that the table is of.
+  ramp = np.tile(np.arange(60, 200, 10, dtype=np.uint8), (6, 1))
+  np.save(tmp_path / "in.npy", ramp[..., None])
+  asked = (tmp_path / "in.npy", tmp_path / "out.npy", "--checkpoint")
+  assert upscale_command.run(*asked, "sr-lut-photo-x4") == 0
+  fine = np.float32(np.load(tmp_path / "out.npy"))[..., 0]
+  assert fine.shape == (24, 56)
+  want = 60 + 10 * ((np.arange(56) + 0.5) / 4 - 0.5)
+  assert np.abs(fine - want)[:, 8:-8].mean() < 3
