@@ -1,13 +1,14 @@
-"""Flags read with a sentence, not a traceback, for what is misspelt."""
+"""Flags read with a sentence, not a traceback, for what is misspelt.
+
+What reads them is imported when it is asked to: a command that says only what
+is wrong does not wait for it.
+"""
 
 import os
 import pathlib
 import runpy
 import sys
 import traceback
-
-from absl import flags
-import ml_collections
 
 from hinote_jax.core import naming
 
@@ -50,6 +51,8 @@ def _placed(arguments: list[str]) -> list[str]:
 
 def _check_fields(arguments: list[str]) -> None:
   """Raises ValueError for an overridden field that the config has not."""
+  import ml_collections
+
   names = [a for a in arguments if a.startswith(_CONFIG)]
   if not names:
     return
@@ -74,11 +77,23 @@ def _check_fields(arguments: list[str]) -> None:
       place = f"{place}.{name}"
 
 
+def check(arguments: list[str]) -> list[str]:
+  """Returns the arguments, configs of the package by their whole paths.
+
+  Raises:
+    FileNotFoundError: there is no such config file.
+    ValueError: the config has no such run, or not the fields of the arguments.
+  """
+  arguments = _placed(arguments)
+  _check_fields(arguments)
+  return arguments
+
+
 def parse(arguments: list[str]) -> list[str]:
   """Reads the flags, or says what is wrong with them and exits."""
+  from absl import flags
+
   try:
-    arguments = _placed(arguments)
-    _check_fields(arguments)
-    return flags.FLAGS(arguments)
+    return flags.FLAGS(check(arguments))
   except (flags.Error, ValueError, TypeError, OSError) as error:
     sys.exit(print_error(error))
