@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke sciences test trials format bench clean
+.PHONY: help demo smoke sciences test trials format bench site clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
@@ -62,9 +62,12 @@ format: $(VENV)/.tests-stamp  ## rewrite the sources as the linter wants them
 bench: $(VENV)/.demo-stamp  ## print the table of speed and memory
 	$(BIN)/python -m benchmarks.run
 
+site: $(VENV)/.docs-stamp  ## make the site of docs/ in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 clean:  ## remove what make made: environment, caches, runs/demo, runs/smoke
 	rm -rf $(VENV) .cache .hypothesis .pytest_cache .ruff_cache \
-	  build dist hinote_jax.egg-info runs/demo runs/untold runs/smoke \
+	  build dist site hinote_jax.egg-info runs/demo runs/untold runs/smoke \
 	  $(wildcard runs/smoke-*) runs/storms runs/photographs runs/.fields-stamp
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,4 +1,4 @@
-"""Writes the tables of README.md, and the tree of CONTRIBUTING.md.
+"""Writes the tables of README.md and docs/, and the tree of CONTRIBUTING.md.
 
 python -m experiments.readme
 """
@@ -15,7 +15,16 @@ from experiments.published_liif import show as published_liif
 from hinote_jax.evaluate import markdown, report
 
 ROOT = pathlib.Path(__file__).parents[1]
-README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
+README = ROOT / "README.md"
+# Which blocks each page holds.
+_BLOCKS = {
+  "README.md": ("demo at x4",),
+  "CONTRIBUTING.md": ("tree",),
+  "docs/place.md": ("demo table",),
+  "docs/choose.md": ("sciences table",),
+  "docs/published.md": ("liif table",),
+  "docs/evidence.md": ("first_light table", "benchmark table"),
+}
 # In the order of the arrows: each knows those above it.
 _FOLDERS = (
   "core",
@@ -37,25 +46,38 @@ _FOLDERS = (
 )
 
 
-def tables() -> dict[str, str]:
-  """Returns the tables of the README by name."""
+def blocks() -> dict[str, str]:
+  """Returns what scripts print for the pages, by name."""
+  demo = report.read(show.FOLDER)
   return {
-    "demo": show.table(report.read(show.FOLDER)),
-    "first_light": first_light.table(
+    "demo at x4": show.table(demo, (4.0,)),
+    "demo table": show.table(demo),
+    "first_light table": first_light.table(
       json.loads(first_light.RESULTS.read_text())
     ),
-    "sciences": four_sciences.summary(),
-    "liif": published_liif.table(),
-    "benchmark": benchmark.table(
+    "sciences table": four_sciences.summary(),
+    "liif table": published_liif.table(),
+    "benchmark table": benchmark.table(
       json.loads(benchmark.RESULTS.read_text())["results"]
     ),
+    "tree": tree(),
   }
 
 
-def filled(text: str) -> str:
-  """Returns the README with every marked block replaced by its table."""
-  blocks = {f"{name} table": table for name, table in tables().items()}
-  return markdown.filled(text, blocks)
+def pages() -> list[pathlib.Path]:
+  """Returns the pages that people read, the README first."""
+  outside = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+  return [*outside, *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def filled() -> dict[pathlib.Path, str]:
+  """Returns the pages with every marked block made anew."""
+  printed, texts = blocks(), {}
+  for page, names in _BLOCKS.items():
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    texts[path] = markdown.filled(text, {name: printed[name] for name in names})
+  return texts
 
 
 def tree() -> str:
@@ -73,10 +95,9 @@ def tree() -> str:
 
 
 def main() -> None:
-  """Rewrites README.md and CONTRIBUTING.md."""
-  README.write_text(filled(README.read_text()))
-  text = CONTRIBUTING.read_text(encoding="utf-8")
-  CONTRIBUTING.write_text(markdown.filled(text, {"tree": tree()}))
+  """Rewrites the pages."""
+  for path, text in filled().items():
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class SetupTest(absltest.TestCase):
     self.assertEqual(
       set(read_setup()["options.extras_require"]),
       {"data", "io", "dask", "interop", "plots", "tests", "demo", "cuda", "tpu"}
-      | {"all", "fast"},
+      | {"all", "docs", "fast"},
     )
 
   def test_console_scripts_name_functions_that_exist(self):
@@ -114,7 +114,8 @@ class SetupTest(absltest.TestCase):
   def test_ci_runs_what_make_test_runs(self):
     path = ROOT / ".ci" / "run"
     self.assertTrue(path.stat().st_mode & 0o100, "not executable")
-    self.assertIn("make test", path.read_text().splitlines())
+    for command in ("make test", "make site"):
+      self.assertIn(command, path.read_text().splitlines())
 
 
 class NotebookTest(absltest.TestCase):
