@@ -28,6 +28,10 @@ class Axes(NamedTuple):
   Attributes:
     y: row coordinates in [-1, 1], [b H] or [H].
     x: column coordinates in [-1, 1], [b W] or [W].
+
+  Examples:
+    >>> Axes(axis_centers(2), axis_centers(4)).x.tolist()
+    [-0.75, -0.25, 0.25, 0.75]
   """
 
   y: Array
@@ -118,13 +122,23 @@ def axis_centers(n: int) -> np.ndarray:
 
 
 def axes(shape: tuple[int, int]) -> Axes:
-  """Returns the cell centres of an H x W grid as `Axes` of [H] and [W]."""
+  """Returns the cell centres of an H x W grid as `Axes` of [H] and [W].
+
+  Examples:
+    >>> axes((2, 1)).y.tolist()
+    [-0.5, 0.5]
+  """
   height, width = shape
   return Axes(axis_centers(height), axis_centers(width))
 
 
 def cell_centers(shape: tuple[int, int]) -> np.ndarray:
-  """Returns the cell centres of an H x W grid, [H W 2] in (y, x) order."""
+  """Returns the cell centres of an H x W grid, [H W 2] in (y, x) order.
+
+  Examples:
+    >>> cell_centers((2, 2))[0].tolist()  # (y, x) of the first row
+    [[-0.5, -0.5], [-0.5, 0.5]]
+  """
   return np.asarray(dense(axes(shape)))
 
 
@@ -133,6 +147,10 @@ def cell_size(shape: tuple[float | int, float | int]) -> np.ndarray:
 
   H and W may be fractional: a window that covers 97.3 fine cells has cells of
   size 2/97.3 of its extent.
+
+  Examples:
+    >>> cell_size((4, 8)).tolist()
+    [0.5, 0.25]
   """
   return (2.0 / np.asarray(shape, np.float64)).astype(np.float32)
 

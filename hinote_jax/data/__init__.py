@@ -71,6 +71,13 @@ def load(
     ValueError: the name or an option is unknown, or the data are not usable.
     ModuleNotFoundError: a package that the source needs is missing.
     OSError: a file is missing, or the cache cannot be written.
+
+  Examples:
+    >>> import numpy as np
+    >>> np.save("fields.npy", np.zeros((3, 4, 5), np.float32))
+    >>> dataset = load("files", path="fields.npy", cache_dir="cache")
+    >>> dataset.values.shape  # [t H W c], a memory map
+    (3, 4, 5, 1)
   """
   fields = source(name, variables=variables, path=path, **options)
   return holes.filled(builder.cached(fields, cache_dir), cache_dir)
@@ -83,7 +90,14 @@ def source(
   path: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
   **options: object,
 ) -> series.Source:
-  """Returns a source by name; arguments and errors as of `load`."""
+  """Returns a source by name; arguments and errors as of `load`.
+
+  Examples:
+    >>> import numpy as np
+    >>> np.save("series.npy", np.zeros((3, 4, 5), np.float32))
+    >>> source("files", path="series.npy").shape
+    (4, 5)
+  """
   name, _, size = name.partition(":")
   make = maker(name)
   taken = inspect.signature(make).parameters
@@ -115,6 +129,10 @@ def options(name: str) -> dict[str, object]:
 
   Raises:
     ValueError: there is no such source.
+
+  Examples:
+    >>> options("files")["grouped"]
+    False
   """
   taken = inspect.signature(maker(name)).parameters
   return {
@@ -129,6 +147,10 @@ def maker(name: str) -> Callable[..., series.Source]:
 
   Raises:
     ValueError: there is no such source.
+
+  Examples:
+    >>> maker("era5_sample").__name__
+    'sample'
   """
   module, function = naming.look_up("dataset", name, SOURCES)
   return getattr(

@@ -49,6 +49,15 @@ def parse(text: str) -> pipeline.Degradation:
   Raises:
     ValueError: a stage, kernel or number is unknown or out of place.
     OSError: the file of a kernel cannot be read.
+
+  Examples:
+    >>> import numpy as np
+    >>> fine = np.array([[1.0, 3.0, 5.0, 7.0]] * 2)[..., None]
+    >>> area = parse("area")
+    >>> area.field(fine, (1, 2), periodic=(False, False))[0, :, 0].tolist()
+    [2.0, 6.0]
+    >>> str(parse(" imresize | noise( 0.1 )"))
+    'decimate(cubic, antialias)|noise(0.1)'
   """
   options, names = {}, []
   for part in text.split("|"):

@@ -41,6 +41,11 @@ class Degradation(abc.ABC):
     is_linear: whether, without noise, it is a linear operator.
     is_local: whether a window depends on the cells around it alone. Where it
       depends on the whole field, `prepare` does once what windows share.
+
+  Examples:
+    >>> from hinote_jax import degradations
+    >>> degradations.parse("blur(0.5)|area").is_linear
+    True
   """
 
   blur: blurs.Blur | None = None

@@ -30,6 +30,13 @@ def response(
 
   Raises:
     ValueError: a wavenumber is beyond 1/2, or the scale below 1.
+
+  Examples:
+    >>> from hinote_jax import degradations
+    >>> area = degradations.parse("area")
+    >>> gain = response(area, np.array([0.0, 0.5]), scale=2)
+    >>> np.abs(gain).round(6).tolist()  # the mean of two cells
+    [1.0, 0.0]
   """
   wavenumber = np.asarray(wavenumber, np.float64)
   if not np.all(np.abs(wavenumber) <= 0.5):

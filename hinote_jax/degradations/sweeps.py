@@ -31,6 +31,10 @@ def sweep(text: str) -> list[tuple[str, pipeline.Degradation]]:
     ValueError: a choice cannot be read, or what it gives cannot be parsed, or
       two degradations are the same.
     OSError: the file of a kernel cannot be read.
+
+  Examples:
+    >>> [text for text, _ in sweep("blur({0.4,0.8})|area")]
+    ['blur(0.4)|area', 'blur(0.8)|area']
   """
   parsed = [grammar.parse(one) for one in _expanded(text, text)]
   named = {str(degradation): degradation for degradation in parsed}

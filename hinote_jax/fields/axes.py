@@ -66,6 +66,10 @@ class Axis:
     label: where in its cell the file gives a position, 0 for the first edge
       and 1 for the last; None: the positions are those of the file.
     turn: the longitude at which the file's positions jump; None: they do not.
+
+  Examples:
+    >>> Axis.of("lat", [90.0, 0.0, -90.0], "degrees_north").registration
+    'nodes'
   """
 
   name: str
@@ -369,10 +373,8 @@ def counted(name: str, count: int) -> Axis:
 
 def _holds_poles(axis: Axis) -> bool:
   """Says whether an axis is latitude from pole to pole."""
-  ends = axis.values[[0, -1]]
-  return axis.is_latitude and bool(
-    np.all(np.sort(ends) == (-positions.POLE, positions.POLE))
-  )
+  poles = {-positions.POLE, positions.POLE}
+  return axis.is_latitude and set(axis.values[[0, -1]].tolist()) == poles
 
 
 def _same_units(a: Axis, b: Axis) -> bool:

@@ -32,6 +32,11 @@ class Variable:
     missing: further numbers of the file that stand for a missing value.
     valid: lowest and highest number of the file that stands for none; None
       for no bound.
+
+  Examples:
+    >>> packed = Variable("t2m", "K", dtype="int16", scale=0.01, offset=280.0)
+    >>> packed.is_plain, packed.unpacked().is_plain
+    (False, True)
   """
 
   name: str
@@ -88,6 +93,10 @@ class Dimension:
     name: of the dimension.
     size: how many.
     coordinates: name -> what the file says of it, passed through untouched.
+
+  Examples:
+    >>> Dimension("time", 2, {"time": [0, 6]}).size
+    2
   """
 
   name: str
@@ -109,6 +118,14 @@ class Header:
     kind: format that it was read from, a module of the table of `formats`.
     extra: what this format needs to write its like again (an affine, a CRS, a
       NIfTI header); other formats pass it by.
+
+  Examples:
+    >>> from hinote_jax.fields import Axis
+    >>> y = Axis.of("lat", [1.0, 0.0], "degrees_north")
+    >>> x = Axis.of("lon", [0.0, 120.0, 240.0], "degrees_east")
+    >>> header = Header((Variable("t2m", "K"),), y, x, (Dimension("time", 5),))
+    >>> header.shape, header.count, header.periodic
+    ((2, 3), 5, (False, True))
   """
 
   variables: tuple[Variable, ...]
@@ -175,6 +192,14 @@ class Reader:
     path: of the file, for messages.
     times: when each field is, [count] dates or numbers; None where the file
       does not say, or was not asked (`io.series`).
+
+  Examples:
+    >>> from hinote_jax.fields import Axis
+    >>> y, x = Axis.of("y", [0, 1]), Axis.of("x", [0, 1, 2])
+    >>> header = Header((Variable("a"),), y, x, (Dimension("time", 5),))
+    >>> reader = Reader(header, lambda i: np.full((2, 3, 1), i, np.float32))
+    >>> len(reader), float(reader.read(4).max())
+    (5, 4.0)
   """
 
   header: Header
@@ -210,6 +235,13 @@ class Field:
   Attributes:
     header: what they are.
     values: [*lead h w c] float32, NaN where missing.
+
+  Examples:
+    >>> from hinote_jax.fields import Axis
+    >>> y, x = Axis.of("y", [0, 1]), Axis.of("x", [0, 1, 2])
+    >>> header = Header((Variable("a", "m"),), y, x)
+    >>> Field(header, np.zeros((2, 3, 1), np.float32)).header.names
+    ('a',)
   """
 
   header: Header
@@ -228,6 +260,16 @@ def stack(readers: Sequence[Reader]) -> Reader:
 
   Raises:
     ValueError: they have different grids or numbers of fields.
+
+  Examples:
+    >>> from hinote_jax.fields import Axis
+    >>> y, x = Axis.of("y", [0, 1]), Axis.of("x", [0, 1, 2])
+    >>> def constant(name, value):
+    ...   header = Header((Variable(name),), y, x)
+    ...   return Reader(header, lambda i: np.full((2, 3, 1), value))
+    >>> both = stack([constant("u", 1.0), constant("v", 2.0)])
+    >>> both.header.names, both.read(0)[0, 0].tolist()
+    (('u', 'v'), [1.0, 2.0])
   """
   first = readers[0]
   shapes = {
@@ -248,7 +290,15 @@ def stack(readers: Sequence[Reader]) -> Reader:
 
 
 def select(header: Header, names: Sequence[str]) -> Header:
-  """Returns the header of some of the variables, in the order of the names."""
+  """Returns the header of some of the variables, in the order of the names.
+
+  Examples:
+    >>> from hinote_jax.fields import Axis
+    >>> y, x = Axis.of("y", [0, 1]), Axis.of("x", [0, 1, 2])
+    >>> header = Header((Variable("u"), Variable("v")), y, x)
+    >>> select(header, ["v"]).names
+    ('v',)
+  """
   known = {variable.name: variable for variable in header.variables}
   chosen = tuple(known[name] for name in names)
   return dataclasses.replace(header, variables=chosen)

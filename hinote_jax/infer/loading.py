@@ -38,6 +38,12 @@ def load(
     FileNotFoundError: `workdir` is none of these, or has no checkpoint yet.
     ValueError: its checkpoint is damaged, the file is of no known network, or
       weights are not finite.
+
+  Examples:
+    >>> import numpy as np
+    >>> predictor = load("bicubic")
+    >>> predictor(np.ones((4, 6), np.float32), scale=2.5).shape
+    (10, 15)
   """
   if str(workdir) in models.INTERPOLATIONS:
     return predict.Predictor(models.build(str(workdir)), {})

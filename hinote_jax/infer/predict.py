@@ -191,6 +191,14 @@ class Predictor:
       ValueError: not exactly one of `scale`, `shape` and `like`, a result
         coarser than the field, a wrong number of channels, values that are not
         finite, or extras that the model takes and that are not given.
+
+    Examples:
+      >>> import numpy as np
+      >>> from hinote_jax import infer
+      >>> lowres = np.array([[0.0, 1.0], [2.0, 3.0]])
+      >>> infer.load("nearest")(lowres, shape=(2, 4))
+      array([[0., 0., 1., 1.],
+             [2., 2., 3., 3.]], dtype=float32)
     """
     is_whole = memory is None and devices is None and not options
     if isinstance(field, fields.Field):

@@ -34,6 +34,10 @@ class Imported(NamedTuple):
     name: of the model.
     kwargs: keyword arguments of `models.build`.
     variables: {"params": tree of float32 arrays}.
+
+  Examples:
+    >>> Imported("srcnn", {"channels": 1}, {"params": {}}).name
+    'srcnn'
   """
 
   name: str
@@ -60,6 +64,12 @@ def load_checkpoint(
     FileNotFoundError: no such file.
     ValueError: it cannot be read, is of no known network, or its tensors are
       not all of that network's; names the file and the reason.
+
+  Examples:
+    >>> np.savez("other.npz", a=np.ones(3))
+    >>> load_checkpoint("other.npz")
+    Traceback (most recent call last):
+    ValueError: other.npz: its 1 tensors (a (3,), ...) are of no network ...
   """
   from hinote_jax.interop import reader
 
@@ -96,6 +106,11 @@ def from_tensors(
 
   Raises:
     ValueError: as `load_checkpoint`.
+
+  Examples:
+    >>> from_tensors({"a": np.ones(3)})
+    Traceback (most recent call last):
+    ValueError: its 1 tensors (a (3,), ...) are of no network known here: ...
   """
   tensors = _unwrapped(tensors)
   shapes = {name: np.shape(tensor) for name, tensor in tensors.items()}
@@ -166,6 +181,10 @@ def parse_option(text: str) -> tuple[str, Any]:
 
   Raises:
     ValueError: there is no "=".
+
+  Examples:
+    >>> parse_option("scale=4"), parse_option("name=hat")
+    (('scale', 4), ('name', 'hat'))
   """
   name, equals, value = text.partition("=")
   if not equals:
@@ -237,6 +256,11 @@ def to_tensors(
   Raises:
     ValueError: the model has no published layout, or has parameters that its
       layout does not.
+
+  Examples:
+    >>> to_tensors("bicubic", {}, {})
+    Traceback (most recent call last):
+    ValueError: the model 'bicubic' has no published layout
   """
   every = layouts.layouts().items()
   known = {n: layout for n, layout in every if layout.model == name}
@@ -270,6 +294,16 @@ def save_torch(
 
   Raises:
     ValueError: as `to_tensors`.
+
+  Examples:
+    >>> from flax import traverse_util
+    >>> known = models.spec("srcnn").tiny
+    >>> shapes = parameter_shapes("srcnn", known)
+    >>> flat = {n: np.ones(shape, np.float32) for n, shape in shapes.items()}
+    >>> params = traverse_util.unflatten_dict(flat, sep="/")
+    >>> save_torch("srcnn.pth", "srcnn", known, {"params": params})
+    >>> load_checkpoint("srcnn.pth").name
+    'srcnn'
   """
   from hinote_jax.interop import torch_writer
 

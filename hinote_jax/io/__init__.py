@@ -69,6 +69,13 @@ def open(
     OSError: the file cannot be read.
     ValueError: the suffix or a variable is unknown, or the file does not hold
       fields on an even grid.
+
+  Examples:
+    >>> import numpy as np
+    >>> np.save("three.npy", np.zeros((3, 4, 5), np.float32))
+    >>> reader = open("three.npy")
+    >>> len(reader), reader.read(0).shape
+    (3, (4, 5, 1))
   """
   reader = _opened(path, variables, follow_links)
   header = reader.header
@@ -113,6 +120,12 @@ def series(
 
   Raises:
     ValueError: as of `open`; or the file has several times or levels.
+
+  Examples:
+    >>> import numpy as np
+    >>> np.save("times.npy", np.zeros((3, 4, 5), np.float32))
+    >>> series("times.npy").header.shape
+    (4, 5)
   """
   reader = _opened(path, variables)
   if reader.header.kind != "xarray_files":
@@ -141,7 +154,15 @@ def read(
   periodic: _Periodic = None,
   follow_links: bool = False,
 ) -> Field:
-  """Reads a file into memory; arguments and errors as of `open`."""
+  """Reads a file into memory; arguments and errors as of `open`.
+
+  Examples:
+    >>> import numpy as np
+    >>> np.savez("pair.npz", u=np.ones((4, 5)), v=np.zeros((4, 5)))
+    >>> field = read("pair.npz", ["v", "u"])
+    >>> field.header.names, field.values.shape
+    (('v', 'u'), (4, 5, 2))
+  """
   reader = open(
     path,
     variables,
@@ -158,7 +179,18 @@ def read(
 def write(
   path: str | os.PathLike, field: Field, *, overwrite: bool = False
 ) -> None:
-  """Writes fields that are in memory; arguments and errors as of `save`."""
+  """Writes fields that are in memory; arguments and errors as of `save`.
+
+  Examples:
+    >>> import numpy as np
+    >>> from hinote_jax import fields
+    >>> y, x = Axis.of("y", [0, 1], "m"), Axis.of("x", [0, 1, 2], "m")
+    >>> header = Header((fields.Variable("depth", "m"),), y, x)
+    >>> values = np.arange(6, dtype=np.float32).reshape(2, 3, 1)
+    >>> write("depth.npz", Field(header, values))
+    >>> read("depth.npz").values[1, :, 0].tolist()
+    [3.0, 4.0, 5.0]
+  """
   header = field.header
   shape = (header.count, *header.shape, len(header.variables))
   if field.values.size == 0 or field.values.shape[-3:] != shape[1:]:
@@ -192,6 +224,16 @@ def save(
     ModuleNotFoundError: the package that writes this format is missing.
     OSError: it cannot be written; the disk is full.
     ValueError: the suffix is unknown, or the format cannot hold the fields.
+
+  Examples:
+    >>> import numpy as np
+    >>> from hinote_jax import fields
+    >>> y, x = Axis.of("y", [0, 1]), Axis.of("x", [0, 1, 2])
+    >>> header = Header((fields.Variable("a"),), y, x)
+    >>> save("a.npy", header, np.zeros((1, 2, 3, 1), np.float32))
+    >>> save("a.npy", header, np.zeros((1, 2, 3, 1), np.float32))
+    Traceback (most recent call last):
+    FileExistsError: a.npy exists: give another name, or say that it is to ...
   """
   path = pathlib.Path(path)
   module = formats.writer_of(path, header)

@@ -27,6 +27,13 @@ def build(name: str, **kwargs) -> nn.Module:
 
   Raises:
     ValueError: the name, or an argument, is unknown; says which is nearest.
+
+  Examples:
+    >>> import numpy as np
+    >>> loss = build("l2")
+    >>> highres = np.zeros((1, 2, 2, 1), np.float32)
+    >>> loss.apply({}, highres + 3, highres, None, None)[0, 0, 0].tolist()
+    [9.0]
   """
   loss = naming.look_up("loss", name, _LOSSES)
   for argument in kwargs:

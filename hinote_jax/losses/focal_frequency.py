@@ -26,6 +26,10 @@ def spectra(
 
   Raises:
     ValueError: the sides do not divide by `patch_factor`.
+
+  Examples:
+    >>> spectra(jnp.ones((1, 2, 2, 1)))[0, 0, :, 0, :, 0].real.tolist()
+    [[2.0, 0.0], [0.0, 0.0]]
   """
   b, height, width, c = field.shape
   if patch_factor < 1 or height % patch_factor or width % patch_factor:
@@ -56,6 +60,11 @@ def focal_weight(
 
   Returns:
     in [0, 1]; zeros where two spectra are equal.
+
+  Examples:
+    >>> distance = jnp.array([0.0, 1.0, 4.0]).reshape(1, 1, 3, 1, 1, 1)
+    >>> focal_weight(distance).ravel().tolist()
+    [0.0, 0.5, 1.0]
   """
   weight = jnp.sqrt(jax.lax.stop_gradient(distance)) ** alpha
   weight = jnp.log1p(weight) if log_matrix else weight
@@ -76,6 +85,11 @@ class FocalFrequency(nn.Module):
     ave_spectrum: compare the mean spectra of the batch.
     log_matrix: see `focal_weight`.
     batch_matrix: see `focal_weight`.
+
+  Examples:
+    >>> one = jnp.ones((1, 2, 2, 1))
+    >>> float(FocalFrequency().apply({}, 2 * one, one, None, None).sum())
+    4.0
   """
 
   loss_weight: float | int = 1.0

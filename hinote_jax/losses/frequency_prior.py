@@ -36,6 +36,10 @@ def minmax(error: Field, epsilon: float = 1e-6) -> Field:
   Args:
     error: at least 0, [b H W c].
     epsilon: range below which an error map counts as constant, in its units.
+
+  Examples:
+    >>> minmax(jnp.array([1.0, 2.0, 5.0]).reshape(1, 3, 1, 1)).ravel().tolist()
+    [0.0, 0.25, 1.0]
   """
   low = error.min(axis=(1, 2), keepdims=True)
   high = error.max(axis=(1, 2), keepdims=True)
@@ -55,6 +59,11 @@ class FrequencyPrior(nn.Module):
       the gammas cancel and are not parameters.
     power: exponent of the pixel error; 1 in the paper, 2 for squared error.
     periodic: which of (y, x) of the input window close on themselves.
+
+  Examples:
+    >>> from hinote_jax import losses
+    >>> losses.build("frequency_prior", dynamic=False).value("gamma_s")
+    0.5
   """
 
   static: bool = True

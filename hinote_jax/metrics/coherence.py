@@ -30,6 +30,13 @@ def coherence(
     power: spectrum of the prediction, [b k c].
     reference: spectrum of the truth.
     error: spectrum of their difference.
+
+  Examples:
+    >>> power = np.ones((1, 2, 1))
+    >>> coherence(power, power, 0 * power)[0, :, 0].tolist()
+    [1.0, 1.0]
+    >>> coherence(power, power, 2 * power)[0, :, 0].tolist()  # nothing shared
+    [0.0, 0.0]
   """
   floor = spectra.floor(reference)
   cross = 0.5 * (power + reference - error)
@@ -51,6 +58,12 @@ def effective_resolution(
   Args:
     wavenumber: [k], cycles per cell.
     shared: the coherence, [b k c].
+
+  Examples:
+    >>> waves = np.array([0.125, 0.25, 0.5])
+    >>> shared = np.array([1.0, 0.5, 0.0]).reshape(1, 3, 1)
+    >>> effective_resolution(waves, shared)
+    array([[4.]])
   """
   inside = spectra.resolved(wavenumber)
   waves, shared = wavenumber[inside], shared[:, inside]

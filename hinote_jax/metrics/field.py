@@ -11,6 +11,11 @@ def pair(pred: Array, target: Array) -> tuple[np.ndarray, np.ndarray]:
 
   Raises:
     AssertionError: the shapes differ or are not of rank 4.
+
+  Examples:
+    >>> one, _ = pair(np.ones((1, 2, 2, 1), np.float32), np.ones((1, 2, 2, 1)))
+    >>> one.dtype
+    dtype('float64')
   """
   chex.assert_equal_shape([pred, target])
   chex.assert_rank(pred, 4)
@@ -23,6 +28,11 @@ def relative_l2(pred: Array, target: Array) -> np.ndarray:
   The norm includes the mean of the field, so a temperature in kelvin scores far
   better than the same field in degrees Celsius. Infinite where the target is
   zero everywhere and the prediction is not.
+
+  Examples:
+    >>> target = np.full((1, 2, 2, 1), 4.0)
+    >>> relative_l2(target + 1, target)
+    array([[0.25]])
   """
   pred, target = pair(pred, target)
   error = np.sqrt(np.sum((pred - target) ** 2, axis=(1, 2)))
@@ -32,7 +42,13 @@ def relative_l2(pred: Array, target: Array) -> np.ndarray:
 
 
 def bias(pred: Array, target: Array) -> np.ndarray:
-  """Returns the mean of pred - target, in the unit of the field, [b c]."""
+  """Returns the mean of pred - target, in the unit of the field, [b c].
+
+  Examples:
+    >>> target = np.zeros((1, 2, 2, 1))
+    >>> bias(target - 0.5, target)
+    array([[-0.5]])
+  """
   pred, target = pair(pred, target)
   return np.mean(pred - target, axis=(1, 2))
 
@@ -42,6 +58,11 @@ def mean_error(pred: Array, target: Array) -> np.ndarray:
 
   What a prediction adds to or takes from the whole of a field, without unit; 0
   where the mean is kept, infinite where the target is constant and it is not.
+
+  Examples:
+    >>> target = np.array([-1.0, 1.0]).reshape(1, 1, 2, 1)
+    >>> mean_error(target + 0.5, target)
+    array([[0.5]])
   """
   pred, target = pair(pred, target)
   error = np.mean(pred - target, axis=(1, 2))

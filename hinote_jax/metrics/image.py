@@ -13,13 +13,25 @@ _K1, _K2 = 0.01, 0.03
 
 
 def mse(pred: Array, target: Array) -> np.ndarray:
-  """Returns the mean squared error, in the unit of the field squared, [b c]."""
+  """Returns the mean squared error, in the unit of the field squared, [b c].
+
+  Examples:
+    >>> target = np.zeros((1, 2, 2, 1))
+    >>> mse(target + 3, target)
+    array([[9.]])
+  """
   pred, target = field.pair(pred, target)
   return np.mean((pred - target) ** 2, axis=(1, 2))
 
 
 def max_error(pred: Array, target: Array) -> np.ndarray:
-  """Returns the largest absolute error, in the unit of the field, [b c]."""
+  """Returns the largest absolute error, in the unit of the field, [b c].
+
+  Examples:
+    >>> target = np.zeros((1, 1, 2, 1))
+    >>> max_error(np.array([-3.0, 1.0]).reshape(1, 1, 2, 1), target)
+    array([[3.]])
+  """
   pred, target = field.pair(pred, target)
   return np.max(np.abs(pred - target), axis=(1, 2))
 
@@ -40,6 +52,11 @@ def psnr(
 
   Raises:
     ValueError: `data_range` is not positive.
+
+  Examples:
+    >>> target = np.zeros((1, 2, 2, 1))
+    >>> psnr(target + 0.1, target, data_range=1.0).round(3)
+    array([[20.]])
   """
   span = _data_range(data_range)
   with np.errstate(divide="ignore"):
@@ -63,6 +80,11 @@ def ssim(
 
   Raises:
     ValueError: `data_range` is not positive, or a side is below 11 cells.
+
+  Examples:
+    >>> target = np.random.default_rng(0).random((1, 12, 12, 1))
+    >>> ssim(target, target, data_range=1.0).round(6)
+    array([[1.]])
   """
   return np.mean(ssim_map(pred, target, data_range=data_range), axis=(1, 2))
 
@@ -74,6 +96,11 @@ def ssim_map(
 
   The first is centred at the sixth cell of the sixth row. Arguments and errors
   are those of `ssim`.
+
+  Examples:
+    >>> target = np.zeros((1, 12, 14, 2))
+    >>> ssim_map(target, target, data_range=1.0).shape
+    (1, 2, 4, 2)
   """
   span = _data_range(data_range)
   pred, target = field.pair(pred, target)

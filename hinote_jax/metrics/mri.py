@@ -52,6 +52,13 @@ def head(
   Args:
     values: intensities, 0 in air, [H W].
     full_scale: of the variable.
+
+  Examples:
+    >>> scan = np.zeros((6, 6))
+    >>> scan[1:5, 1:5] = 1.0
+    >>> scan[2, 2] = 0.0  # a cavity within
+    >>> int(head(scan, 1.0).sum())
+    16
   """
   bright = np.percentile(values, 99.5)
   if bright < EMPTY * full_scale:
@@ -65,7 +72,13 @@ def head(
 
 
 def laplacian_of_gaussian() -> np.ndarray:
-  """Returns the filter of the high-frequency error norm, [15 15], of sum 0."""
+  """Returns the filter of the high-frequency error norm, [15 15], of sum 0.
+
+  Examples:
+    >>> kernel = laplacian_of_gaussian()
+    >>> kernel.shape, abs(float(kernel.sum())) < 1e-12
+    ((15, 15), True)
+  """
   offset = np.arange(_SIZE) - _SIZE // 2
   squared = offset[:, None] ** 2 + offset**2
   gaussian = np.exp(-0.5 * squared / _SIGMA**2)
@@ -80,6 +93,11 @@ def edges(
   """Returns a slice filtered by `laplacian_of_gaussian`, [H W].
 
   Walls mirror the cells before them.
+
+  Examples:
+    >>> flat = edges(np.ones((16, 16)), periodic=(False, False))
+    >>> flat.shape, bool(np.abs(flat).max() < 1e-9)
+    ((16, 16), True)
   """
   half = _SIZE // 2
   for axis, is_periodic in enumerate(periodic):
@@ -104,6 +122,16 @@ def parts(
     pred: [H W c].
     target: [H W c].
     context: full scale and periodic axes.
+
+  Examples:
+    >>> from hinote_jax.metrics import context
+    >>> known = context.Context(
+    ...   ("T1",), ("",), ("",), (False, False), np.ones(1)
+    ... )
+    >>> scan = np.zeros((16, 16, 1))
+    >>> scan[2:14, 2:14] = 1.0
+    >>> parts(scan + 0.1, scan, known)["psnr_head"].round(3)
+    array([20.])
   """
   names = ("edges_error", "edges", "heads", "psnr_head")
   names += ("ssim_heads", "ssim_head")
@@ -137,6 +165,12 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
 
   PSNR and SSIM are means over the slices that show the head; the error norm is
   the ratio of the norms over all slices, those of a volume.
+
+  Examples:
+    >>> one = np.array([1.0])
+    >>> mean = dict(psnr_head=one, heads=one, ssim_head=one, ssim_heads=one)
+    >>> reduce(mean | dict(edges_error=one, edges=4 * one))["hfen"]
+    array([0.5])
   """
   return {
     "psnr_head": contexts.ratio(mean["psnr_head"], mean["heads"]),

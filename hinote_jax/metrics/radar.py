@@ -66,7 +66,12 @@ METRICS = {
 
 
 def kind(name: str, units: str) -> str:
-  """Returns "vil", "rain", "reflectivity" or "" from a name and a unit."""
+  """Returns "vil", "rain", "reflectivity" or "" from a name and a unit.
+
+  Examples:
+    >>> kind("rate", "mm h-1"), kind("vil", ""), kind("t2m", "K")
+    ('rain', 'vil', '')
+  """
   unit = _plain(units)
   if unit in _HOURLY | _SECONDLY:
     return "rain"
@@ -89,6 +94,10 @@ def thresholds(
     name: of the variable.
     units: its unit.
     truth: its values, any shape; None will do where the kind is known.
+
+  Examples:
+    >>> thresholds("rate", "mm/h", None)
+    {'0.5': 0.5, '1': 1.0, '2': 2.0, '5': 5.0, '10': 10.0}
   """
   fixed = {"vil": VIL, "rain": RAIN, "reflectivity": REFLECTIVITY}
   if known := fixed.get(kind(name, units)):
@@ -107,6 +116,10 @@ def in_unit(value: float | int, name: str, units: str) -> float:
 
   Liquid in kg m-2 is what the tutorial of SEVIR (Veillette et al. 2020) makes
   of its scale.
+
+  Examples:
+    >>> in_unit(3.6, "rate", "mm s-1")
+    0.001
   """
   unit = _plain(units)
   if unit in _SECONDLY:
@@ -132,6 +145,11 @@ def window_counts(
 
   Returns:
     [H' W'] int64, with H' = H, or H - size + 1 between walls.
+
+  Examples:
+    >>> events = np.array([[True, False, True]])
+    >>> window_counts(np.repeat(events, 2, 0), 2, periodic=(False, False))
+    array([[2, 2]])
   """
   counts = events.astype(np.int64)
   for axis, is_periodic in enumerate(periodic):
@@ -164,6 +182,16 @@ def parts(
     pred: [H W c].
     target: [H W c].
     context: thresholds and periodic axes.
+
+  Examples:
+    >>> from hinote_jax.metrics import context
+    >>> levels = dict(thresholds=({"1": 1.0},))
+    >>> known = context.Context(
+    ...   ("rate",), ("mm/h",), ("",), (False, False), np.ones(1), **levels
+    ... )
+    >>> target = np.array([[0.0, 2.0]])[..., None]
+    >>> parts(np.array([[2.0, 2.0]])[..., None], target, known)["alarms@1"]
+    array([1.])
   """
   counts = {}
 
@@ -196,6 +224,12 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
   Ratios of the counts of all fields together, as pysteps accumulates them, not
   means of ratios: a field without events counts for nothing. A threshold that
   the truth never reaches has no scores (NaN).
+
+  Examples:
+    >>> one = np.array([1.0])
+    >>> mean = {"hits@1": one, "misses@1": one, "alarms@1": 2 * one}
+    >>> reduce(mean)["csi@1"], reduce(mean)["pod@1"]
+    (array([0.25]), array([0.5]))
   """
   scores = {}
   for name in mean:

@@ -42,6 +42,14 @@ def radial_spectrum(
   Returns:
     wavenumber [k] in cycles per cell, power [b k c] in the field's unit
     squared.
+
+  Examples:
+    >>> wave = np.cos(2 * np.pi * np.arange(8) / 4) * np.ones((8, 1))
+    >>> waves, power = radial_spectrum(
+    ...   wave[None, ..., None], periodic=(True, True)
+    ... )
+    >>> float(waves[power[0, :, 0].argmax()])  # a wavelength of 4 cells
+    0.25
   """
   values = np.asarray(field, np.float64)
   values = values - values.mean(axis=(1, 2), keepdims=True)
@@ -88,6 +96,11 @@ def log_distance(
     power: of the prediction, [b k c].
     reference: of the target, [b k c].
     weight: of the rings, [b k c], of which only the shares count; None: alike.
+
+  Examples:
+    >>> waves, power = np.array([0.25, 0.5]), np.ones((1, 2, 1))
+    >>> log_distance(waves, 10 * power, power)
+    array([[10.]])
   """
   least, inside = floor(reference), resolved(wavenumber)
   ratio = np.maximum(power, least) / np.maximum(reference, least)
@@ -113,6 +126,12 @@ def parting(
     wavenumber: [k], cycles per cell.
     error: power of pred - target, [b k c].
     reference: power of the target, [b k c].
+
+  Examples:
+    >>> waves = np.array([0.125, 0.25, 0.5])
+    >>> error = np.array([0.0, 0.1, 0.9]).reshape(1, 3, 1)
+    >>> parting(waves, error, np.ones((1, 3, 1)))
+    array([[0.5]])
   """
   inside = resolved(wavenumber)
   is_lost = (error >= 0.5 * reference) & (error > floor(reference))
@@ -122,13 +141,23 @@ def parting(
 
 
 def fundamental(shape: tuple[int, int], periodic: Periodic) -> float:
-  """Returns the width of a ring of a field of H x W cells, cycles per cell."""
+  """Returns the width of a ring of a field of H x W cells, cycles per cell.
+
+  Examples:
+    >>> fundamental((8, 16), (True, True))
+    0.125
+  """
   sides = zip(shape, periodic, strict=True)
   return max(1.0 / (n if is_periodic else 2 * n) for n, is_periodic in sides)
 
 
 def resolved(wavenumber: np.ndarray) -> np.ndarray:
-  """Returns which rings lie at or below `NYQUIST`, [k] of bool."""
+  """Returns which rings lie at or below `NYQUIST`, [k] of bool.
+
+  Examples:
+    >>> resolved(np.array([0.25, 0.5, 0.7])).tolist()
+    [True, True, False]
+  """
   return wavenumber <= NYQUIST * (1.0 + 1e-9)
 
 
@@ -136,6 +165,10 @@ def floor(reference: np.ndarray) -> np.ndarray:
   """Returns the power that counts as none beside a spectrum [b k c], [b 1 c].
 
   1e-12 of its variance, which is what rounding to float32 leaves.
+
+  Examples:
+    >>> float(floor(np.full((1, 4, 1), 0.25))[0, 0, 0])
+    1e-12
   """
   variance = reference.sum(axis=1, keepdims=True)
   return np.maximum(_FLOOR * variance, np.finfo(np.float64).tiny)

@@ -62,6 +62,16 @@ def energy_and_enstrophy(
   Returns:
     "energy" and "enstrophy"; nothing where no variable is a vorticity or a
     velocity.
+
+  Examples:
+    >>> from hinote_jax.metrics import context
+    >>> known = context.Context(
+    ...   ("omega",), ("s-1",), ("",), (True, True), np.ones(1)
+    ... )
+    >>> wave = np.cos(2 * np.pi * np.arange(8) / 4) * np.ones((8, 1))
+    >>> found = energy_and_enstrophy(wave[..., None], known)
+    >>> round(float(found["enstrophy"].sum()), 6)  # half of the mean square
+    0.25
   """
   spectra_ = {}
   radial = functools.partial(_spectrum, periodic=context.periodic)
@@ -87,7 +97,16 @@ def energy_and_enstrophy(
 
 
 def flows(mean: contexts.Parts, context: contexts.Context) -> tuple[str, ...]:
-  """Returns the variables with which energy and enstrophy stand."""
+  """Returns the variables with which energy and enstrophy stand.
+
+  Examples:
+    >>> from hinote_jax.metrics import context
+    >>> known = context.Context(
+    ...   ("omega", "rho"), ("s-1", ""), ("", ""), (True, True), np.ones(2)
+    ... )
+    >>> flows({"energy": np.array([[1.0, np.nan]])}, known)
+    ('omega',)
+  """
   if "energy" not in mean:
     return ()
   energy = mean["energy"]
@@ -112,6 +131,17 @@ def parts(
     pred: [H W c].
     target: [H W c].
     context: of the dataset.
+
+  Examples:
+    >>> from hinote_jax.metrics import context
+    >>> known = context.Context(
+    ...   ("omega",), ("s-1",), ("",), (True, True), np.ones(1)
+    ... )
+    >>> noise = np.random.default_rng(0).normal(size=(8, 8, 1))
+    >>> found = parts(2 * noise, noise, known)
+    >>> ratio = found["energy"] / found["truth_energy"]
+    >>> bool(np.allclose(ratio, 4.0))
+    True
   """
   powers = flow.parts(pred, target, context)
   for label, values in (("", pred), ("truth_", target)):
@@ -130,6 +160,14 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
 
   They compare the mean spectra: an error of one field may make good that of
   another.
+
+  Examples:
+    >>> one = np.ones((2, 1))
+    >>> mean = dict(
+    ...   energy=one, truth_energy=2 * one, enstrophy=one, truth_enstrophy=one
+    ... )
+    >>> reduce(mean | dict(wavenumber=np.array([0.25, 0.5])))["energy_error"]
+    array([-0.5])
   """
   scores = flow.reduce(mean)
   if "energy" not in mean:

@@ -38,6 +38,10 @@ def area_weights(latitude: Real[np.ndarray, " H"]) -> np.ndarray:
 
   Args:
     latitude: of the rows in degrees, rising or falling, [H].
+
+  Examples:
+    >>> area_weights(np.array([60.0, 0.0, -60.0])).round(2).tolist()
+    [0.75, 1.5, 0.75]
   """
   latitude = np.asarray(latitude, np.float64)
   if len(latitude) < 2:
@@ -61,6 +65,16 @@ def parts(
     pred: [H W c].
     target: [H W c].
     context: latitudes and, for the anomalies, the climatology.
+
+  Examples:
+    >>> from hinote_jax.metrics import context
+    >>> axes = dict(latitude=np.array([45.0, -45.0]))
+    >>> known = context.Context(
+    ...   ("t2m",), ("K",), ("",), (False, False), np.ones(1), **axes
+    ... )
+    >>> target = np.zeros((2, 2, 1))
+    >>> parts(target + 2, target, known)["area_mse"]
+    array([4.])
   """
   latitude = context.latitude
   rows = np.ones(len(pred)) if latitude is None else area_weights(latitude)
@@ -88,6 +102,12 @@ def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:
 
   The root and the ratio are taken of the means over all fields, so that fields
   with large anomalies weigh more. Errors weighed by area need latitudes.
+
+  Examples:
+    >>> one, four = np.array([1.0]), np.array([4.0])
+    >>> mean = dict(covariance=one, pred_variance=one, variance=four)
+    >>> reduce(mean)["acc"]
+    array([0.5])
   """
   scores = {}
   if "area_mse" in mean:

@@ -38,7 +38,12 @@ INTERPOLATIONS = tuple(spec.name for spec in interpolation.SPECS)
 
 @functools.cache
 def specs() -> dict[str, Spec]:
-  """Returns what is said of every model of this package, by name, sorted."""
+  """Returns what is said of every model of this package, by name, sorted.
+
+  Examples:
+    >>> specs()["srno"].is_interpolation
+    False
+  """
   modules = (
     importlib.import_module(f"{__name__}.{family}.spec") for family in _FAMILIES
   )
@@ -55,6 +60,13 @@ def spec(name: str) -> Spec:
 
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
+
+  Examples:
+    >>> spec("bicubic").is_interpolation
+    True
+    >>> spec("bicubik")
+    Traceback (most recent call last):
+    ValueError: unknown model 'bicubik'; did you mean 'bicubic'? known: ...
   """
   module, colon, model = name.rpartition(":")
   if not colon:
@@ -64,7 +76,12 @@ def spec(name: str) -> Spec:
 
 
 def names() -> tuple[str, ...]:
-  """Returns the names `build` knows, sorted."""
+  """Returns the names `build` knows, sorted.
+
+  Examples:
+    >>> {"hinote", "liif", "bicubic"} <= set(names())
+    True
+  """
   return tuple(specs())
 
 
@@ -78,6 +95,12 @@ def build(name: str, **kwargs: Any) -> nn.Module:
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
     TypeError: the model takes no such argument.
+
+  Examples:
+    >>> build("hinote", size="S", channels=2).channels
+    2
+    >>> build("bicubic").clone(periodic=(False, True)).periodic
+    (False, True)
   """
   # As checkpoints of earlier versions call it.
   if "most" in kwargs:
@@ -105,6 +128,11 @@ def spec_of(arguments: Mapping[str, Any]) -> Spec:
   """Returns what is said of a model that `build` makes of these arguments.
 
   Beside what its spec says, a model with `static_units` takes static fields.
+
+  Examples:
+    >>> arguments = dict(name="hinote", channels=1, static_units=(1.0,))
+    >>> spec_of(arguments).extras
+    ('static',)
   """
   known = spec(arguments["name"])
   if "static_units" not in arguments or STATIC in known.extras:

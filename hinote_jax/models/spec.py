@@ -34,6 +34,11 @@ class Spec:
 
   Example:
     SPECS = (Spec("blur", "my_models.blur:Blur", tiny=dict(width=4)),)
+
+  Examples:
+    >>> spec = Spec("toy", "hinote_jax.models:build", tiny=dict(channels=1))
+    >>> spec.function.__name__
+    'build'
   """
 
   name: str
