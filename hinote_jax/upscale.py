@@ -143,7 +143,14 @@ def _upscale(asked: argparse.Namespace) -> None:
       asked.scale = getattr(predictor.module, "scale", None)
       if asked.scale is None:
         raise ValueError(upscale_arguments.NO_GRID)
-    batch.run(_requests(asked, files), predictor, bar, make)
+    requests = _requests(asked, files)
+    if asked.dry_run:
+      from hinote_jax.infer import preview
+
+      for request in requests:
+        print("\n".join(preview.lines(request, predictor)))
+      return
+    batch.run(requests, predictor, bar, make)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -79,7 +79,7 @@ class SetupTest(absltest.TestCase):
     self.assertEqual(
       set(read_setup()["options.extras_require"]),
       {"data", "io", "dask", "interop", "plots", "tests", "demo", "cuda", "tpu"}
-      | {"all", "docs", "fast"},
+      | {"all", "docs", "fast", "shell"},
     )
 
   def test_console_scripts_name_functions_that_exist(self):

@@ -149,7 +149,7 @@ def test_example_of_published_files_gives_them_back(folder, monkeypatch):
 
 
 def test_example_of_arrays_has_the_values_it_should(folder, monkeypatch):
-  scope = _run(_block("docs/upscale.md", 1), folder, monkeypatch)
+  scope = _run(_block("docs/upscale.md", 2), folder, monkeypatch)
   np.testing.assert_allclose(scope["fine"], 1.0, atol=1e-5)
   assert scope["fine"].shape == (37, 44, 3)
   assert scope["highres"].shape == (1, 77, 90, 1)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+import importlib
 import os
 import pathlib
 
@@ -72,6 +73,24 @@ NO_GRID = (
   "one of the arguments --scale --shape --like is required; see "
   "hinote-upscale --help"
 )
+
+
+class _Completion(argparse.Action):
+  """Prints what has a shell complete the command, and ends."""
+
+  def __call__(self, parser, namespace, values, option_string=None):
+    del namespace, option_string
+    try:
+      shtab = importlib.import_module("shtab")
+    except ModuleNotFoundError as error:
+      raise ValueError(
+        "shtab is needed here: pip install 'hinote_jax[shell]'"
+      ) from error
+    for action in parser._actions:
+      if action.dest in ("files", "like", "checkpoint"):
+        vars(action)["complete"] = shtab.FILE
+    print(shtab.complete(parser, str(values)))
+    parser.exit()
 
 
 def has_grid(asked: argparse.Namespace) -> bool:
@@ -234,6 +253,18 @@ def _add_machine(group) -> None:
     help="have N processes of this machine do it, by Dask",
   )
   add("--quiet", action="store_true", help="show no progress")
+  add(
+    "--dry-run",
+    action="store_true",
+    help="say what would be made, of which size and in about which time, and "
+    "write nothing",
+  )
+  add(
+    "--print-completion",
+    action=_Completion,
+    choices=("bash", "zsh", "tcsh"),
+    help="print what has this shell complete the command, for its start file",
+  )
 
 
 def require_checkpoint(name: str) -> None:

@@ -225,6 +225,11 @@ class Job:
     return notes
 
   @property
+  def reader(self) -> io.Reader:
+    """The input."""
+    return self._reader
+
+  @property
   def left_behind(self) -> tuple[str, ...]:
     """What the file says of its grid that the result does not."""
     return self.header.extra.get("left_behind", ())
