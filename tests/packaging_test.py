@@ -3,11 +3,15 @@
 import ast
 import configparser
 import json
+import os
 from pathlib import Path
+import shutil
 import subprocess
 import sys
+import zipfile
 
 from absl.testing import absltest
+import numpy as np
 import pytest
 
 import hinote_jax
@@ -116,6 +120,47 @@ class SetupTest(absltest.TestCase):
     self.assertTrue(path.stat().st_mode & 0o100, "not executable")
     for command in ("make test", "make site"):
       self.assertIn(command, path.read_text().splitlines())
+
+
+@pytest.mark.trial
+def test_a_wheel_works_from_an_empty_folder(tmp_path):
+  """Installed beside what it needs, offline, it has its command and configs."""
+  python = [sys.executable, "-m"]
+  source, site, empty = (tmp_path / n for n in ("source", "site", "empty"))
+  ignored = shutil.ignore_patterns(".*", "runs", "build", "*.egg-info")
+  shutil.copytree(ROOT, source, ignore=ignored)
+  pip = [*python, "pip", "-q", "--disable-pip-version-check"]
+  build = ["wheel", "--no-deps", "-w", tmp_path, source]
+  subprocess.run([*pip, *build], check=True)
+  (wheel,) = tmp_path.glob("hinote_jax-*.whl")
+  with zipfile.ZipFile(wheel) as archive:
+    names = set(archive.namelist())
+    archive.extractall(site)
+  assert "hinote_jax/py.typed" in names
+  configs = {path.name for path in (ROOT / "configs").glob("*.py")}
+  shipped = "hinote_jax/shipped/configs/"
+  assert configs == {n.removeprefix(shipped) for n in names if shipped in n}
+  empty.mkdir()
+  np.save(empty / "a.npy", np.ones((4, 5), np.float32))
+  environment = {**os.environ, "PYTHONPATH": str(site)}
+  for command, code in (
+    ("upscale a.npy b.npy --scale 3.7 --checkpoint bicubic --quiet", 0),
+    # It finds the config, and says of a field what it has not.
+    (
+      "main --config=configs/sciences.py:mri,smoke --workdir=w --config.no=1",
+      2,
+    ),
+  ):
+    done = subprocess.run(
+      [*python, *f"hinote_jax.{command}".split()],
+      cwd=empty,
+      env=environment,
+      capture_output=True,
+      text=True,
+    )
+    assert done.returncode == code, done.stderr
+  assert "unknown config field" in done.stderr
+  assert np.load(empty / "b.npy").shape == (15, 19)
 
 
 class NotebookTest(absltest.TestCase):

@@ -14,7 +14,12 @@ from hinote_jax.core import naming
 
 _CONFIG = "--config="
 _FIELD = "--config."
-_ROOT = pathlib.Path(__file__).parents[2]  # configs/ lies beside the package
+# configs/ lies beside the package; in it, where a wheel has been installed.
+_HOMES = [pathlib.Path(__file__).parents[2]]
+_HOMES += [pathlib.Path(__file__).parents[1] / "shipped"]
+_ROOT = next(
+  (h for h in _HOMES if (h / "configs/hinote.py").is_file()), _HOMES[0]
+)
 
 
 def print_error(error: Exception) -> int:
