@@ -62,6 +62,29 @@ def _left(memory: str | float | int, held: int) -> int:
 Extras = Mapping[str, Any]
 
 
+def require_scale(
+  lines: tuple[grids.Line, grids.Line], own: float, scales: Sequence[int]
+) -> None:
+  """Refuses points that a published network of one scale does not answer at.
+
+  Args:
+    lines: query points along y and x.
+    own: scale of the network.
+    scales: those there are files of.
+
+  Raises:
+    ValueError: the points are of another scale.
+  """
+  asked = [1.0 / line.step for line in lines]
+  if any(abs(scale / own - 1.0) > 1e-6 for scale in asked):
+    raise ValueError(
+      f"the network enlarges {own} times, not {asked[0]:.3g} and "
+      f"{asked[1]:.3g} along y and x: ask for {own}, take its file for one "
+      f"of {', '.join(map(str, scales))}, or train one of any scale, "
+      "configs/baselines.py:model=liif,encoder=hat"
+    )
+
+
 class _View:
   """One of the ensemble's views of a field, and what is asked of it."""
 

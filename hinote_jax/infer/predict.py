@@ -89,25 +89,10 @@ class Predictor:
     return getattr(self.module, "channels", None)
 
   def require_scale(self, lines: tuple[grids.Line, grids.Line]) -> None:
-    """Refuses points that a published network of one scale does not answer at.
-
-    Args:
-      lines: query points along y and x.
-
-    Raises:
-      ValueError: the network has `scales` and this is not its own.
-    """
-    if not self.scales:
-      return
-    own: float = getattr(self.module, "scale", 1)
-    asked = [1.0 / line.step for line in lines]
-    if any(abs(scale / own - 1.0) > 1e-6 for scale in asked):
-      raise ValueError(
-        f"the network enlarges {own} times, not {asked[0]:.3g} and "
-        f"{asked[1]:.3g} along y and x: ask for {own}, take its file for one "
-        f"of {', '.join(map(str, self.scales))}, or train one of any scale, "
-        "configs/baselines.py:model=liif,encoder=hat"
-      )
+    """Refuses points that a network of one scale does not answer at."""
+    if self.scales:
+      own: float = getattr(self.module, "scale", 1)
+      plans.require_scale(lines, own, self.scales)
 
   def copies(self, channels: int) -> int:
     """Returns how often a field is repeated: grey for networks of colours."""
