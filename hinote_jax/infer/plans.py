@@ -264,9 +264,7 @@ class Plan:
       if tiles.memory_of(apply) <= self._memory:
         return _Whole(np.asarray(apply(*arguments, **extras))[0])
     # What lies on no grid is a number of the graph, not read by windows.
-    loose = [
-      leaf.tobytes() for leaf in jax.tree.leaves(extras) if leaf.ndim < 4
-    ]
+    loose = [leaf.tobytes() for leaf in lazy.loose(extras)]
     network, run = self._once(
       (view.key, view.lines, *loose),
       lambda: self._tiled(module, lowres.shape, view.lines, extras),

@@ -280,7 +280,8 @@ class Predictor:
         f"{self._spec.name} takes {', '.join(missing)} beside the field: give "
         f"extras={{{missing[0]!r}: ...}}"
       )
-    return {name: extras[name] for name in self._spec.extras}
+    names = (*self._spec.extras, *self._spec.optional)
+    return {name: extras[name] for name in names if name in extras}
 
   def _of_field(self, field, wanted, devices, extras, **options):
     """Returns a field of a file on a finer grid."""

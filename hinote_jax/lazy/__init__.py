@@ -13,8 +13,10 @@ or `devices.Sharded` carry out what they describe, in bounded memory.
 
 from hinote_jax.lazy.cells import (
   crop,
+  pad_by_edge,
   pad_by_reflection,
   pixel_shuffle,
+  pixel_unshuffle,
   repeat,
 )
 from hinote_jax.lazy.grid import (
@@ -50,6 +52,7 @@ from hinote_jax.lazy.queries import (
   graph,
   interpolate,
   is_regular,
+  loose,
   query_shape,
 )
 
@@ -77,8 +80,11 @@ __all__ = [
   "stored",
   "layer",
   "local",
+  "loose",
+  "pad_by_edge",
   "pad_by_reflection",
   "pixel_shuffle",
+  "pixel_unshuffle",
   "placed",
   "pointwise",
   "query_shape",

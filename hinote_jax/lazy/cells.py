@@ -45,25 +45,36 @@ def pad_by_reflection(
     more: how many rows and columns.
     periodic: which axes of the result close on themselves.
   """
+  return _padded(x, more, "reflect", periodic)
+
+
+def pad_by_edge(
+  x: Grid, more: tuple[int, int], periodic: Periodic = (False, False)
+) -> Any:
+  """As `pad_by_reflection`, but the last row and column are repeated."""
+  return _padded(x, more, "edge", periodic)
+
+
+def _padded(x, more, mode, periodic):
   if not isinstance(x, LazyGrid):
     sides = [(0, 0), (0, more[0]), (0, more[1]), (0, 0)]
-    return jnp.pad(x, sides, mode="reflect")
+    return jnp.pad(x, sides, mode=mode)
   h, w = x.domain.shape
   shape = h + more[0], w + more[1]
   # Beyond the end, cell n - 1 + i is cell n - 1 - i: twice as far away.
   lines = grids.Line(0, 1, shape[0]), grids.Line(0, 1, shape[1])
   reach = 2 * more[0], 2 * more[1]
   reading = Reading(x, lines, reach)
-  return LazyGrid(Domain(shape, periodic), (reading,), _reflected)
+  return LazyGrid(Domain(shape, periodic), (reading,), bind(_folded, mode))
 
 
-def _reflected(params, window, patch):
+def _folded(mode: str, params, window, patch):
   del params
   values, start, (shape, _) = patch
   for axis, n in enumerate(shape):
     if window.domain.shape[axis] == n:  # nothing is added, or it is a circle
       continue
-    index = resize.fold(window.indices(axis), n, "reflect") - start[axis]
+    index = resize.fold(window.indices(axis), n, mode) - start[axis]
     values = jnp.take(values, index, axis=1 + axis)
   return values
 
@@ -81,11 +92,48 @@ def _shuffled(factor: int, params, x):
   return x.reshape(b, h * f, w * f, k // f**2)
 
 
-def repeat(x: Grid, factor: int) -> Any:
-  """Returns every cell `factor` times along both axes."""
-  return local(bind(_repeated, factor), (), x, reach=0, ratio=factor)
+def pixel_unshuffle(x: Grid, factor: int | tuple[int, int]) -> Any:
+  """Moves blocks of cells into channels, [b fh gw c] -> [b h w f*g*c].
+
+  Args:
+    x: a grid whose sides the factor divides.
+    factor: f = g, or (f, g).
+  """
+  f, g = (factor, factor) if isinstance(factor, int) else factor
+  if not isinstance(x, LazyGrid):
+    return _unshuffled(x, f, g)
+  counts = x.domain.shape[0] // f, x.domain.shape[1] // g
+  lines = tuple(
+    grids.Line(0.5 * r - 0.5, r, n)
+    for r, n in zip((f, g), counts, strict=True)
+  )
+  reading = Reading(x, (lines[0], lines[1]), (0.5 * f - 0.5, 0.5 * g - 0.5))
+  return LazyGrid(
+    Domain(counts, x.domain.periodic), (reading,), bind(_gathered, f, g)
+  )
 
 
-def _repeated(factor: int, params, x):
+def _gathered(f: int, g: int, params, window, patch):
   del params
-  return x.repeat(factor, axis=1).repeat(factor, axis=2)
+  fine = window._replace(
+    start=window.start * jnp.asarray((f, g)),
+    shape=(window.shape[0] * f, window.shape[1] * g),
+  )
+  return _unshuffled(patch.crop(fine), f, g)
+
+
+def _unshuffled(x, f: int, g: int):
+  b, h, w, c = x.shape
+  x = x.reshape(b, h // f, f, w // g, g, c)
+  return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, h // f, w // g, f * g * c)
+
+
+def repeat(x: Grid, factor: int | tuple[int, int]) -> Any:
+  """Returns every cell `factor` times along both axes, or (y, x) times."""
+  pair = (factor, factor) if isinstance(factor, int) else factor
+  return local(bind(_repeated, *pair), (), x, reach=0, ratio=pair)
+
+
+def _repeated(y: int, x_: int, params, x):
+  del params
+  return x.repeat(y, axis=1).repeat(x_, axis=2)

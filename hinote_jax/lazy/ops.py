@@ -37,9 +37,9 @@ def _pointwise(function: Callable, has_params: bool, params, window, *patches):
   return function(*known, *(patch.values for patch in patches))
 
 
-def _local(function: Callable, ratio: int, params, window, patch):
+def _local(function: Callable, ratio, params, window, patch):
   values = function(params, patch.values)
-  start = jnp.asarray(patch.start) * ratio
+  start = jnp.asarray(patch.start) * jnp.asarray(ratio)
   return Patch(values, start, window.domain).crop(window)
 
 
@@ -132,8 +132,8 @@ def local(
   params: Any,
   x: Grid,
   *,
-  reach: int,
-  ratio: int = 1,
+  reach: int | tuple[int, int],
+  ratio: int | tuple[int, int] = 1,
 ) -> Any:
   """Returns function(params, x), of which a point depends on those around.
 
@@ -143,21 +143,28 @@ def local(
       grid; at walls it pads.
     params: arrays, or totals.
     x: the input.
-    reach: cells of the input that a cell depends on, each way.
-    ratio: r, how many times finer the output is.
+    reach: cells of the input that a cell depends on, each way; or one for y
+      and one for x.
+    ratio: r, how many times finer the output is; or alike.
   """
   if not isinstance(x, LazyGrid):
     return function(params, x)
-  if reach == 0 and ratio == 1:
+  reach, ratio = _both(reach), _both(ratio)
+  if reach == (0, 0) and ratio == (1, 1):
     return pointwise(function, x, params=params)
-  (h, w), periodic = x.domain
-  lines = tuple(
-    grids.Line(0, 1, n) if ratio == 1 else grids.cell_line(n, ratio * n)
-    for n in (h, w)
+  shape, periodic = x.domain
+  lines = grids.pair(
+    grids.Line(0, 1, n) if r == 1 else grids.cell_line(n, r * n)
+    for n, r in zip(shape, ratio, strict=True)
   )
-  reading = Reading(x, (lines[0], lines[1]), (reach, reach))
-  domain = Domain((ratio * h, ratio * w), periodic)
+  reading = Reading(x, lines, reach)
+  counts = grids.pair(line.count for line in lines)
+  domain = Domain(counts, periodic)
   return LazyGrid(domain, (reading,), bind(_local, function, ratio), params)
+
+
+def _both(value: int | tuple[int, int]) -> tuple[int, int]:
+  return (value, value) if isinstance(value, int) else value
 
 
 def whole(

@@ -13,6 +13,10 @@ from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Patch, Reading, bind
 
 
+# Extras of a call that are on no grid, even where their shape is that of one.
+OFF_GRID = ("kernel", "noise")
+
+
 class Queries(NamedTuple):
   """The query points that a network on lazy grids is asked for.
 
@@ -166,8 +170,8 @@ class Graph(NamedTuple):
       extras: of the same shapes as the graph was made with.
     """
     shapes = self.inputs[0].domain.shape, self.last.domain.shape
-    leaves = jax.tree.leaves(dict(extras or {}))
-    on_grid = [leaf for leaf in leaves if _is_on_grid(leaf, *shapes)]
+    leaves = jax.tree.leaves_with_path(dict(extras or {}))
+    on_grid = [leaf for p, leaf in leaves if _is_on_grid(p, leaf, *shapes)]
     return dict(zip(self.inputs, [lowres, *on_grid], strict=True))
 
 
@@ -191,9 +195,9 @@ def graph(
   lowres = LazyGrid.input(shape, module.periodic)
   queries = Queries.of_lines(lines, (shape[1], shape[2]))
   inputs, known = [lowres], []
-  leaves, tree = jax.tree.flatten(dict(extras or {}))
-  for leaf in leaves:
-    if _is_on_grid(leaf, (shape[1], shape[2]), queries.counts):
+  leaves, tree = jax.tree_util.tree_flatten_with_path(dict(extras or {}))
+  for path, leaf in leaves:
+    if _is_on_grid(path, leaf, (shape[1], shape[2]), queries.counts):
       leaf = LazyGrid.input(leaf.shape, module.periodic)
       inputs.append(leaf)
     known.append(leaf)
@@ -204,6 +208,13 @@ def graph(
   return Graph(last, tuple(inputs))
 
 
-def _is_on_grid(leaf: Any, *shapes: tuple[int, int]) -> bool:
+def loose(extras: Mapping[str, Any]) -> list[Any]:
+  """Returns the extras that are on no grid, whatever their shapes."""
+  leaves = jax.tree.leaves_with_path(dict(extras))
+  return [v for p, v in leaves if p[0].key in OFF_GRID or v.ndim < 4]
+
+
+def _is_on_grid(path, leaf: Any, *shapes: tuple[int, int]) -> bool:
   """Says whether an array [b h w c] has one of the shapes (h, w)."""
-  return len(leaf.shape) == 4 and tuple(leaf.shape[1:3]) in shapes
+  is_field = len(leaf.shape) == 4 and path[0].key not in OFF_GRID
+  return is_field and tuple(leaf.shape[1:3]) in shapes

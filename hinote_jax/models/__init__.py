@@ -29,6 +29,7 @@ _FAMILIES = (
   "implicit",
   "single_scale",
   "lut",
+  "unfolding",
   "interpolation",
 )
 

@@ -22,6 +22,7 @@ class Spec:
     tiny: keyword arguments of the smallest network that is still itself, of
       one channel; for tests.
     extras: what the model takes besides field, points and cell, by name.
+    optional: what it takes where it is given, and else has a default for.
     rngs: random streams that it draws from in training, ("dropout",).
     layouts: published layouts of it, name -> module that holds `LAYOUT`.
     is_centred_in_colour: published files of three channels take and give
@@ -45,6 +46,7 @@ class Spec:
   builder: str
   tiny: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   extras: tuple[str, ...] = ()
+  optional: tuple[str, ...] = ()
   rngs: tuple[str, ...] = ()
   layouts: Mapping[str, str] = dataclasses.field(default_factory=dict)
   is_centred_in_colour: bool = False

@@ -42,7 +42,8 @@ def inputs(
       f"{spec.name} takes {', '.join(missing)} beside the field and the data "
       f"have {', '.join(batch)}"
     )
-  extras = {name: batch[name] for name in spec.extras}
+  names = (*spec.extras, *(n for n in spec.optional if n in batch))
+  extras = {name: batch[name] for name in names}
   return (batch["lowres"], batch["coords"], batch["cell"]), extras
 
 

@@ -54,12 +54,16 @@ def cases(folder: str, pattern: str = "*") -> list[str]:
   return sorted(path.name.removesuffix(".io.npz") for path in found)
 
 
+def arrays(folder: str, name: str) -> dict[str, np.ndarray]:
+  """Returns the recorded inputs and outputs of a run."""
+  with np.load(ROOT / folder / f"{name}.io.npz", allow_pickle=False) as file:
+    return {k: file[k] for k in file.files if k != "__meta__"}
+
+
 def case(folder: str, name: str) -> Case:
   """Returns one recorded run with its weights."""
-  with np.load(ROOT / folder / f"{name}.io.npz", allow_pickle=False) as file:
-    arrays = {k: file[k] for k in file.files if k != "__meta__"}
   meta = json.loads((ROOT / folder / f"{name}.meta.json").read_text())
-  return Case(arrays, meta, weights(folder, name.split("__")[0]))
+  return Case(arrays(folder, name), meta, weights(folder, name.split("__")[0]))
 
 
 def to_ours(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Deep unfolding: a closed form that meets the data, and a learned prior."""

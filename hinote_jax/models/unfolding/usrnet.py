@@ -1,0 +1,188 @@
+"""USRNet (Zhang, Van Gool and Timofte, CVPR 2020): deep unfolding.
+
+    x_0 = y, every cell s x s times
+    z_i = argmin |(k * z) read at coarse cells - y|^2 + alpha_i |z - x_{i-1}|^2
+    x_i = prior(z_i, beta_i)
+
+The first step has a closed form and no parameters, the second is a network that
+all iterations share; alpha_i and beta_i are made of the noise level and the
+scale. One set of parameters serves any kernel, noise and whole scale.
+"""
+
+import math
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Float
+
+from hinote_jax import lazy
+from hinote_jax.core import grids, naming
+from hinote_jax.core.typing import Array, Periodic
+from hinote_jax.models.single_scale import fixed_scale
+from hinote_jax.models.unfolding import prior, steps
+from hinote_jax.nn import blocks
+
+SIZES = {
+  "full": dict(iterations=8, hyper_width=64, widths=(64, 128, 256, 512)),
+  "tiny": dict(iterations=6, hyper_width=32, widths=(16, 32, 64, 64)),
+}
+# What an axis with walls is to the convolution.
+WALLS = ("mirror", "wrap")
+
+
+class HyperParameters(nn.Module):
+  """alpha and beta of every iteration, of the noise level and the scale.
+
+  Attributes:
+    iterations: how many there are.
+    width: of the two hidden layers.
+  """
+
+  iterations: int
+  width: int
+
+  @nn.compact
+  def __call__(self, noise: Float[Array, " b"], scale: float) -> Any:
+    """Returns [b 2 n]: n of alpha, then n of beta, above 1e-6."""
+    x = jnp.stack([noise, jnp.full_like(noise, scale)], -1)
+    x = jax.nn.relu(nn.Dense(self.width, name="first")(x))
+    x = jax.nn.relu(nn.Dense(self.width, name="second")(x))
+    x = jax.nn.softplus(nn.Dense(2 * self.iterations, name="third")(x)) + 1e-6
+    return x.reshape(-1, 2, self.iterations)
+
+
+class UsrNet(nn.Module):
+  """The unfolded network, read at any query points.
+
+  Where these are not the cells of its own grid, they are read by cubic
+  convolution.
+
+  Attributes:
+    scale: whole, one number or (y, x); None takes what the query points have
+      of the input, rounded up, which they then must cover.
+    channels: variables of the field.
+    iterations: how often both steps are done.
+    hyper_width: of `HyperParameters`.
+    widths: of `prior.ResUNet`; blocks, act_mode, downsample_mode and
+      upsample_mode are its own too.
+    kernel: what a call is given that has no kernel, [p q] or [p q c] as nested
+      tuples; None is the mean over coarse cells.
+    noise: likewise, a deviation.
+    registration: where coarse samples lie, see `deconvolution.offset`.
+    walls: of `WALLS`: whether the convolution mirrors the field at axes that
+      do not close, or goes around them, as published.
+    periodic: which of (y, x) close on themselves.
+    dtype: type of the prior's products.
+  """
+
+  scale: int | tuple[int, int] | None = None
+  channels: int = 1
+  iterations: int = 8
+  hyper_width: int = 64
+  widths: tuple[int, ...] = (64, 128, 256, 512)
+  blocks: int = 2
+  act_mode: str = "R"
+  downsample_mode: str = "strideconv"
+  upsample_mode: str = "convtranspose"
+  kernel: Any = None
+  noise: float | int = 0.0
+  registration: str = "cells"
+  walls: str = "mirror"
+  periodic: Periodic = (False, False)
+  dtype: DTypeLike = jnp.float32
+
+  def __call__(
+    self,
+    lowres: Float[lazy.Grid, "b h w c"],
+    coords: lazy.Coords,
+    cell: Float[Array, "b 2"],
+    *,
+    kernel: Any = None,
+    noise: Any = None,
+  ) -> Float[lazy.Grid, "b H W c"]:
+    """Returns the field at the query points.
+
+    Args:
+      lowres: what was blurred, decimated and given noise.
+      coords: query points.
+      cell: size of a query cell.
+      kernel: [b p q] or [b p q c], in cells of the fine grid, as it spreads a
+        point, which lies at (p // 2, q // 2).
+      noise: deviation of the noise in units of the input, [b].
+
+    Raises:
+      ValueError: wrong number of channels, or no such kernel.
+    """
+    del cell
+    blocks.require_channels(lowres, self.channels)
+    scale = self._scale(lowres, coords)
+    x = self.enlarge(lowres, scale, kernel, noise)
+    return fixed_scale.read(x, coords, self.periodic)
+
+  @nn.compact
+  def enlarge(
+    self,
+    lowres: Float[lazy.Grid, "b h w c"],
+    scale: tuple[int, int],
+    kernel: Any = None,
+    noise: Any = None,
+    taps: bool = False,
+  ) -> Any:
+    """Returns the field on the grid `scale` times finer.
+
+    With `taps`, also alpha and beta and what each step gives.
+    """
+    naming.look_up("treatment of walls", self.walls, dict.fromkeys(WALLS))
+    batch = lowres.shape[0]
+    if kernel is None:
+      kernel = steps.box(scale) if self.kernel is None else self.kernel
+    kernel = steps.as_batch(kernel, batch, self.channels)
+    noise = jnp.asarray(self.noise if noise is None else noise, jnp.float32)
+    noise = jnp.broadcast_to(noise.reshape(-1), (batch,))
+    hyper = HyperParameters(self.iterations, self.hyper_width, name="hyper")(
+      noise, math.sqrt(scale[0] * scale[1])
+    )
+    closed = grids.pair(p or self.walls == "wrap" for p in self.periodic)
+    step = steps.prepared(lowres, kernel, scale, closed, self.registration)
+    denoise = prior.ResUNet(
+      self.widths,
+      self.blocks,
+      self.channels,
+      self.act_mode,
+      self.downsample_mode,
+      self.upsample_mode,
+      self.periodic,
+      self.dtype,
+      name="prior",
+    )
+    x, seen = lazy.repeat(lowres, scale), []
+    for i in range(self.iterations):
+      z = step(x, hyper[:, 0, i])
+      level = lazy.constant(hyper[:, 1, i, None], z)
+      x = lazy.stored(denoise(lazy.concatenate([z, level])))
+      x = lazy.pointwise(blocks.as_float32, x)
+      seen += [z, x]
+    return (x, hyper, seen) if taps else x
+
+  def _scale(self, lowres, coords) -> tuple[int, int]:
+    if self.scale is not None:
+      y, x = (self.scale,) * 2 if isinstance(self.scale, int) else self.scale
+      return y, x
+    if isinstance(coords, lazy.Queries):
+      ratios = [1.0 / line.step for line in coords.lines]
+    else:
+      counts = lazy.query_shape(coords)
+      ratios = [m / n for m, n in zip(counts, lowres.shape[1:3], strict=True)]
+    return grids.pair(max(1, math.ceil(ratio - 1e-6)) for ratio in ratios)
+
+
+def build(size: str = "full", **kwargs: Any) -> UsrNet:
+  """Returns a `UsrNet` of a size, "full" or "tiny", any attribute changed.
+
+  Raises:
+    ValueError: unknown size.
+  """
+  return UsrNet(**{**naming.look_up("size of usrnet", size, SIZES), **kwargs})
