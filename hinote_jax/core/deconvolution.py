@@ -145,9 +145,7 @@ def operator(
   whole = height, width
   response = transfer(kernel, whole, offset=tuple(begins))
   coarse = grids.pair(n // s for n, s in zip(whole, scale, strict=True))
-  return Operator(
-    response, gram(kernel, coarse, scale), whole, scale, periodic
-  )
+  return Operator(response, gram(kernel, coarse, scale), whole, scale, periodic)
 
 
 def gram(
@@ -289,7 +287,7 @@ def _aliased(spectrum, shape, scale):
 
 
 def _tiled(spectrum, shape, scale):
-  """Returns the half spectrum of a coarse field with zeros between its cells."""
+  """Returns the half spectrum of a coarse field with zeros in between."""
   xp, (height, width), (y, x) = kernels.namespace(spectrum), shape, scale
   h, w = height // y, width // x
   if x > 1:

@@ -104,8 +104,7 @@ def pixel_unshuffle(x: Grid, factor: int | tuple[int, int]) -> Any:
     return _unshuffled(x, f, g)
   counts = x.domain.shape[0] // f, x.domain.shape[1] // g
   lines = tuple(
-    grids.Line(0.5 * r - 0.5, r, n)
-    for r, n in zip((f, g), counts, strict=True)
+    grids.Line(0.5 * r - 0.5, r, n) for r, n in zip((f, g), counts, strict=True)
   )
   reading = Reading(x, (lines[0], lines[1]), (0.5 * f - 0.5, 0.5 * g - 0.5))
   return LazyGrid(

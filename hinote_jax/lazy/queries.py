@@ -12,7 +12,6 @@ from hinote_jax.core import grids, resize
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Patch, Reading, bind
 
-
 # Extras of a call that are on no grid, even where their shape is that of one.
 OFF_GRID = ("kernel", "noise")
 

@@ -23,14 +23,10 @@ def _dense(kernel, shape, scale, rules, registration):
     for n, s in zip(kernel.shape, scale, strict=True)
   )
   for i, j in itertools.product(range(h), range(w)):
-    for a, b in itertools.product(range(p), range(q)):
-      y = resize.fold(
-        np.array(scale[0] * i + oy - (a - p // 2)), height, rules[0]
-      )
-      x = resize.fold(
-        np.array(scale[1] * j + ox - (b - q // 2)), width, rules[1]
-      )
-      matrix[i, j, y, x] += kernel[a, b]
+    y = scale[0] * i + oy - (np.arange(p) - p // 2)
+    x = scale[1] * j + ox - (np.arange(q) - q // 2)
+    y, x = resize.fold(y, height, rules[0]), resize.fold(x, width, rules[1])
+    np.add.at(matrix[i, j], (y[:, None], x), kernel)
   return matrix
 
 
@@ -156,8 +152,8 @@ def test_published_step_and_transfer(scale):
   want = case["otf_re"] + 1j * case["otf_im"]
   want = reference.to_ours(want)[:, :, : x.shape[2] // 2 + 1]
   np.testing.assert_allclose(response, want, atol=2e-6)
-  z = jax.jit(
-    lambda *a: deconvolution.data_step(*a, registration="corner")
-  )(x, y, kernel, case["alpha"][:, 0, 0, 0])
+  z = jax.jit(lambda *a: deconvolution.data_step(*a, registration="corner"))(
+    x, y, kernel, case["alpha"][:, 0, 0, 0]
+  )
   want = reference.to_ours(case["out"])
   reference.assert_close(z, want, 2e-5 * float(want.std()))

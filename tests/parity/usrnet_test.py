@@ -31,9 +31,7 @@ def test_published_network(name):
   @jax.jit
   def run(lowres, kernel, noise):
     args = lowres, scale, kernel, noise
-    return module.apply(
-      imported.variables, *args, taps=True, method="enlarge"
-    )
+    return module.apply(imported.variables, *args, taps=True, method="enlarge")
 
   noise = case.arrays["sigma"][:, 0, 0, 0]
   out, hyper, (data0, prior0, *_) = run(lowres, kernel, noise)

@@ -13,7 +13,7 @@ from hinote_jax.core.typing import Periodic
 from hinote_jax.nn import blocks
 
 # What the published code has, by its own names.
-ACTIVATIONS = {"R": jax.nn.relu, "L": lambda x: jax.nn.leaky_relu(x, 0.2)}
+ACTIVATIONS = {"R": jax.nn.relu, "L": lambda x: jax.nn.leaky_relu(x, 0.1)}
 DOWNS = ("strideconv", "avgpool", "maxpool")
 UPS = ("convtranspose", "pixelshuffle", "upconv")
 

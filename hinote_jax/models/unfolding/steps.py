@@ -40,7 +40,7 @@ def prepared(
     made = deconvolution.operator(
       kernel, shape, scale, periodic=closed, registration=registration
     )
-    spectrum = made.spectrum(y)
+    spectrum = made.spectrum(jnp.asarray(y))
     return lambda x, alpha: made.solve(x, spectrum, alpha)
   begins = grids.pair(
     deconvolution.offset(n, s, registration)
@@ -65,9 +65,7 @@ def prepared(
       weigh, (kernel, jnp.asarray(alpha)), missed, y.shape[1:3]
     )
     spread = lazy.bind(_spread, coarse_reach, begins, scale, closed)
-    added = lazy.local(
-      spread, kernel, weighed, reach=coarse_reach, ratio=scale
-    )
+    added = lazy.local(spread, kernel, weighed, reach=coarse_reach, ratio=scale)
     return lazy.crop(x + added, shape, periodic)
 
   return step
@@ -79,7 +77,10 @@ def _first(y, cells):
 
 
 def _padded(values, reach, closed):
-  sides = [(r, r) if not c else (0, 0) for r, c in zip(reach, closed, strict=True)]
+  sides = [
+    (0, 0) if is_closed else (r, r)
+    for r, is_closed in zip(reach, closed, strict=True)
+  ]
   return jnp.pad(values, [(0, 0), *sides, (0, 0)], mode="symmetric")
 
 

@@ -71,9 +71,7 @@ def _rules(*, widths, blocks, downsample_mode, upsample_mode, **_):
       source = f"p.m_{name}" if is_alone else f"p.m_{name}.{start + j}"
       for k, own in ((0, "first"), (2, "second")):
         target = f"prior/{name}_{j}_{own}"
-        table += rules.layer(
-          f"{source}.res.{k}", target, rules.conv, bias=None
-        )
+        table += rules.layer(f"{source}.res.{k}", target, rules.conv, bias=None)
   return table
 
 
