@@ -60,6 +60,11 @@ class Linear(pipeline.Degradation):
     naming.look_up("wall", self.wall, dict.fromkeys(WALLS))
 
   @property
+  def is_convolution(self) -> bool:
+    """Whether, at whole scales, it reads the field through one small kernel."""
+    return self.kernel != "truncate"
+
+  @property
   def stage(self) -> str:
     """The reducing stage, as text."""
     if self.kernel in _STAGES:

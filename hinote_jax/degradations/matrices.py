@@ -7,10 +7,73 @@ in two dimensions.
 import numpy as np
 from scipy import sparse
 
+from hinote_jax.core import deconvolution
 from hinote_jax.degradations import pipeline
 
 # Coarse cells whose rows are made at once: bounds the dense blocks.
 _BLOCK = 64
+# Cells of an axis without ends: no kernel reaches half of it.
+_ENDLESS = 1 << 20
+
+
+def kernel(
+  degradation: pipeline.Degradation,
+  scale: tuple[float | int, float | int],
+  *,
+  start: tuple[float | int, float | int] = (0.0, 0.0),
+) -> np.ndarray:
+  """Returns a degradation as one kernel, [p q], for `deconvolution.operator`.
+
+  It is how a point is spread, in fine cells, and is read at coarse cells by the
+  registration "cells". That of "area" is a box.
+
+  Args:
+    degradation: its noise is left out.
+    scale: (s_y, s_x) fine cells per coarse cell, whole.
+    start: fine cell edges (y, x) at which the first coarse cell begins.
+
+  Raises:
+    ValueError: it is no convolution, or a scale is not whole.
+  """
+  if not degradation.is_convolution:
+    raise ValueError(
+      f"{degradation} is no convolution with a kernel: name another "
+      "degradation, such as area or decimate(cubic, antialias)"
+    )
+  if any(s != round(s) or s < 1 for s in scale):
+    raise ValueError(
+      f"the closed form wants whole scales, got {scale[0]:g} and {scale[1]:g} "
+      "along y and x: ask for whole ones, or have the residual met by "
+      "iterations, --consistent"
+    )
+  operators = degradation.operators(
+    (_ENDLESS, _ENDLESS),
+    start=start,
+    scale=scale,
+    count=(1, 1),
+    periodic=(True, True),
+  )
+  along_y, along_x = (
+    _spread(indices, matrix.reshape(-1, matrix.shape[-1]), int(s))
+    for (indices, matrix), s in zip(operators, scale, strict=True)
+  )
+  return along_y.T @ along_x
+
+
+def _spread(indices, weights, scale):
+  """Returns what is gathered at `indices`, [r m], as profiles that spread."""
+  used = np.flatnonzero(weights.any(0))
+  weights = weights[:, used[0] : used[-1] + 1]
+  first = int((indices[used[0]] + _ENDLESS // 2) % _ENDLESS) - _ENDLESS // 2
+  count = size = weights.shape[-1]
+  while True:
+    at = deconvolution.offset(size, scale, "cells") + size // 2 - first
+    if count - 1 <= at < size:
+      break
+    size += 2
+  profiles = np.zeros((len(weights), size))
+  profiles[:, at - np.arange(count)] = weights
+  return profiles
 
 
 def whole(

@@ -65,6 +65,11 @@ class Degradation(abc.ABC):
     return "|".join(stages + [f"noise({self.noise!r})"] * bool(self.noise))
 
   @property
+  def is_convolution(self) -> bool:
+    """Whether, at whole scales, it reads the field through one small kernel."""
+    return False
+
+  @property
   @abc.abstractmethod
   def stage(self) -> str:
     """The reducing stage, as text."""

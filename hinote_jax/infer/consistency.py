@@ -19,10 +19,12 @@ x is never held. z is coarse.
 
 What D all but removes comes back amplified, the rounding of the input with it.
 Hence z is found by conjugate residuals that stop once the input is met to a
-tolerance, preconditioned by (G_y + e)^-1 kron (G_x + e)^-1, for a sum that of
-its largest product. Without a blur this is the closed form, met in a few steps,
-some fifteen where cells of the input are missing; a blur of a coarse cell takes
-up to hundreds, and a wider one is refused where it cannot be undone.
+tolerance. What stands for (D D^T)^-1 in them is made by `inverses`: where D is
+a convolution and a decimation at whole scales, the closed form itself, met in a
+step or a few; else (G_y + e)^-1 kron (G_x + e)^-1, for a sum that of its
+largest product: a few steps without a blur, some fifteen where cells of the
+input are missing, up to hundreds for a blur of a coarse cell. A wider one is
+refused where it cannot be undone.
 """
 
 import functools
@@ -30,17 +32,12 @@ from typing import Any
 
 from jaxtyping import Float
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
 from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.degradations import matrices, pipeline
-from hinote_jax.infer import krylov
+from hinote_jax.infer import inverses, krylov
 
-# e over the norm of a Gram matrix: waves that D damps more than 20-fold along
-# an axis are left to the iteration, lest rounding of the input be blown up.
-_FLOOR = 2e-3
 _STEPS = 1000
 # Of the largest residual: for an input without a range.
 _ROUNDING = 1e-7
@@ -145,7 +142,15 @@ class Projection:
     self._grams = [
       [_gram(a, b) for a in axis for b in axis] for axis in self._axes
     ]
-    self._factors = [_factor(grams[0]) for grams in self._grams]
+    self._inverse = inverses.of(
+      degradation,
+      self._grams,
+      fine_shape,
+      coarse_shape,
+      periodic,
+      start=start,
+      nodes=nodes,
+    )
 
   @classmethod
   def of_lines(
@@ -227,8 +232,7 @@ class Projection:
       return np.where(known, _sum(grams_y, grams_x, z), 0.0)
 
     def precondition(z):
-      y, x = self._factors
-      return np.where(known, _along(x.solve, _along(y.solve, z)), 0.0)
+      return np.where(known, self._inverse(z), 0.0)
 
     def is_met(residual, _):
       return np.abs(residual).max((0, 1)) <= limit
@@ -370,30 +374,10 @@ def _gram(a, b):
   return gram
 
 
-def _factor(gram):
-  """Factors G + e; shifted, no pivots are needed and the band stays."""
-  floor = _FLOOR * linalg.norm(gram, np.inf)
-  shifted = gram + floor * sparse.eye_array(gram.shape[0])
-  return linalg.splu(
-    shifted.tocsc(),
-    permc_spec="MMD_AT_PLUS_A",
-    diag_pivot_thresh=0.0,
-    options={"SymmetricMode": True},
-  )
-
-
 def _sum(along_y, along_x, values):
   """Returns the sum over pairs of sparse matrices, one an axis, of [h w c]."""
   terms = [
-    _along(x.__matmul__, _along(y.__matmul__, values))
+    inverses.along(x.__matmul__, inverses.along(y.__matmul__, values))
     for y, x in zip(along_y, along_x, strict=True)
   ]
   return functools.reduce(np.add, terms)
-
-
-def _along(function, values):
-  """Applies a function of [n k] to axis 0 of [n m c], which becomes axis 1."""
-  n, m, c = values.shape
-  out = function(values.reshape(n, m * c))
-  out = out.reshape(len(out), m, c)
-  return np.ascontiguousarray(out.swapaxes(0, 1))

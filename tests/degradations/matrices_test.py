@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from hinote_jax import degradations
+from hinote_jax.core import deconvolution
 from hinote_jax.degradations import matrices
 from hinote_jax.infer import consistency
 from tests.degradations import axis
@@ -125,3 +126,29 @@ def test_magnitudes_are_refused_by_name():
     consistency.Projection(scan, (8, 8), (4, 4), _PERIODIC)
   with pytest.raises(ValueError, match=r"kspace\(hamming\) is not linear"):
     matrices.whole(scan, (8, 8), (4, 4), _PERIODIC)
+
+
+@pytest.mark.parametrize("periodic", [(True, True), (False, True)])
+@pytest.mark.parametrize("scale", [(1, 2), (2, 3), (4, 1)])
+@pytest.mark.parametrize(
+  "text", ["area", "uniform", "imresize", "decimate(linear)", "blur(0.7)|area"]
+)
+def test_one_kernel_is_the_degradation(text, scale, periodic):
+  degradation = degradations.parse(text)
+  x = np.random.default_rng(0).normal(size=(8, 12, 2))
+  shape = 8 // scale[0], 12 // scale[1]
+  want = degradation.field(x, shape, periodic=periodic)
+  kernel = matrices.kernel(degradation, scale)
+  if text == "area":
+    np.testing.assert_allclose(kernel, np.full(scale, 1.0 / np.prod(scale)))
+  made = deconvolution.operator(
+    kernel[None, ..., None], (8, 12), scale, periodic=periodic
+  )
+  np.testing.assert_allclose(made.degrade(x[None])[0], want, atol=2e-6)
+
+
+def test_what_is_no_kernel_is_said():
+  with pytest.raises(ValueError, match="truncate is no convolution"):
+    matrices.kernel(degradations.parse("truncate"), (2, 2))
+  with pytest.raises(ValueError, match="wants whole scales, got 2.5 and 2"):
+    matrices.kernel(degradations.parse("area"), (2.5, 2))
