@@ -6,7 +6,9 @@
 `model=` is a name of `hinote_jax.models`, or "module:name" of your own; every
 attribute of the model is a field, --config.model.blocks=8, and None stands for
 its default. `model=liif,encoder=hat` is HAT-LIIF: any encoder of
-`models.encoders`, its attributes --config.model.encoder_options.size=S. Runs:
+`models.encoders`, its attributes --config.model.encoder_options.size=S.
+`model=usrnet` unfolds the degradation of the run: its kernel and noise are
+those of --config.degradation at the network's scale. Runs:
 
 demo    the data, what is known of the place and the length of
         configs/hinote.py:demo
@@ -42,6 +44,9 @@ _SMALL = common.SMALL | dict(
   fourier_width=8,
   modes1=4,
   modes2=4,
+  widths=(8, 8, 8, 8),
+  iterations=2,
+  hyper_width=8,
 )
 
 
@@ -61,7 +66,7 @@ def model(config, name, encoder="edsr"):
     raise ValueError(f"{name} takes no encoder, got {encoder!r}")
   model = ml_collections.ConfigDict(dict(name=name, dtype="float32", **fields))
   if "scale" in fields:
-    model.scale = defaults.scale
+    model.scale = defaults.scale or 4
     scale = model.get_ref("scale")
     del config.windows["min_scale"], config.windows["max_scale"]
     config.windows.update(min_scale=scale, max_scale=scale)

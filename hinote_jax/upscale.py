@@ -77,6 +77,7 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
     memory=asked.memory,
     span=asked.range and tuple(asked.range),
     is_renamed=bool(names),
+    blur=_blur(asked),
   )
   return [
     jobs.Request(
@@ -99,6 +100,15 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
     )
     for source, path in files
   ]
+
+
+def _blur(asked: argparse.Namespace) -> Any:
+  """Returns what --psf and --noise say; None where both are left out."""
+  from hinote_jax.degradations import psf
+  from hinote_jax.infer import blurred
+
+  kernel, said = psf.read(asked.psf) if asked.psf is not None else (None, "")
+  return blurred.Blur.of(kernel, asked.noise, said)
 
 
 def _degradation(asked: argparse.Namespace) -> Any:

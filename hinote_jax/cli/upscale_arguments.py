@@ -156,6 +156,20 @@ def _add_input(group) -> None:
     help="checkpoint of a workdir (%(default)s)",
   )
   add(
+    "--psf",
+    metavar="FILE|gaussian(S)",
+    help="what blurred the input, to a network that unfolds it, as usrnet: an "
+    "array file, or gaussian(deviation), in cells of the result; it is centred "
+    "and made to sum to 1",
+  )
+  add(
+    "--noise",
+    type=float,
+    metavar="S",
+    help="likewise the deviation of its noise: of white for photographs, of "
+    "the deviation of the training fields for a run, 0.01",
+  )
+  add(
     "--variable",
     action="append",
     metavar="NAME",

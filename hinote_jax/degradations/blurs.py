@@ -149,6 +149,17 @@ def read(path: str, digest: str | None = None) -> Kernel:
     OSError: the file cannot be read.
     ValueError: it is another file, or holds no kernel.
   """
+  sha256, values = load(path, digest)
+  if values.ndim != 2 or not all(n % 2 for n in values.shape):
+    raise ValueError(
+      f"kernel {path} has the shape {values.shape}: it must have two sides, "
+      "both odd, so that one cell is in the middle"
+    )
+  return Kernel(path, sha256[:_DIGITS], normalised(values, f"kernel {path}"))
+
+
+def load(path: str, digest: str | None = None) -> tuple[str, np.ndarray]:
+  """Returns the SHA-256 of a file and the array in it; see `read`."""
   try:
     content = pathlib.Path(path).read_bytes()
   except OSError as error:
@@ -164,20 +175,24 @@ def read(path: str, digest: str | None = None) -> Kernel:
     values = _values(content, path)
   except (ValueError, EOFError, zipfile.BadZipFile) as error:
     raise ValueError(f"kernel {path} cannot be read: {error}") from error
-  if values.ndim != 2 or not all(n % 2 for n in values.shape):
-    raise ValueError(
-      f"kernel {path} has the shape {values.shape}: it must have two sides, "
-      "both odd, so that one cell is in the middle"
-    )
+  return sha256, values
+
+
+def normalised(values: np.ndarray, name: str) -> np.ndarray:
+  """Returns a kernel [p q ..] that sums to 1 over its sides, float64.
+
+  Raises:
+    ValueError: it holds what is no finite number, or sums to nothing.
+  """
   if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
-    raise ValueError(f"kernel {path} holds values that are no finite numbers")
+    raise ValueError(f"{name} holds values that are no finite numbers")
   values = values.astype(np.float64)
-  if not values.sum() > 0.0:
+  total = values.sum((0, 1))
+  if not np.all(total > 0.0):
     raise ValueError(
-      f"kernel {path} cannot be made to sum to 1: its values sum to "
-      f"{values.sum():g}"
+      f"{name} cannot be made to sum to 1: its values sum to {total.min():g}"
     )
-  return Kernel(path, sha256[:_DIGITS], values / values.sum())
+  return values / total
 
 
 def _values(content, path):

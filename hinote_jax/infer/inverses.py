@@ -49,18 +49,31 @@ def of(
     start: of `matrices.whole`.
     nodes: of `matrices.whole`.
   """
-  is_whole = not any(
-    m % n for m, n in zip(fine_shape, coarse_shape, strict=True)
-  )
-  is_mirrored = getattr(degradation, "wall", "mirror") == "mirror"
-  is_closed = is_mirrored or all(periodic)
-  if degradation.is_convolution and is_whole and is_closed and not any(nodes):
+  if has_closed_form(degradation, fine_shape, coarse_shape, periodic, nodes):
     scale = grids.pair(
       m // n for m, n in zip(fine_shape, coarse_shape, strict=True)
     )
     kernel = matrices.kernel(degradation, scale, start=start)
     return _of_waves(kernel, coarse_shape, scale, periodic)
   return _of_lines([_factor(axis[0]) for axis in grams])
+
+
+def has_closed_form(
+  degradation: pipeline.Degradation,
+  fine_shape: tuple[int, int],
+  coarse_shape: tuple[int, int],
+  periodic: Periodic,
+  nodes: Periodic,
+) -> bool:
+  """Says whether D is a convolution and a decimation; arguments of `of`."""
+  sides = zip(fine_shape, coarse_shape, strict=True)
+  is_mirrored = getattr(degradation, "wall", "mirror") == "mirror"
+  return (
+    degradation.is_convolution
+    and not any(m % n for m, n in sides)
+    and (is_mirrored or all(periodic))
+    and not any(nodes)
+  )
 
 
 def _of_waves(kernel, shape, scale, periodic) -> Inverse:

@@ -213,6 +213,8 @@ class Job:
     """Returns what must be known of the file beside the network."""
     predictor, source = self._predictor, self._reader.header
     variables, notes = upscaling.seen(source), []
+    if (blur := self.request.options.blur) is not None:
+      notes += blur.notes(self._goal.lines)
     if (copies := predictor.copies(len(variables))) > 1:
       notes.append(
         f"{self.request.source} has one channel, {variables[0].name}: it is "

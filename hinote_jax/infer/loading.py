@@ -125,6 +125,7 @@ def _published(path, normalisation, options) -> predict.Predictor:
     normaliser=around,
     periodic=module.periodic,
     learnt=learnt,
+    spec=models.spec(imported.name),
     scales=models.spec(imported.name).scales,
     is_of_any_range=is_tabulated and not module.limits,
   )

@@ -88,6 +88,11 @@ class Predictor:
       return len(self.names)
     return getattr(self.module, "channels", None)
 
+  @property
+  def takes(self) -> tuple[str, ...]:
+    """What the model takes beside the field, by name."""
+    return (*self._spec.extras, *self._spec.optional)
+
   def require_scale(self, lines: tuple[grids.Line, grids.Line]) -> None:
     """Refuses points that a network of one scale does not answer at."""
     if self.scales:
@@ -280,8 +285,7 @@ class Predictor:
         f"{self._spec.name} takes {', '.join(missing)} beside the field: give "
         f"extras={{{missing[0]!r}: ...}}"
       )
-    names = (*self._spec.extras, *self._spec.optional)
-    return {name: extras[name] for name in names if name in extras}
+    return {name: extras[name] for name in self.takes if name in extras}
 
   def _of_field(self, field, wanted, devices, extras, **options):
     """Returns a field of a file on a finer grid."""

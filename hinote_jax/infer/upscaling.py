@@ -17,7 +17,7 @@ from hinote_jax import fields
 from hinote_jax.core import grids, resize
 from hinote_jax.degradations import pipeline
 from hinote_jax.fields import axes, packing
-from hinote_jax.infer import consistency, masks, plans
+from hinote_jax.infer import blurred, consistency, masks, plans
 from hinote_jax.io import room
 from hinote_jax.lazy import stores
 
@@ -141,6 +141,7 @@ class Options:
     span: (lowest, highest) value of the file, black and white to a network of
       colours; None: those of the type.
     is_renamed: the variables are the model's under other names, in its order.
+    blur: what made the input, for networks that take it.
   """
 
   consistent: pipeline.Degradation | None = None
@@ -151,6 +152,7 @@ class Options:
   side: int | None = None
   span: tuple[float, float] | None = None
   is_renamed: bool = False
+  blur: blurred.Blur | None = None
 
 
 class Upscaler:
@@ -213,14 +215,17 @@ class Upscaler:
       )
 
   @functools.cached_property
-  def _extras(self) -> Mapping[str, Any]:
-    """What the predictor knows of the place, on the grids of this input."""
-    make = self._predictor.extras_of
-    return {} if make is None else make(self._source, self._goal)
+  def _extras(self) -> dict[str, Any]:
+    """What the predictor knows of the place and the user of the blur."""
+    make, blur = self._predictor.extras_of, self._options.blur
+    known = {} if make is None else make(self._source, self._goal)
+    return known if blur is None else known | blur.extras()
 
   def _require_variables(self, predictor: Any) -> None:
     wanted, channels = predictor.names, predictor.channels
     names = [variable.name for variable in seen(self._source)]
+    if (blur := self._options.blur) is not None:
+      blur.require(predictor.takes, self.header.shape, len(names))
     if predictor.copies(len(names)) > 1:
       return
     if wanted and list(wanted) != names and not self._options.is_renamed:

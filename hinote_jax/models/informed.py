@@ -86,8 +86,11 @@ class Informed(nn.Module):
     cell: Float[Array, "b 2"],
     *,
     static: Mapping[str, lazy.Grid],
+    **extras: Any,
   ) -> Float[lazy.Grid, "b H W c"]:
     """Returns the field at the query points; `static` as of `at_queries`.
+
+    The model is given the other extras.
 
     Raises:
       ValueError: as the model, or another number of static fields.
@@ -99,7 +102,8 @@ class Informed(nn.Module):
         f"the model is told of {len(self.units)} static channels, got {count}"
       )
     model = self.plain.clone(periodic=self.periodic, parent=self, name="model")
-    z = model(lazy.concatenate([lowres, static["coarse"]]), coords, cell)
+    both = lazy.concatenate([lowres, static["coarse"]])
+    z = model(both, coords, cell, **extras)
     f = at_queries(static, coords, self.units, self.periodic)
     y = lazy.pointwise(jax.nn.gelu, blocks.Dense(self.width, name="lift")(z))
     options: Any = dict(kernel_init=blocks.small_init)

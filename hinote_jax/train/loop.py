@@ -59,6 +59,8 @@ def model_arguments(
     arguments.setdefault("limits", data.limits())
   if data.static is not None:
     arguments["static_units"] = data.static_units()
+  if "kernel" in models.spec(arguments["name"]).optional:
+    arguments |= data.blur(arguments)
   return arguments
 
 

@@ -1,7 +1,9 @@
 """What a run reads: its fields, their parts, and the windows of them."""
 
+from collections.abc import Mapping
 import dataclasses
 import functools
+import math
 import pathlib
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from hinote_jax.core import scale_laws, spectral
 from hinote_jax.data import batches, builder, normalise, splits, symmetries
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
+from hinote_jax.degradations import matrices
 from hinote_jax.io import units
 from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
@@ -86,6 +89,27 @@ class RunData(NamedTuple):
     ]
     ends = self.normaliser.normalise(np.asarray(ends, np.float64).T).T
     return [(float(low), float(high)) for low, high in ends]
+
+  def blur(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns scale, kernel and noise of a network that takes a blur.
+
+    Args:
+      given: what its config says of them, which stands; else the scale is the
+        largest of the windows, rounded up, and the others are those of the
+        degradation. Paired fields have none: a mean over cells.
+
+    Raises:
+      ValueError: the degradation is no convolution.
+    """
+    scale = given.get("scale") or math.ceil(self.train.scale_range[1] - 1e-6)
+    made = {"scale": scale, "noise": 0.0}
+    if self.train.degradation is not None:
+      made["noise"] = self.train.degradation.noise
+      if given.get("kernel") is None:
+        y, x = (scale, scale) if isinstance(scale, int) else scale
+        kernel = matrices.kernel(self.train.degradation, (y, x))
+        made["kernel"] = kernel.tolist()
+    return made | {k: v for k, v in given.items() if v is not None}
 
   def meta(self) -> dict[str, Any]:
     """Returns what belongs with the weights in a checkpoint."""

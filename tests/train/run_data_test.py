@@ -1,11 +1,14 @@
 """Tests of what a run reads: parts by group, pairs, and magnitudes."""
 
 import json
+import types
 
 import ml_collections
 import numpy as np
 import pytest
 
+from hinote_jax import degradations
+from hinote_jax.degradations import matrices
 from hinote_jax.train import run_data
 from tests.data import layouts
 
@@ -84,3 +87,16 @@ def test_pairs_are_trained_on_as_they_are(tmp_path):
   np.testing.assert_array_equal(
     again.train.batch(0, range(16))["highres"], batch["highres"]
   )
+
+
+def test_a_network_that_unfolds_takes_the_blur_of_its_run():
+  degradation = degradations.parse("blur(0.5)|area|noise(0.02)")
+  train = types.SimpleNamespace(scale_range=(1.5, 3.0), degradation=degradation)
+  data = types.SimpleNamespace(train=train)
+  blur = run_data.RunData.blur
+  made = blur(data, {"name": "usrnet"})
+  assert (made["scale"], made["noise"]) == (3, 0.02)
+  want = matrices.kernel(degradation, (3, 3))
+  np.testing.assert_array_equal(made["kernel"], want)
+  given = blur(data, {"kernel": [[1.0]], "noise": 0.5, "scale": 2})
+  assert given == {"kernel": [[1.0]], "noise": 0.5, "scale": 2}
