@@ -17,7 +17,7 @@ import sys
 
 import tqdm
 
-from benchmarks import case, streaming, tables, windows
+from benchmarks import case, consistent, streaming, tables, windows
 from hinote_jax.evaluate import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -29,6 +29,7 @@ _CASES = {
   "streaming": streaming.CASES,
   "windows": windows.CASES,
   "tables": tables.CASES,
+  "consistent": consistent.CASES,
 }
 
 
@@ -50,7 +51,8 @@ def table(results: list[dict]) -> str:
   tiled = [r for r in results if r["case"] in streaming.CASES]
   made = [r for r in results if r["case"] in windows.CASES]
   read = [r for r in results if r["case"] in tables.CASES]
-  results = [r for r in results if r not in tiled + made + read]
+  met = [r for r in results if r["case"] in consistent.CASES]
+  results = [r for r in results if r not in tiled + made + read + met]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
   parts = [_speeds(own)] if own else []
@@ -77,7 +79,22 @@ def table(results: list[dict]) -> str:
       "Look-up tables over a photograph of bytes, in colour, compiled by "
       "Numba, beside Pillow's bicubic in the same process:\n\n" + _read(read)
     )
+  if met:
+    parts.append(
+      "The input met by `--consistent` at twice its cells, in closed form and "
+      "by the iterations that were there before, and how far the results are "
+      "from each other as a part of their range:\n\n" + _met(met)
+    )
   return "\n\n".join(parts)
+
+
+def _met(results) -> str:
+  lines = [["case", "closed form", "steps", "before", "steps", "difference"]]
+  for r in results:
+    row = [r["case"], f"{r['consistent_seconds']:.2f} s", str(r["steps"])]
+    row += [f"{r['before_seconds']:.2f} s", str(r["before_steps"])]
+    lines.append([*row, f"{r['difference']:.1e}"])
+  return markdown.table(lines)
 
 
 def _read(results) -> str:

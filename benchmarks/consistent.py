@@ -1,0 +1,71 @@
+"""One case of `--consistent`: prints JSON.
+
+python -m benchmarks.consistent NAME
+
+A field is made to give back its input, by the closed form and by the
+iterations that were there before it, both in this process.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from hinote_jax import degradations
+from hinote_jax.infer import consistency, inverses, krylov
+
+# Of the input; the result is twice as fine, and both axes close.
+CASES = {
+  "consistent, area of blur(1.2, 0.6, 30)": ("blur(1.2, 0.6, 30)|area", 48),
+  "consistent, area of blur(0.5)": ("blur(0.5)|area", 256),
+}
+
+
+def _run(text: str, side: int, **options: Any) -> tuple[float, int, np.ndarray]:
+  """Returns seconds, steps and the result."""
+  degradation, periodic = degradations.parse(text), (True, True)
+  random, shape = np.random.default_rng(0), (side, side)
+  truth = random.normal(size=(2 * side, 2 * side, 1)).astype(np.float32)
+  lowres = degradation.field(truth, shape, periodic=periodic)
+  highres = truth + 0.1 * np.roll(truth, 5, axis=1)
+  solve, count = krylov.conjugate_residuals, 0
+
+  def counted(apply, *arguments, **given):
+    def one(z):
+      nonlocal count
+      count += 1
+      return apply(z)
+
+    return solve(one, *arguments, **given)
+
+  with mock.patch.object(krylov, "conjugate_residuals", counted):
+    begun = time.perf_counter()
+    projection = consistency.Projection(
+      degradation, (2 * side, 2 * side), shape, periodic
+    )
+    made = projection(highres, lowres)
+  return time.perf_counter() - begun, count - 1, made
+
+
+def measure(name: str) -> dict[str, Any]:
+  """Returns what both take, and how far they differ."""
+  text, side = CASES[name]
+  _run(text, 8)  # what is imported and planned once
+  seconds, steps, made = _run(text, side)
+  with mock.patch.object(inverses, "has_closed_form", lambda *_: False):
+    before, before_steps, other = _run(text, side)
+  return {
+    "case": name,
+    "consistent_seconds": seconds,
+    "steps": steps,
+    "before_seconds": before,
+    "before_steps": before_steps,
+    "difference": float(np.abs(made - other).max() / np.ptp(made)),
+  }
+
+
+if __name__ == "__main__":
+  print(json.dumps(measure(sys.argv[1])))
