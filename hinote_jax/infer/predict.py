@@ -77,8 +77,7 @@ class Predictor:
     self.learnt, self.roughness = tuple(learnt), tuple(roughness)
     self.clips: tuple[bool, ...] = ()
     self._limits: tuple[units.Limits, ...] = ()
-    self._copies = 1
-    self.scales = tuple(scales)
+    self._copies, self.scales = 1, tuple(scales)
     self._is_of_any_range, self._own = is_of_any_range, None
 
   @property
