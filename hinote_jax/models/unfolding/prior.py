@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
+from hinote_jax.core import grids
 from hinote_jax.core.typing import Periodic
 from hinote_jax.nn import blocks
 
@@ -48,7 +49,8 @@ class ResUNet(nn.Module):
   def __call__(
     self, x: Float[lazy.Grid, "b h w c"]
   ) -> Float[lazy.Grid, "b h w d"]:
-    shape, unit = x.shape[1:3], 2 ** (len(self.widths) - 1)
+    shape = grids.pair(x.shape[1:3])
+    unit = 2 ** (len(self.widths) - 1)
     more = -shape[0] % unit, -shape[1] % unit
     around: Any = tuple(
       p and not m for p, m in zip(self.periodic, more, strict=True)
