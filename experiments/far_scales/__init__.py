@@ -1,0 +1,1 @@
+"""Scales far beyond those of training, on turbulence."""

@@ -1,0 +1,50 @@
+"""Prints the errors of a run at scales far beyond those it was trained at.
+
+    python -m experiments.far_scales.show [--update=runs/far]
+
+With --update, first keeps the scores of that run here.
+"""
+
+import argparse
+import json
+import pathlib
+
+from hinote_jax import models
+from hinote_jax.evaluate import consistent, markdown, report, scores
+from hinote_jax.io import files
+from hinote_jax.train import workdir
+
+FOLDER = pathlib.Path(__file__).parent
+README = FOLDER / "README.md"
+
+
+def table(evaluation: scores.Evaluation) -> str:
+  """Returns the errors over bicubic's, a row a scale."""
+  ours = ["hinote", f"hinote{consistent.SUFFIX}"]
+  lines = [["scale", *ours, *models.INTERPOLATIONS]]
+  for scale in sorted(evaluation.header["scales"]):
+    rows = evaluation.select(scale=scale, variable="omega")
+    mse = {row["model"]: row["mse"] for row in rows}
+    ratios = (mse[name] / mse[scores.BASELINE] for name in lines[0][1:])
+    lines.append([f"x{scale:g}", *(f"{ratio:.3f}" for ratio in ratios)])
+  return markdown.table(lines)
+
+
+def main() -> None:
+  """Keeps another run where one is given, fills the page, prints the table."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--update", type=pathlib.Path)
+  arguments = parser.parse_args()
+  if arguments.update:
+    made = report.read(arguments.update).to_dict() | {"spectra": []}
+    workdir.write_json(FOLDER / "report.json", made)
+    blend = json.loads((arguments.update / "blend.json").read_text())
+    workdir.write_json(FOLDER / "blend.json", blend)
+  text = README.read_text()
+  made = table(report.read(FOLDER))
+  files.write_text(README, markdown.filled(text, {"errors": made}))
+  print(made)
+
+
+if __name__ == "__main__":
+  main()
