@@ -103,7 +103,8 @@ def table(outcomes: list[outcome.Outcome]) -> str:
   lines = [f"| {' | '.join(row)} |" for row in rows]
   bad = sorted(o for o in outcomes if o.verdict in outcome.BAD)
   lines += ["", f"{len(outcomes)} trials, {len(bad)} bad."]
-  lines += [f"* {o.kind} {o.seed}, {o.verdict}: {o.detail}" for o in bad]
+  for kind, seed, verdict, detail in bad:
+    lines.append(f"* {kind} {seed}, {verdict}: {' '.join(detail.split())}")
   return "\n".join(lines) + "\n"
 
 
