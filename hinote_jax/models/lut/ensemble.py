@@ -12,9 +12,8 @@ from hinote_jax.models.lut import lookup, taps
 from hinote_jax.nn import blocks
 
 UNIT = 127.0  # what a network's 1 is in a table
-STORED = (
-  128.0  # a byte of a table is kept over this, exactly: it may be trained
-)
+# A byte of a table is kept over this, exactly: it may be trained.
+STORED = 128.0
 WHITE = 255.0  # what the 1 of a field is in units of `interval`
 # A level is a byte if it is nearer than this: float32 knows it as well.
 _TOUCH = 1e-4
