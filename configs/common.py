@@ -166,5 +166,7 @@ def base() -> ml_collections.ConfigDict:
     path=placeholder(str),
     # Every row once more, with the answer made to degrade to its input.
     consistent=False,
+    # Beside the numbers, pictures of them.
+    figures=True,
   )
   return config

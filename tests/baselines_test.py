@@ -24,7 +24,8 @@ def _config(name, folder):
     config[part] = data[part]
   config.windows.window = config.windows.queries = (8, 8)
   config.steps = config.log_every = config.validate_every = 2
-  config.evaluate = dict(scales=(4.0,), against=("bicubic",))
+  config.evaluate = data.evaluate
+  config.evaluate.scales = (4.0,)
   return config
 
 

@@ -6,6 +6,7 @@ import sys
 
 from absl import flags
 import hypothesis
+import jaxtyping
 
 import tests.typechecker  # noqa: F401, found by name by jaxtyping's hook
 
@@ -32,6 +33,13 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache/jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+# Where shapes are written they are checked at every call; elsewhere pyright's
+# look at the types has to do, since a check of every call costs time.
+SHAPED = "core fields infer io lazy losses metrics models nn".split()
+jaxtyping.install_import_hook(
+  [f"hinote_jax.{name}" for name in SHAPED], "tests.typechecker.check"
+)
 
 # After jax has read what is above.
 from tests import compiled  # noqa: E402

@@ -48,7 +48,7 @@ def tiny_config(
   config.log_every = 1
   config.validate_every = 3
   config.validation_examples = 4
-  config.evaluate = dict(scales=(2.0,), against=("bicubic",))
+  config.evaluate = dict(scales=(2.0,), against=("bicubic",), figures=False)
   return config
 
 

@@ -32,7 +32,7 @@ from hinote_jax.train import (
 )
 
 ROOT = pathlib.Path("runs/told")
-SCALES = (2.0, 4.0, 8.0)
+SCALES = (2.0, 4.0, 8.0, 15.7, 32.0)
 # Trained on, chosen by, scored on; five degrees lie between them.
 PLACES = ("120:240,310:370,405:418", "275:305", "245:270,375:400")
 STATIC = {

@@ -20,6 +20,7 @@ def write(
   *,
   curves: Sequence[Mapping[str, Any]] = (),
   figures: Mapping[str, Any] | None = None,
+  draws: bool = True,
 ) -> pathlib.Path:
   """Writes report.json, report.md and figures/*.png into a workdir.
 
@@ -31,6 +32,7 @@ def write(
     evaluation: of `fields.evaluate` or `images.evaluate`.
     curves: the lines of metrics.jsonl, for the training curves.
     figures: file stem -> further matplotlib figures to save and link.
+    draws: False leaves all pictures out.
 
   Returns:
     The path of report.md.
@@ -42,13 +44,13 @@ def write(
   )
   files.write_text(workdir / "report.json", text + "\n")
   pictures = []
-  if plots.is_available():
+  if draws and plots.is_available():
     from hinote_jax.plots import report_figures
 
     drawn = report_figures.draw(evaluation, curves) | dict(figures or {})
     pictures = report_figures.save_all(drawn, workdir / "figures")
   body = markdown(evaluation, pictures)
-  if not plots.is_available():
+  if draws and not plots.is_available():
     body += "\nNo pictures: `pip install hinote_jax[plots]` to have them.\n"
   path = workdir / "report.md"
   files.write_text(path, body)

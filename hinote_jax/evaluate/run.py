@@ -201,9 +201,10 @@ def score(
   """
   evaluation = evaluate_run(config, workdir, data)
   folder, figures = workdir, {}
+  draws = config.evaluate.get("figures", True)
   if config.evaluate.get("path"):
     folder = workdir / f"on_{evaluation.header['dataset']}"
-  else:
+  elif draws:
     figures = _prior_figure(config, workdir, data)
   if jax.process_index() != 0:
     return folder / "report.md"
@@ -212,6 +213,7 @@ def score(
     evaluation,
     curves=metric_log.read(workdir),
     figures=figures,
+    draws=draws,
   )
 
 
@@ -282,4 +284,6 @@ def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
         ratio = scores.ratio(row["mse"], other["mse"])
         parts.append(f"{row['variable']} {ratio:.3f}")
     print(f"  x{scale:<4g} {'   '.join(parts)}")
-  print(f"report:  {path}\nfigures: {path.parent / 'figures'}")
+  print(f"report:  {path}")
+  if (path.parent / "figures").is_dir():
+    print(f"figures: {path.parent / 'figures'}")

@@ -59,6 +59,7 @@ _EVALUATE = {
   "against": Sequence[str],
   "path": _Texts,
   "consistent": bool,
+  "figures": bool,
 }
 _REQUIRED = (
   *(name for name in _RUN if name != "start"),

@@ -52,6 +52,7 @@ def final_state(workdir):
 
 
 def test_run_leaves_what_the_architecture_promises(config, tmp_path):
+  config.evaluate.figures = True
   train.train_and_evaluate(config, tmp_path / "run")
   found = {p.name for p in (tmp_path / "run").iterdir()}
   expected = {"config.json", "versions.json", "split.json", "metrics.jsonl"}
