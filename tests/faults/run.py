@@ -22,6 +22,7 @@ import time
 
 import tqdm
 
+from tests import quick_xla
 from tests.faults import outcome
 
 # Part -> how many trials.
@@ -43,7 +44,7 @@ def _environment() -> None:
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
   # Tiny programs gain nothing by the compiler's best.
-  os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+  os.environ.setdefault("XLA_FLAGS", quick_xla.flags(1))
 
 
 def _run(part: str, seed: int, count: int) -> list[outcome.Outcome]:

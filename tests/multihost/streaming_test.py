@@ -10,6 +10,7 @@ import numpy as np
 
 from hinote_jax.core import grids
 from hinote_jax.lazy import devices
+from tests import quick_xla
 from tests.infer import networks
 from tests.multihost import two_processes_test as processes
 
@@ -43,7 +44,7 @@ def write_answers(folder: str) -> None:
 
 def _start(folder, rank, port):
   environment = os.environ | {
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+    "XLA_FLAGS": quick_xla.flags(2),
     "JAX_PLATFORMS": "cpu",
     "JAX_COORDINATOR_ADDRESS": f"localhost:{port}",
     "JAX_NUM_PROCESSES": "2",

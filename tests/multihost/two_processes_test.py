@@ -10,7 +10,7 @@ import pytest
 
 from hinote_jax.train import checkpoint, metric_log
 from hinote_jax.train import loop as train
-from tests import runs, trials
+from tests import quick_xla, runs, trials
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def _free_port() -> int:
 
 def _start(config_path, workdir, devices, rank=0, count=1, port=0):
   environment = os.environ | {
-    "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    "XLA_FLAGS": quick_xla.flags(devices),
     "JAX_PLATFORMS": "cpu",
   }
   if count > 1:
