@@ -6,6 +6,7 @@ import pytest
 
 from hinote_jax import models
 from hinote_jax.core import grids
+from tests import trials
 
 pytest.importorskip("numba")
 
@@ -56,7 +57,7 @@ def test_bytes_are_those_of_the_model(pattern, scale, interval, options):
 @pytest.mark.parametrize(
   ("interpolators", "options", "shape"),
   [
-    ("NLCZ", dict(refiner="SD"), (17, 23)),
+    pytest.param("NLCZ", dict(refiner="SD"), (17, 23), marks=trials.trial),
     ("NC", dict(refiner="S", refiner_turns=4), (7, 18)),
     ("L", dict(refiner="", periodic=(True, False)), (60, 12)),
   ],
@@ -76,7 +77,7 @@ def test_mixtures_are_those_of_the_model(interpolators, options, shape):
   x = random.integers(0, 256, (7, 6, 3)).astype(np.uint8)
   unit = np.float32(x)[None] / np.float32(255)
   arguments = unit, grids.axes(shape), grids.cell_size(shape)[None]
-  variables = jax.jit(module.init)(jax.random.key(0), *arguments)
+  variables = jax.eval_shape(module.init, jax.random.key(0), *arguments)
   variables = jax.tree.map(
     lambda leaf: np.float32(random.integers(-90, 90, leaf.shape)) / 128,
     variables,

@@ -247,7 +247,7 @@ def test_other_parallel_modes_train_the_same(trained, tmp_path, mode):
     pytest.param(
       dict(width=12, preset="default", head_heads=2), marks=pytest.mark.trial
     ),
-    dict(preset="paper"),
+    pytest.param(dict(preset="paper"), marks=pytest.mark.trial),
     pytest.param(
       dict(
         domain="queries",
