@@ -42,6 +42,7 @@ _FOLDERS = (
   "evaluate",
   "infer",
   "plots",
+  "pages",
   "cli",
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import contextlib
 import glob
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -128,9 +129,32 @@ def _degradation(asked: argparse.Namespace) -> Any:
   return degradations.parse(asked.consistent)
 
 
-def _upscale(asked: argparse.Namespace) -> None:
+def _require_page(path: str, files: Sequence[tuple[str, str]]) -> None:
+  """Refuses a page that could not be written.
+
+  Raises:
+    FileNotFoundError: there is no folder for it.
+    ModuleNotFoundError: what draws it is missing.
+    ValueError: it is of several inputs, or would replace another file.
+  """
+  from hinote_jax import pages
+
+  if not pages.is_available():
+    raise ModuleNotFoundError(f"--view needs bokeh: {pages.NEEDED}")
+  if len(files) > 1:
+    raise ValueError(f"--view shows one input and {len(files)} were given")
+  if not path.endswith((".html", ".htm")):
+    raise ValueError(f"--view wants the name of a page, a .html, got {path!r}")
+  if not os.path.isdir(parent := os.path.dirname(os.path.abspath(path))):
+    raise FileNotFoundError(f"no folder {parent}: create it first")
+
+
+def _upscale(arguments: Sequence[str]) -> None:
+  asked = upscale_arguments.parse(arguments)
   files = pairs(asked.files)
   upscale_arguments.require_checkpoint(asked.checkpoint)
+  if asked.view is not None:
+    _require_page(asked.view, files)
   from hinote_jax import infer
   from hinote_jax.infer import batch, progress
 
@@ -160,7 +184,14 @@ def _upscale(asked: argparse.Namespace) -> None:
       for request in requests:
         print("\n".join(preview.lines(request, predictor)))
       return
+    if asked.view is not None:
+      from hinote_jax.pages import of_files
+
+      of_files.require(asked.view, requests[0], predictor)
     batch.run(requests, predictor, bar, make)
+    if asked.view is not None:
+      command = shlex.join(["hinote-upscale", *arguments])
+      of_files.write(asked.view, requests[0], predictor, command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -168,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   arguments = sys.argv[1:] if arguments is None else arguments
   try:
     with preemption.raised():
-      _upscale(upscale_arguments.parse(arguments))
+      _upscale(arguments)
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     return command_line.print_error(error)
   except KeyboardInterrupt as stopped:

@@ -235,6 +235,12 @@ def _add_result(group) -> None:
     help="type of the result; otherwise packed as the input",
   )
   add("--overwrite", action="store_true", help="replace what is there")
+  add(
+    "--view",
+    metavar="PAGE.html",
+    help="write a page, too, on which the result can be looked at beside an "
+    "interpolation, with a slider over the fields: one file, no network",
+  )
 
 
 def _add_machine(group) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import models as zoo
 from hinote_jax.core import grids
 from hinote_jax.evaluate import scores
 from hinote_jax.fields import axes
@@ -87,7 +88,9 @@ def evaluate(
     label="time ",
     progress=progress,
   )
-  rows, spectra, examples = [], [], []
+  rows, spectra, examples, gallery = [], [], [], []
+  shown = scores.pair(predictors, zoo.INTERPOLATIONS)
+  predicted = scores.kept(predicted, gallery, shown, scales)
   for _, group in itertools.groupby(predicted, lambda e: e.scale):
     first, reduced = scores.of_fields(group, dataset.domain, context)
     rows += _rows(reduced, first, context)
@@ -99,7 +102,9 @@ def evaluate(
     share = np.mean([1.0 - np.mean(dataset.known(i)) for i in times])
     text = filled.get("split", f"{len(times)} fields")
     filled["split"] = f"{text}; {share:.2%} of the values missing, not scored"
-  return scores.Evaluation(filled, rows, spectra=spectra, examples=examples)
+  return scores.Evaluation(
+    filled, rows, spectra=spectra, examples=examples, gallery=gallery
+  )
 
 
 def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import models as zoo
 from hinote_jax.evaluate import image_sets, protocols, scores
 
 METRICS = ("psnr", "ssim")
@@ -48,22 +49,24 @@ def evaluate(
       f"nothing to evaluate: {len(predictors)} models, {len(images.names)} "
       f"images, {len(scales)} scales"
     )
-  rows, examples = [], []
-  for example in scores.predicted(
+  rows, examples, gallery = [], [], []
+  predicted = scores.predicted(
     predictors,
     _inputs(images, rules, scales),
     total=len(scales) * len(images.names),
     unit="image",
     progress=progress,
-  ):
+  )
+  shown = scores.pair(predictors, zoo.INTERPOLATIONS)
+  finished = (_finished(example, rules) for example in predicted)
+  for example in scores.kept(finished, gallery, shown, scales):
     where = {"scale": example.scale, "image": example.name}
-    finished = {n: rules.finish(p) for n, p in example.predictions.items()}
     rows += [
       where | {"model": n} | rules.score(p, example.highres, example.scale)
-      for n, p in finished.items()
+      for n, p in example.predictions.items()
     ]
     if example.name == images.names[0]:
-      examples.append(dataclasses.replace(example, predictions=finished))
+      examples.append(example)
   rows.sort(key=lambda row: scales.index(row["scale"]))
   filled = {
     "dataset": images.name,
@@ -74,8 +77,18 @@ def evaluate(
     "models": list(predictors),
   }
   return scores.Evaluation(
-    filled | dict(header or {}), rows, means=means(rows), examples=examples
+    filled | dict(header or {}),
+    rows,
+    means=means(rows),
+    examples=examples,
+    gallery=gallery,
   )
+
+
+def _finished(example: scores.Example, rules: Any) -> scores.Example:
+  """Returns an example with its predictions as they are scored."""
+  finished = {n: rules.finish(p) for n, p in example.predictions.items()}
+  return dataclasses.replace(example, predictions=finished)
 
 
 def means(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Writes an evaluation, of fields or of photographs, into a workdir.
 
-report.json holds the scores, report.md says them, figures/*.png show them.
+report.json holds the scores, report.md says them, figures/*.png show them, and
+report.html does all of that by itself, with a slider.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ import os
 import pathlib
 from typing import Any
 
-from hinote_jax import plots
+from hinote_jax import pages, plots
 from hinote_jax.evaluate import report_fields, report_images, scores
 from hinote_jax.io import files
 
@@ -22,10 +23,10 @@ def write(
   figures: Mapping[str, Any] | None = None,
   draws: bool = True,
 ) -> pathlib.Path:
-  """Writes report.json, report.md and figures/*.png into a workdir.
+  """Writes report.json, .md and .html and figures/*.png into a workdir.
 
   Every file appears whole or not at all. Without matplotlib the report is
-  written without pictures and says so.
+  written without pictures, without bokeh without a page, and says so.
 
   Args:
     workdir: folder, made where it is missing.
@@ -52,6 +53,13 @@ def write(
   body = markdown(evaluation, pictures)
   if draws and not plots.is_available():
     body += "\nNo pictures: `pip install hinote_jax[plots]` to have them.\n"
+  if pages.is_available():
+    from hinote_jax.pages import of_evaluation
+
+    of_evaluation.write(workdir / "report.html", evaluation, curves)
+    body += "\nAll of this, with a slider: [report.html](report.html)\n"
+  else:
+    body += f"\nNo report.html: `{pages.NEEDED}` to have it.\n"
   path = workdir / "report.md"
   files.write_text(path, body)
   return path

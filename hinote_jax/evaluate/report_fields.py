@@ -36,7 +36,10 @@ def sections(evaluation: scores.Evaluation) -> list[str]:
   parts = [
     _headline(evaluation),
     _verdict(evaluation),
-    f"## How it was measured\n\n{_facts(evaluation.header)}",
+    "## How it was measured\n\n"
+    + markdown.facts(
+      facts(evaluation.header), evaluation.header.get("command")
+    ),
     f"## All scores\n\n{_LEGEND}",
   ]
   parts += [_details(evaluation, *place) for place in _places(evaluation)]
@@ -138,8 +141,8 @@ def _science_keys(evaluation: scores.Evaluation, **where: Any) -> list[str]:
   return domains.ordered(evaluation.header.get("domain", ""), keys)
 
 
-def _facts(header: Mapping[str, Any]) -> str:
-  """Returns how it was measured as a list, and the command."""
+def facts(header: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns how it was measured, by name; what is empty is not known."""
   ranges = ", ".join(
     f"{v['name']} {header['data_range'][v['name']]:g} {v['units']}".rstrip()
     for v in header["variables"]
@@ -147,7 +150,7 @@ def _facts(header: Mapping[str, Any]) -> str:
   source = header.get("data_range_source")
   times = header["times"]
   span = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
-  facts = {
+  known = {
     "dataset": header["dataset"],
     "domain": header.get("domain"),
     "citation": header["citation"],
@@ -163,9 +166,15 @@ def _facts(header: Mapping[str, Any]) -> str:
     "scales": ", ".join(f"x{s:g}" for s in header["scales"]),
   }
   used = {"data_range", "data_range_source", "times", "shape", "command"}
-  used |= {"variables", "models", "periodic", *facts}
-  facts |= {k.replace("_", " "): v for k, v in header.items() if k not in used}
-  return markdown.facts(facts, header.get("command"))
+  used |= {"variables", "models", "periodic", *known}
+  known |= {k.replace("_", " "): v for k, v in header.items() if k not in used}
+  return known
+
+
+def columns(evaluation: scores.Evaluation) -> dict[str, contexts.Metric]:
+  """Returns what each key of a row measures, in the order of the report."""
+  keys = [*running.METRICS, *_science_keys(evaluation)]
+  return {key: _metric(evaluation, key) for key in keys}
 
 
 def _thresholds(header: Mapping[str, Any]) -> str:

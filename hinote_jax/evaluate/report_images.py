@@ -10,7 +10,8 @@ def sections(evaluation: scores.Evaluation) -> list[str]:
   header = evaluation.header
   return [
     summary(evaluation),
-    f"## How it was measured\n\n{_facts(header)}",
+    "## How it was measured\n\n"
+    + markdown.facts(facts(header), header.get("command")),
     "## Every image",
     *(_images(evaluation, scale) for scale in header["scales"]),
   ]
@@ -38,17 +39,18 @@ def protocol_line(evaluation: scores.Evaluation) -> str:
   return f"Protocol `{header['protocol']}`: {header['description']}."
 
 
-def _facts(header: dict[str, Any]) -> str:
-  facts = {
+def facts(header: dict[str, Any]) -> dict[str, Any]:
+  """Returns how it was measured, by name."""
+  known = {
     "images": f"{len(header['images'])} of {header['dataset']}",
     "inputs and scores": f"`{header['protocol']}`, {header['description']}",
   }
   if "checkpoints" in header:
-    facts["models"] = ", ".join(
+    known["models"] = ", ".join(
       f"{name} from `{path}`" for name, path in header["checkpoints"].items()
     )
-  facts["versions"] = header.get("versions", "")
-  return markdown.facts(facts, header.get("command"))
+  known["versions"] = header.get("versions", "")
+  return known
 
 
 def _images(evaluation: scores.Evaluation, scale: float) -> str:

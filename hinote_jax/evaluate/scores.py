@@ -5,7 +5,7 @@ An evaluation is a header, rows of scores and examples, of whole fields
 and what it answers must be sound.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import dataclasses
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from hinote_jax.metrics import domains, running
 
 BASELINE = "bicubic"  # what errors are compared with
 Predictors = Mapping[str, Callable[..., Any]]
+# Values of all truths that a page can hold.
+_ROOM = 6_000_000
 # What of a row is no number.
 _LABELS = ("model", "variable", "image")
 
@@ -63,6 +65,8 @@ class Evaluation:
     means: of images, one dict per scale and model.
     spectra: of fields, one dict per scale; see `fields.evaluate`.
     examples: one per scale; left out of `to_dict`.
+    gallery: of every scale as many as a page can hold, with the predictions of
+      two models; left out too.
   """
 
   header: dict[str, Any]
@@ -70,9 +74,10 @@ class Evaluation:
   means: list[dict[str, Any]] = dataclasses.field(default_factory=list)
   spectra: list[dict[str, Any]] = dataclasses.field(default_factory=list)
   examples: list[Example] = dataclasses.field(default_factory=list)
+  gallery: list[Example] = dataclasses.field(default_factory=list)
 
   def to_dict(self) -> dict[str, Any]:
-    """Returns all but the examples as JSON values; infinities as "inf"."""
+    """Returns all but examples as JSON values; infinities as "inf"."""
     parts = {"header": self.header, "rows": self.rows}
     more = {"means": self.means, "spectra": self.spectra}
     return _to_json(parts | {name: part for name, part in more.items() if part})
@@ -123,7 +128,8 @@ def predicted(
     ValueError: a prediction has the wrong shape, or values that are not finite;
       names model, scale and example.
   """
-  with tqdm.tqdm(total=total, disable=not progress, unit=unit) as bar:
+  hidden = {} if progress else {"disable": True}
+  with tqdm.tqdm(total=total, unit=unit, **hidden) as bar:
     for example in examples:
       bar.set_description(f"{example.name} x{example.scale:g}")
       shape = example.highres.shape[:2]
@@ -136,6 +142,46 @@ def predicted(
         predictions[model] = pred
       yield dataclasses.replace(example, predictions=predictions)
       bar.update()
+
+
+def kept(
+  examples: Iterable[Example],
+  gallery: list[Example],
+  names: Iterable[str],
+  scales: Sequence[float],
+) -> Iterator[Example]:
+  """Yields examples; those that a page can hold go into the gallery.
+
+  They are the first of every scale, each with the same share of the room.
+
+  Args:
+    examples: with predictions.
+    gallery: where they go.
+    names: the models whose predictions are kept.
+    scales: of all examples.
+  """
+  names, used = list(names), dict.fromkeys(scales, 0)
+  for example in examples:
+    size = example.highres.size
+    taken = used[example.scale]
+    used[example.scale] += size
+    if not taken or (taken + size) * len(used) <= _ROOM:
+      predictions = {name: example.predictions[name] for name in names}
+      gallery.append(dataclasses.replace(example, predictions=predictions))
+    yield example
+
+
+def pair(models: Iterable[str], interpolations: Iterable[str]) -> list[str]:
+  """Returns what is shown side by side: an interpolation, and a model.
+
+  Args:
+    models: names, the run's own first.
+    interpolations: those of them that are none are models.
+  """
+  rivals = [name for name in models if name in interpolations]
+  others = [name for name in models if name not in rivals]
+  rivals.sort(key=lambda name: name == BASELINE)
+  return [*rivals[-1:], *others[:1]] or list(models)[:1]
 
 
 def _require_sound(pred: np.ndarray, shape: tuple, where: str) -> None:

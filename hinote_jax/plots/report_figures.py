@@ -32,7 +32,7 @@ def draw(
   """
   drawn = {}
   is_of_images = "protocol" in evaluation.header
-  if evaluation.examples and (is_of_images or _is_in_colour(evaluation.header)):
+  if evaluation.examples and (is_of_images or is_in_colour(evaluation.header)):
     drawn["crops"] = _crops(evaluation)
   if is_of_images:
     return drawn
@@ -59,7 +59,8 @@ def save_all(
   return [(s.replace("_", " "), f"{folder.name}/{s}.png") for s in drawn]
 
 
-def _is_in_colour(header: Mapping[str, Any]) -> bool:
+def is_in_colour(header: Mapping[str, Any]) -> bool:
+  """Returns whether the variables of an evaluation are colours."""
   names = tuple(variable["name"] for variable in header["variables"])
   return header.get("domain") == "image" and names == picture.RGB
 

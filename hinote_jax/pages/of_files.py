@@ -1,0 +1,163 @@
+"""The page of a file that was just made finer: `hinote-upscale --view`."""
+
+import math
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax import fields, infer, io
+from hinote_jax.infer import jobs, upscaling
+from hinote_jax.io import picture
+from hinote_jax.metrics import spectra as radial
+from hinote_jax.pages import charts, document, samples, viewer
+from hinote_jax.plots import maps
+from hinote_jax.train import workdir
+
+# Values of all results that a page holds, and the most that are looked at.
+_ROOM, _MOST = 4_000_000, 200_000_000
+
+
+def require(path: str, request: jobs.Request, predictor: Any) -> None:
+  """Refuses a page that could not be written, before anything is made.
+
+  Args:
+    path: of the page.
+    request: of one file.
+    predictor: that of its checkpoint.
+
+  Raises:
+    ValueError: a field of the result is too large to be held whole.
+  """
+  header = jobs.Job(request, predictor).header
+  size = math.prod(header.shape) * len(header.variables)
+  if size > _MOST:
+    raise ValueError(
+      f"--view {path} holds a field of the result whole, {size} values, and "
+      f"takes at most {_MOST}: leave it out"
+    )
+
+
+def write(
+  path: str | os.PathLike, request: jobs.Request, predictor: Any, command: str
+) -> None:
+  """Writes a page of a request that was carried out.
+
+  Beside the result stands an interpolation; there is no truth.
+
+  Args:
+    path: of the page.
+    request: of one file.
+    predictor: that of its checkpoint.
+    command: that made the result.
+  """
+  job = jobs.Job(request, predictor)
+  source = job.reader.header
+  rival = "bicubic" if request.checkpoint != "bicubic" else "bilinear"
+  shown = _colours(source)
+  made, is_whole = _samples(job, rival, shown)
+  variables = [
+    {"name": v.name, "units": v.units, "long_name": _long_name(v)}
+    for v in (source.variables[c] for c in shown)
+  ]
+  in_colour = tuple(v["name"] for v in variables) == picture.RGB
+  parts, curves = [], None
+  if is_whole and not in_colour:
+    entry = _spectra(made, rival, job.header.periodic)
+    curves = charts.spectra([entry], variables)
+    parts.append(document.Part("Spectra", charts.SAID, curves.drawn))
+  drawn, show = viewer.viewer(
+    made,
+    variables,
+    base=rival,
+    in_colour=in_colour,
+    curves=curves,
+  )
+  held = (
+    f"<p>{len(made)} of {job.count} fields. There is no truth: what differs is "
+    f"the result from {rival}. The maps zoom together; the slider takes the "
+    "arrow keys.</p>"
+  )
+  parts.insert(0, document.Part("Fields", held, drawn))
+  facts = {
+    "input": request.source,
+    "result": request.path,
+    "grid": f"{_shape(source)} to {_shape(job.header)}",
+    "by": request.checkpoint,
+    "versions": ", ".join(f"{k} {v}" for k, v in workdir.versions().items()),
+  }
+  text = document.facts(facts, command)
+  parts.append(document.Part("How it was made", text))
+  title = f"{pathlib.Path(request.source).name}, finer"
+  document.write(path, title, parts, at_first=[show])
+
+
+def _colours(header: fields.Header) -> list[int]:
+  """Returns which channels are shown: all but opacity."""
+  seen = upscaling.seen(header)
+  return [c for c, v in enumerate(header.variables) if v in seen]
+
+
+def _samples(
+  job: jobs.Job, rival: str, shown: list[int]
+) -> tuple[list[samples.Sample], bool]:
+  """Returns the first fields, and whether none of their values is missing."""
+  request, source = job.request, job.reader.header
+  like = io.open(request.like).header if request.like else None
+  goal = upscaling.target(
+    source, scale=request.scale, shape=request.shape, like=like
+  )
+  make = upscaling.Upscaler(infer.load(rival), source, goal)
+  result = io.open(request.path, job.header.names)
+  scale = f"x{len(goal.x) / len(source.x):g}"
+  frame, coarse = _frame(job.header), _frame(source)
+  if source.y.is_counted or source.x.is_counted:
+    coarse = frame
+  size = math.prod(job.header.shape) * len(shown)
+  made = []
+  for i in range(min(job.count, max(1, _ROOM // size))):
+    lowres = job.reader.read(i)
+    at = np.unravel_index(i, source.lead_shape)
+    leads = zip(source.leads, at, strict=True)
+    made.append(
+      samples.Sample(
+        name=", ".join(f"{d.name} {n}" for d, n in leads) or "field",
+        scale=scale,
+        lowres=lowres[..., shown],
+        base=make.field(lowres)[..., shown],
+        others={"result": result.read(i)[..., shown]},
+        frame=frame,
+        coarse=coarse,
+      )
+    )
+  is_whole = all(np.isfinite(s.base + s.others["result"]).all() for s in made)
+  return made, is_whole
+
+
+def _frame(header: fields.Header) -> maps.Frame:
+  """Returns where the cells of fields lie; counted ones without positions."""
+  y, x = (None if a.is_counted else a.values for a in (header.y, header.x))
+  is_geographic = header.y.is_latitude and header.x.is_longitude
+  return maps.frame(header.shape, y, x, is_geographic=is_geographic)
+
+
+def _spectra(
+  made: list[samples.Sample], rival: str, periodic: tuple[bool, bool]
+) -> dict[str, Any]:
+  """Returns the mean spectra of both, as those of an evaluation."""
+  power, wavenumber = {}, np.zeros(0)
+  for name in (rival, "result"):
+    each = np.stack([s.base if name == rival else s.others[name] for s in made])
+    wavenumber, each = radial.radial_spectrum(each, periodic=periodic)
+    power[name] = each.mean(0).T
+  scale = float(made[0].scale[1:])
+  return {"scale": scale, "wavenumber": wavenumber, "power": power}
+
+
+def _shape(header: fields.Header) -> str:
+  return " x ".join(map(str, header.shape))
+
+
+def _long_name(variable: fields.Variable) -> str:
+  return str(variable.attributes.get("long_name", ""))

@@ -1,0 +1,223 @@
+"""Pages: what the browser adds up is what was given, and it opens anywhere."""
+
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from hinote_jax import io, upscale
+from hinote_jax.evaluate import scores
+from tests import evaluations, upscale_command
+
+pytest.importorskip("bokeh")
+pytest.importorskip("matplotlib")
+
+from hinote_jax.pages import of_evaluation, samples  # noqa: E402
+from hinote_jax.plots import maps  # noqa: E402
+
+_VARIABLES = ({"name": "t2m", "units": "K", "long_name": ""},)
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# No connection of the browser's own.
+_ALONE = (
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+  """The page of an evaluation of three noisy fields at two scales."""
+  dataset = evaluations.dataset()
+  predictors = {
+    "hinote": evaluations.nearest,
+    "bicubic": evaluations.bicubic,
+    "bilinear": evaluations.nearest,
+  }
+  evaluation = evaluations.run(predictors, dataset, scales=(2.0, 4.0))
+  records = [{"step": i, "loss": 1.0 / (i + 1)} for i in range(9)]
+  path = tmp_path_factory.mktemp("page") / "report.html"
+  of_evaluation.write(path, evaluation, records)
+  return path
+
+
+def _sample(shape=(6, 9), coarse=(3, 4), y=None, seed=0):
+  rng = np.random.default_rng(seed)
+  base = rng.normal(280, 9, (*shape, 1)).astype(np.float32)
+  other = base + rng.normal(0, 0.3, base.shape).astype(np.float32)
+  low = rng.normal(280, 9, (*coarse, 1)).astype(np.float32)
+  frame = maps.frame(shape, y)
+  return samples.Sample("a", "x2", low, base, {"b": other}, frame, frame)
+
+
+@pytest.mark.parametrize("order", [1, -1, 0])
+def test_base_and_difference_add_up_with_the_least_y_first(order):
+  y = np.arange(6.0)[::order] if order else None
+  sample = _sample(y=y)
+  packed = samples.Packed([sample], _VARIABLES, base="truth")
+  said = packed.said[0][0]
+  parts = {name: packed.arrays[key] for name, key in said["parts"].items()}
+  given = sample.others["b"][..., 0]
+  # Without positions the first row is up, and counts downward from 0.
+  given = given[::-1] if order == -1 else given
+  step = (said["high"] - said["low"]) / 512 + said["limit"] / 128
+  np.testing.assert_allclose(parts["base"] + parts["0"], given, atol=step / 2)
+  rms = np.sqrt(np.mean((sample.others["b"] - sample.base) ** 2))
+  assert said["titles"]["0"] == f"b − truth, RMS {rms:.3g} K"
+  assert said["unit"] == "K"
+
+
+def test_one_truth_at_several_scales_is_held_once():
+  both = [_sample(), _sample(coarse=(2, 3))]
+  packed = samples.Packed(both, _VARIABLES, base="truth")
+  one, other = (said[0]["parts"] for said in packed.said)
+  assert one["base"] == other["base"] and one["0"] == other["0"]
+  assert len(packed.arrays) == 4
+
+
+def test_missing_values_stay_missing_and_leave_the_colours_alone():
+  sample = _sample()
+  sample.base[1, 2] = np.nan
+  (said,) = samples.Packed([sample], _VARIABLES, base="truth").said[0]
+  assert np.isfinite([said["low"], said["high"], said["limit"]]).all()
+
+
+def test_a_large_field_is_shown_through_a_window_over_the_same_input():
+  shape, coarse = (2400, 1600), (600, 400)
+  frame = maps.frame(shape, np.arange(2400.0), np.arange(1600.0))
+  base = np.zeros((*shape, 1), np.float32)
+  error = base.copy()
+  error[2300, 1500] = 1.0
+  low = np.arange(600 * 400, dtype=np.float32).reshape(*coarse, 1)
+  shown = samples.windowed(
+    samples.Sample("a", "x4", low, base, {"b": error}, frame, frame)
+  )
+  assert shown.base.size <= 1_500_000 and shown.others["b"].max() == 1.0
+  left, right, bottom, top = shown.frame.extent
+  assert left <= 1500 <= right and bottom <= 2300 <= top
+  rows, columns = shown.lowres.shape[:2]
+  left, right, bottom, top = shown.coarse.extent
+  # A cell of the input is 4 wide, and begins at its own number.
+  assert (right - left, top - bottom) == (4 * columns, 4 * rows)
+  assert shown.lowres[0, 0, 0] == 400 * (bottom + 0.5) / 4 + (left + 0.5) / 4
+  assert "of 2400 x 1600" in shown.name
+
+
+def test_the_gallery_takes_the_same_share_of_every_scale():
+  truth = np.zeros((1000, 1000, 1), np.float32)
+  given = [
+    scores.Example(s, str(i), truth, truth, {"a": truth, "b": truth})
+    for s in (2.0, 4.0)
+    for i in range(5)
+  ]
+  gallery = []
+  passed = list(scores.kept(given, gallery, ["a"], [2.0, 4.0]))
+  assert passed == given
+  assert [(e.scale, e.name) for e in gallery] == [
+    (s, str(i)) for s in (2.0, 4.0) for i in range(3)
+  ]
+  assert all(list(e.predictions) == ["a"] for e in gallery)
+
+
+@pytest.mark.parametrize(
+  "models, expected",
+  [
+    (["hinote", "bilinear", "bicubic", "spectral"], ["bicubic", "hinote"]),
+    (["hinote", "liif"], ["hinote"]),
+    (["bilinear", "bicubic"], ["bicubic"]),
+  ],
+)
+def test_an_interpolation_stands_beside_the_run(models, expected):
+  known = ("bilinear", "bicubic", "spectral")
+  assert scores.pair(models, known) == expected
+
+
+def test_a_file_just_made_finer_has_a_page(tmp_path, capsys):
+  pixels = np.linspace(0, 1, 2 * 12 * 16 * 3).reshape(2, 12, 16, 3)
+  np.save(tmp_path / "a.npy", pixels.astype(np.float32))
+  view = tmp_path / "view.html"
+  command = [tmp_path / "a.npy", tmp_path / "b.npy", "--scale", "2"]
+  command += ["--checkpoint", "bicubic", "--view", view]
+  assert upscale_command.run(*command) == 0
+  text = view.read_text()
+  assert "--checkpoint bicubic" in text and "bilinear" in text
+  assert io.read(tmp_path / "b.npy").values.shape == (2, 24, 32, 3)
+  for wrong, said in (
+    ([tmp_path / "no" / "v.html"], "no folder"),
+    ([tmp_path / "v.png"], "a .html"),
+  ):
+    code = upscale_command.run(*command[:-1], *wrong, "--overwrite")
+    assert code == 2 and said in capsys.readouterr().err
+  np.save(tmp_path / "c.npy", pixels)
+  several = [command[0], tmp_path / "c.npy", f"{tmp_path}/out/", *command[2:]]
+  code = upscale.main([*map(str, several)])
+  assert code == 2 and "one input" in capsys.readouterr().err
+
+
+# What the slider says, and the sum over the map of the model.
+_SHOWN = """() => {
+  const models = [...Bokeh.documents[0]._all_models.values()]
+  const source = models.find((m) => m.name == "0 image")
+  const image = source.get_column("image")[0]
+  return {
+    name: models.find((m) => m.type == "Slider").title,
+    sum: image.reduce((a, b) => a + b),
+  }
+}"""
+
+# The colours of the text of the page, and of a figure.
+_INKS = """() => [
+  getComputedStyle(document.body).color,
+  [...Bokeh.documents[0]._all_models.values()].find(
+    (m) => m.type == "LinearAxis").axis_label_text_color,
+]"""
+
+
+def _browser(playwright):
+  """Returns a headless browser, or skips."""
+  known = [shutil.which(name) for name in _BROWSERS]
+  known.append(playwright.chromium.executable_path)
+  there = [path for path in known if path and pathlib.Path(path).is_file()]
+  if not there:
+    pytest.skip(f"no browser: none of {', '.join(_BROWSERS)} is installed")
+  return playwright.chromium.launch(executable_path=there[0], args=_ALONE)
+
+
+def test_a_browser_opens_it_and_the_slider_moves(page):
+  api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+  said = []
+  with api.sync_playwright() as playwright:
+    browser = _browser(playwright)
+    tab = browser.new_page(color_scheme="light")
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on(
+      "console",
+      lambda m: m.type in ("error", "warning") and said.append(m.text),
+    )
+    tab.on(
+      "request",
+      lambda r: (
+        r.url.startswith(("file:", "data:", "blob:")) or said.append(r.url)
+      ),
+    )
+    tab.goto(page.as_uri())
+    handle = tab.get_by_role("slider")
+    handle.wait_for()
+    first = tab.evaluate(_SHOWN)
+    handle.focus()
+    tab.keyboard.press("ArrowRight")
+    second = tab.evaluate(_SHOWN)
+    inks = [tab.evaluate(_INKS)]
+    tab.emulate_media(color_scheme="dark")
+    inks.append(tab.evaluate(_INKS))
+    browser.close()
+  assert said == []
+  assert first["name"] == "2020-01-01" and second["name"] == "2020-01-02"
+  assert first["sum"] != second["sum"]
+  assert inks == [
+    ["rgb(27, 31, 36)", "#1b1f24"],
+    ["rgb(230, 232, 235)", "#e6e8eb"],
+  ]
