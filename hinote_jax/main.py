@@ -3,6 +3,7 @@
 python -m hinote_jax.main --config=configs/hinote.py:demo --workdir=DIR
 """
 
+import contextlib
 import os
 import sys
 
@@ -24,6 +25,9 @@ _DISTRIBUTED = flags.DEFINE_bool(
   False,
   "Join the other processes: of a TPU pod, Slurm or Open MPI, or as "
   "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say.",
+)
+_QUIET = flags.DEFINE_bool(
+  "quiet", False, "Show no progress and no summary, only what is wrong."
 )
 flags.mark_flags_as_required(["config", "workdir"])
 
@@ -60,7 +64,11 @@ def main(_):
   if not flags.FLAGS["verbosity"].present:
     logging.set_verbosity(logging.WARNING)  # Orbax tells a lot at INFO
   try:
-    with preemption.raised():
+    with preemption.raised(), contextlib.ExitStack() as stack:
+      if _QUIET.value:
+        os.environ["TQDM_DISABLE"] = "1"  # read as its bars are imported
+        nowhere = stack.enter_context(open(os.devnull, "w"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
       _run()
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     return command_line.print_error(error)

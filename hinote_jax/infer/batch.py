@@ -73,7 +73,9 @@ def _run(job: jobs.Job, bar: progress.Progress, make: Callable) -> None:
   else:
     raise OSError(f"{partial.folder} does not keep what is written there")
   job.finish(bar)
-  bar.close()
+  sides = " x ".join(map(str, job.header.shape))
+  fields = f"{job.count} field{'s' * (job.count != 1)} of {sides}"
+  bar.finish(f"{partial.path}: {fields}")
 
 
 def _begin(job: jobs.Job, bar: progress.Progress) -> None:

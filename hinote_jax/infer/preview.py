@@ -11,7 +11,7 @@ import time
 import jax
 import numpy as np
 
-from hinote_jax.infer import jobs, predict, upscaling
+from hinote_jax.infer import jobs, predict, progress, upscaling
 from hinote_jax.io import formats, stores
 from hinote_jax.lazy import tiles
 
@@ -89,7 +89,7 @@ def _time(job: jobs.Job, predictor: predict.Predictor, points: int) -> str:
   whole = each * points / math.prod(make.header.shape)
   kind = jax.devices()[0].device_kind
   return (
-    f"about {_duration(first + whole)} here, on one {kind}: "
+    f"about {progress.duration(first + whole)} here, on one {kind}: "
     f"{1e9 * each / math.prod(make.header.shape):.3g} ns a point"
   )
 
@@ -110,11 +110,3 @@ def _bytes(count: float) -> str:
       return f"{count:.3g} {unit}"
     count /= 1000
   return f"{count:.3g} TB"
-
-
-def _duration(seconds: float) -> str:
-  if seconds < 100:
-    return f"{max(1, round(seconds))} s"
-  if seconds < 6000:
-    return f"{round(seconds / 60)} min"
-  return f"{seconds / 3600:.1f} h"

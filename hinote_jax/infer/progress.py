@@ -1,6 +1,7 @@
 """How far the work is, on one line, with the time that is left."""
 
 import sys
+import time
 from typing import Any
 
 import tqdm
@@ -17,7 +18,7 @@ class Progress:
     """Makes a bar that is not there yet; `is_quiet` leaves it out."""
     self._is_quiet = is_quiet
     self._bar: Any = None
-    self._name = ""
+    self._name, self._began = "", 0.0
 
   def start(self, name: str, done: int = 0, total: int | None = None) -> None:
     """Begins a file.
@@ -28,7 +29,7 @@ class Progress:
       total: tiles of all fields; None as long as nobody knows.
     """
     self.close()
-    self._name = name
+    self._name, self._began = name, time.monotonic()
     self._bar = tqdm.tqdm(
       desc=name,
       initial=done,
@@ -68,8 +69,24 @@ class Progress:
     with tqdm.tqdm.external_write_mode(file=sys.stderr):
       print(f"hinote_jax: {text}", file=sys.stderr)
 
+  def finish(self, what: str) -> None:
+    """Ends the bar and says what was made in which time, where it was shown."""
+    is_shown = self._bar is not None and not self._bar.disable
+    self.close()
+    if is_shown:
+      self.note(f"{what} in {duration(time.monotonic() - self._began)}")
+
   def close(self) -> None:
     """Ends the bar."""
     if self._bar is not None:
       self._bar.close()
       self._bar = None
+
+
+def duration(seconds: float) -> str:
+  """Returns a time as a reader would say it."""
+  if seconds < 100:
+    return f"{max(1, round(seconds))} s"
+  if seconds < 6000:
+    return f"{round(seconds / 60)} min"
+  return f"{seconds / 3600:.1f} h"

@@ -143,9 +143,10 @@ def _names(path: pathlib.Path) -> Iterator[str]:
   """Yields the paths of all groups but the root, outer ones first."""
   if path.is_dir():
     zarr = inputs.require("zarr", "io")
-    yield from _below(
-      zarr.open_group(path, mode="r"), lambda g: dict(g.groups())
-    )
+    with inputs.beside_others():
+      root = zarr.open_group(path, mode="r")
+      names = list(_below(root, lambda g: dict(g.groups())))
+    yield from names
   else:
     with inputs.require("netCDF4", "io").Dataset(path) as file:
       yield from _below(file, lambda group: group.groups)

@@ -124,6 +124,14 @@ def load_numpy(path: str | os.PathLike, **options: Any) -> Any:
     return np.load(path, allow_pickle=False, **options)
 
 
+@contextlib.contextmanager
+def beside_others() -> Iterator[None]:
+  """Keeps zarr from warning of other files in the folder of a store."""
+  with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", ".*not recognized as a component of")
+    yield
+
+
 def load_xarray(path: str | os.PathLike, **options: Any) -> Any:
   """Returns a NetCDF file or Zarr store as an xarray.Dataset, not loaded.
 
@@ -141,9 +149,7 @@ def load_xarray(path: str | os.PathLike, **options: Any) -> Any:
     require("zarr", "io")
     # Looking for consolidated metadata warns and gains nothing on a disk.
     options = {"engine": "zarr", "consolidated": False} | options
-  with reading(path), warnings.catch_warnings():
-    # Other files may lie in the folder of a store.
-    warnings.filterwarnings("ignore", ".*not recognized as a component of")
+  with reading(path), beside_others():
     try:
       return xarray.open_dataset(path, **options)
     except ValueError as error:

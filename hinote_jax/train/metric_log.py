@@ -88,7 +88,7 @@ class MetricLog:
       initial=first_step,
       desc="training",
       unit="step",
-      disable=not is_leader,
+      **({} if is_leader else {"disable": True}),
       dynamic_ncols=True,
       mininterval=0.5,
     )
