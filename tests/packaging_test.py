@@ -163,6 +163,11 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path):
 
 
 class NotebookTest(absltest.TestCase):
+  def test_nothing_is_left_to_be_filled_in(self):
+    text = json.dumps(read_notebook())
+    for word in ("OWNER", "TODO", "FIXME", "<your"):
+      self.assertNotIn(word, text)
+
   def test_notebook_holds_no_outputs(self):
     for cell in read_notebook()["cells"]:
       if cell["cell_type"] == "code":
@@ -175,3 +180,35 @@ class NotebookTest(absltest.TestCase):
         lines = "".join(cell["source"]).split("\n")
         # Shell commands and magics are IPython's, not Python's.
         ast.parse("\n".join(x for x in lines if not x.startswith(("!", "%"))))
+
+
+@pytest.mark.trial
+def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+  """Its cells as they stand, but for those that install."""
+  copy = tmp_path / "copy"
+  ignored = shutil.ignore_patterns(".*", "runs", "build", "*.egg-info")
+  shutil.copytree(ROOT, copy, ignore=ignored)
+  lines = [
+    # What IPython knows and Python does not.
+    "import subprocess, sys, types",
+    "show = types.SimpleNamespace(display=print, IFrame=str, Markdown=str)",
+    "show.IFrame = lambda path, **size: pathlib.Path(path).stat()",
+    "sys.modules['IPython'] = sys.modules['IPython.display'] = show",
+  ]
+  for cell in read_notebook()["cells"]:
+    text = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
+    for line in text.split("\n"):
+      if line.startswith("!"):
+        line = f"subprocess.run(f{line[1:]!r}, shell=True, check=True)"
+      lines.append("" if line.startswith("%pip") else line)
+  paths = [os.path.dirname(sys.executable), os.environ["PATH"]]
+  done = subprocess.run(
+    [sys.executable, "-c", "\n".join(lines)],
+    cwd=copy / "notebooks",
+    env={**os.environ, "PATH": os.pathsep.join(paths), "PYTHONPATH": str(copy)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  assert "(166, 333)" in done.stdout
+  assert "Warning" not in done.stderr
