@@ -128,7 +128,7 @@ def predicted(
     ValueError: a prediction has the wrong shape, or values that are not finite;
       names model, scale and example.
   """
-  hidden = {} if progress else {"disable": True}
+  hidden: dict[str, Any] = {} if progress else {"disable": True}
   with tqdm.tqdm(total=total, unit=unit, **hidden) as bar:
     for example in examples:
       bar.set_description(f"{example.name} x{example.scale:g}")

@@ -54,7 +54,7 @@ def spectra(
     _figure(label, "power, in the unit of the variable squared", "log", "log"),
     _figure(label, f"relative to {names[0]} [dB]", "log", "linear"),
   ]
-  figures[1].y_range = models.Range1d(-22, 8)
+  figures[1].y_range = models.Range1d(start=-22, end=8)
   items = []
   palette = style.colors(names)
   for name in names:
@@ -64,7 +64,7 @@ def spectra(
       line.glyph.tags = [INK] * (name == "truth")
       if figure is figures[0]:
         items.append(models.LegendItem(label=name, renderers=[line]))
-  legend = models.Legend(items=items, click_policy="hide", padding=4)
+  legend = models.Legend(items=items, click_policy="hide")
   figures[0].add_layout(legend, "right")
   drawn = [_read_by_mouse(figure, "k") for figure in figures]
   sources = {key: models.ColumnDataSource(d) for key, d in data.items()}
@@ -74,11 +74,11 @@ def spectra(
 
 def _columns(
   entry: Mapping[str, Any], channel: int, reference: str
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
   """Returns the curves of one channel, those that are resolved."""
   waves = np.asarray(entry["wavenumber"])
   inside = radial.resolved(waves)
-  columns = {"k": waves[inside]}
+  columns: dict[str, Any] = {"k": waves[inside]}
   powers = {
     n: np.asarray(p)[channel, inside] for n, p in entry["power"].items()
   }
@@ -105,7 +105,7 @@ def training(records: curves.Records) -> models.LayoutDOM:
     steps, values = curves.series(records, key)
     if not steps.size:
       continue
-    data = {"step": steps, names[0]: values}
+    data: dict[str, Any] = {"step": steps, names[0]: values}
     data[names[-1]] = curves.smooth(values) if names[1:] else values
     source = models.ColumnDataSource(data)
     figure = _figure("step", label, "linear", "log")
@@ -116,7 +116,7 @@ def training(records: curves.Records) -> models.LayoutDOM:
   return layouts.row(*drawn, styles={"flex-wrap": "wrap"})
 
 
-def _figure(x: str, y: str, x_kind: str, y_kind: str) -> Any:
+def _figure(x: str, y: str, x_kind: Any, y_kind: Any) -> Any:
   return plotting.figure(
     tools="pan,wheel_zoom,box_zoom,reset,save",
     x_axis_label=x,

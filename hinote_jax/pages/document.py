@@ -107,13 +107,15 @@ def write(
   page = document.Document()
   said = []
   for i, part in enumerate(parts):
-    name = f"part{i}" if part.shown is not None else ""
-    if name:
+    name = ""
+    if part.shown is not None:
+      name = f"part{i}"
       part.shown.update(name=name)
       page.add_root(part.shown)
     said.append({"title": part.title, "text": part.text, "root": name})
-  for widget in page.select(dict(type=models.Widget)):
-    widget.stylesheets = [*widget.stylesheets, _STYLE]
+  for model in page.models:
+    if isinstance(model, models.Widget):
+      model.stylesheets = [*model.stylesheets, _STYLE]
   looks = {kind: _looks(kind) for kind in ("light", "dark")}
   paint = models.CustomJS(code=_PAINT, args={"text": json.dumps(looks)})
   page.js_on_event(events.DocumentReady, *at_first, paint)

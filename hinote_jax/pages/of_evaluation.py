@@ -131,17 +131,18 @@ def _scores(evaluation: scores.Evaluation) -> tuple[str, Any]:
 def _rows(evaluation: scores.Evaluation) -> list[dict[str, Any]]:
   """Returns the rows with units, and errors as fractions of the baseline's."""
   units = {v["name"]: v["units"] for v in evaluation.header["variables"]}
-  base = {
+  base: dict[Any, Any] = {
     (row["variable"], row["scale"]): row["mse"]
     for row in evaluation.select(model=scores.BASELINE)
   }
   rows = []
   for row in evaluation.rows:
-    row = row | {"unit": units[row["variable"]] or "1"}
+    unit = units[row["variable"]] or "1"
+    told: dict[str, Any] = {**row, "unit": unit}
     where = row["variable"], row["scale"]
     if where in base:
-      row["ratio"] = scores.ratio(row["mse"], base[where])
+      told["ratio"] = scores.ratio(told["mse"], base[where])
     if "parting_wavenumber" in row:  # shown as a wavelength
-      row["parting_wavenumber"] = 1.0 / row["parting_wavenumber"]
-    rows.append(row)
+      told["parting_wavenumber"] = 1.0 / told["parting_wavenumber"]
+    rows.append(told)
   return rows

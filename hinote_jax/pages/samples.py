@@ -197,7 +197,7 @@ class Packed:
 
 def _palette(look: Mapping[str, Any]) -> tuple[list[str], float, float]:
   """Returns evenly spaced colours, and the values of the first and last."""
-  norm = look.get("norm") or colors.Normalize(look["vmin"], look["vmax"])
+  norm: Any = look.get("norm") or colors.Normalize(look["vmin"], look["vmax"])
   colormap = matplotlib.colormaps.get_cmap(look["cmap"])
   at = np.linspace(norm.vmin, norm.vmax, 2 * _STEPS + 1)[1::2]
   palette = [colors.to_hex(c) for c in colormap(norm(at))]

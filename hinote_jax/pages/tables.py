@@ -26,22 +26,16 @@ def table(
   """
   data, drawn = {}, []
   for key, title in columns.items():
-    values = [row.get(key) for row in rows]
-    is_text = any(isinstance(value, str) for value in values)
-    if not is_text:
+    values: Any = [row.get(key) for row in rows]
+    longest, options = len(title), {}
+    if any(isinstance(value, str) for value in values):
+      longest = max(longest, *map(len, values))
+    else:
       values = np.array([np.nan if v is None else v for v in values], float)
+      options["formatter"] = models.HTMLTemplateFormatter(template=_NUMBER)
     data[key] = values
-    options = (
-      {}
-      if is_text
-      else {"formatter": models.HTMLTemplateFormatter(template=_NUMBER)}
-    )
-    longest = max([len(title), *(len(v) for v in values if is_text)])
-    drawn.append(
-      models.TableColumn(
-        field=key, title=title, width=8 * longest + 28, **options
-      )
-    )
+    look: dict[str, Any] = dict(field=key, title=title, width=8 * longest + 28)
+    drawn.append(models.TableColumn(**look, **options))
   return models.DataTable(
     source=models.ColumnDataSource(data),
     columns=drawn,

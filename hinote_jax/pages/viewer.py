@@ -106,8 +106,8 @@ def viewer(
     "places": packed.places,
     "palettes": packed.palettes,
   }
-  colours = models.LinearColorMapper(_DIVERGING, nan_color=_MISSING)
-  errors = models.LinearColorMapper(_DIVERGING, nan_color=_MISSING)
+  colours = models.LinearColorMapper(palette=_DIVERGING, nan_color=_MISSING)
+  errors = models.LinearColorMapper(palette=_DIVERGING, nan_color=_MISSING)
   order = [f"{n} image" for n in range(len(samples[0].others))]
   order = ["input", "base", *order]
   grid, parts = _maps(order, None if in_colour else colours, errors)
@@ -165,17 +165,18 @@ def _maps(
 ) -> tuple[models.LayoutDOM, dict[str, Any]]:
   """Returns the maps in rows, and their parts by name; all zoom as one."""
   ranges = {side: models.Range1d(tags=[""]) for side in ("x_range", "y_range")}
-  cross = [
-    models.Span(dimension=side, line_color="#888888", line_dash="dotted")
-    for side in ("height", "width")
-  ]
+  line: dict[str, Any] = dict(line_color="#888888", line_dash="dotted")
+  cross = (
+    models.Span(dimension="width", **line),
+    models.Span(dimension="height", **line),
+  )
   panels, sources, rows = {}, {}, [[], []]
   for name in order:
     for row, key in enumerate((name, name.removesuffix(" image"))):
       if row and key == name:
         rows[row].append(None)
         continue
-      columns = {k: [] for k in ("image", "x", "y", "dw", "dh")}
+      columns: Any = {k: [] for k in ("image", "x", "y", "dw", "dh")}
       sources[key] = models.ColumnDataSource(columns, name=key)
       panels[key] = _panel(sources[key], errors if row else colours, ranges)
       panels[key].add_tools(models.CrosshairTool(overlay=cross))
@@ -200,15 +201,17 @@ def _panel(source, mapper: models.ColorMapper | None, ranges) -> Any:
     title=" ",
     **ranges,
   )
-  where = dict(image="image", x="x", y="y", dw="dw", dh="dh", source=source)
+  where: dict[str, Any] = {n: n for n in ("image", "x", "y", "dw", "dh")}
+  where["source"] = source
   tips = [("x", "$x{0.[000]}"), ("y", "$y{0.[000]}")]
   if mapper is None:
     panel.image_rgba(**where)
   else:
-    panel.image(color_mapper=mapper, **where)
+    where["color_mapper"] = mapper
+    panel.image(**where)
     tips.append(("value", "@image"))
   panel.add_tools(models.HoverTool(tooltips=tips))
   panel.grid.visible = False
   for axis in panel.axis:
-    axis.ticker.desired_num_ticks = 4
+    axis.ticker = models.BasicTicker(desired_num_ticks=4)
   return panel

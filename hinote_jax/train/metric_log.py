@@ -83,12 +83,13 @@ class MetricLog:
       if digest and files.digest(self._path) != digest:
         logging.warning("%s is damaged or was changed", self._path)
       self._board = _open_board(workdir / "tensorboard", first_step)
+    hidden: dict[str, Any] = {} if is_leader else {"disable": True}
     self._bar = tqdm.tqdm(
       total=steps,
       initial=first_step,
       desc="training",
       unit="step",
-      **({} if is_leader else {"disable": True}),
+      **hidden,
       dynamic_ncols=True,
       mininterval=0.5,
     )

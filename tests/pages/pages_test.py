@@ -212,6 +212,7 @@ def test_a_browser_opens_it_and_the_slider_moves(page):
     second = tab.evaluate(_SHOWN)
     inks = [tab.evaluate(_INKS)]
     tab.emulate_media(color_scheme="dark")
+    tab.wait_for_function(f"({_INKS})()[1] != '{inks[0][1]}'")
     inks.append(tab.evaluate(_INKS))
     browser.close()
   assert said == []
