@@ -111,9 +111,9 @@ def _samples(
   make = upscaling.Upscaler(infer.load(rival), source, goal)
   result = io.open(request.path, job.header.names)
   scale = f"x{len(goal.x) / len(source.x):g}"
-  frame, coarse = _frame(job.header), _frame(source)
-  if source.y.is_counted or source.x.is_counted:
-    coarse = frame
+  is_counted = source.y.is_counted or source.x.is_counted
+  frame = maps.frame(job.header.shape) if is_counted else _frame(job.header)
+  coarse = frame if is_counted else _frame(source)
   size = math.prod(job.header.shape) * len(shown)
   made = []
   for i in range(min(job.count, max(1, _ROOM // size))):
@@ -136,10 +136,12 @@ def _samples(
 
 
 def _frame(header: fields.Header) -> maps.Frame:
-  """Returns where the cells of fields lie; counted ones without positions."""
-  y, x = (None if a.is_counted else a.values for a in (header.y, header.x))
-  is_geographic = header.y.is_latitude and header.x.is_longitude
-  return maps.frame(header.shape, y, x, is_geographic=is_geographic)
+  """Returns where the cells of fields lie."""
+  y, x = header.y, header.x
+  is_geographic = y.is_latitude and x.is_longitude
+  return maps.frame(
+    header.shape, y.values, x.values, is_geographic=is_geographic
+  )
 
 
 def _spectra(

@@ -20,8 +20,8 @@ from hinote_jax.plots import looks, maps, style
 _STEPS, _ERROR_STEPS = 512, 128
 # Pixels of a map, at most.
 _WIDTH, _HEIGHT = 260, 340
-# A field of more cells is shown through a window.
-_CELLS = 1_500_000
+# A sample of more values is shown through a window.
+_VALUES = 1_500_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +54,12 @@ def windowed(sample: Sample) -> Sample:
   sample says which rows and columns it has.
   """
   shape, coarse = sample.base.shape[:2], sample.lowres.shape[:2]
-  if np.prod(shape) <= _CELLS:
+  share = _VALUES / sample.base.size
+  if share >= 1.0:
     return sample
   errors = [np.nan_to_num(v - sample.base) for v in sample.others.values()]
   error = np.sqrt(np.mean(np.square(errors), axis=(0, -1)))
-  cells = maps.worst_window(error, float(np.sqrt(_CELLS / np.prod(shape))))
+  cells = maps.worst_window(error, float(np.sqrt(share)))
   fine = [slice(a, a + n) for a, n in zip(cells[:2], cells[2:], strict=True)]
   under = [
     slice(part.start * m // n, -(-part.stop * m // n))
