@@ -33,7 +33,7 @@ def write(
     evaluation: of `fields.evaluate` or `images.evaluate`.
     curves: the lines of metrics.jsonl, for the training curves.
     figures: file stem -> further matplotlib figures to save and link.
-    draws: False leaves all pictures out.
+    draws: False leaves all pictures out, and the page.
 
   Returns:
     The path of report.md.
@@ -53,12 +53,12 @@ def write(
   body = markdown(evaluation, pictures)
   if draws and not plots.is_available():
     body += "\nNo pictures: `pip install hinote_jax[plots]` to have them.\n"
-  if pages.is_available():
+  if draws and pages.is_available():
     from hinote_jax.pages import of_evaluation
 
     of_evaluation.write(workdir / "report.html", evaluation, curves)
     body += "\nAll of this, with a slider: [report.html](report.html)\n"
-  else:
+  elif draws:
     body += f"\nNo report.html: `{pages.NEEDED}` to have it.\n"
   path = workdir / "report.md"
   files.write_text(path, body)

@@ -285,5 +285,6 @@ def print_summary(summary: dict[str, Any], path: pathlib.Path) -> None:
         parts.append(f"{row['variable']} {ratio:.3f}")
     print(f"  x{scale:<4g} {'   '.join(parts)}")
   print(f"report:  {path}")
-  if (path.parent / "figures").is_dir():
-    print(f"figures: {path.parent / 'figures'}")
+  for what, name in (("page", "report.html"), ("figures", "figures")):
+    if (path.parent / name).exists():
+      print(f"{what + ':':<8} {path.parent / name}")

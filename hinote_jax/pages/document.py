@@ -119,7 +119,7 @@ def write(
   looks = {kind: _looks(kind) for kind in ("light", "dark")}
   paint = models.CustomJS(code=_PAINT, args={"text": json.dumps(looks)})
   page.js_on_event(events.DocumentReady, *at_first, paint)
-  settings.compression_level.set_value(9)
+  settings.compression_level.set_value(6)
   settings.perform_document_validation.set_value(False)
   try:
     text = embed.file_html(
