@@ -164,10 +164,10 @@ def _add_input(group) -> None:
   )
   add(
     "--noise",
-    type=float,
+    type=_several(float, range(1, 1000), "a number, or one of each variable"),
     metavar="S",
-    help="likewise the deviation of its noise: of white for photographs, of "
-    "the deviation of the training fields for a run, 0.01",
+    help="likewise the deviation of its noise in the units of its values, or "
+    "one of each variable with commas between: 0.5 of kelvin, 2.5 of 255",
   )
   add(
     "--variable",

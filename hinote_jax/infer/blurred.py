@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.core import grids
 
 
@@ -16,36 +17,48 @@ class Blur:
   Attributes:
     kernel: [p q] or [p q c] in cells of the result, as nested tuples, in the
       middle and with the sum 1; None takes what the network was made with.
-    noise: deviation in units of what the network sees: of white for
-      photographs, of the deviation of the fields of training for a run's; None
-      likewise.
+    noise: deviation in the units of the input's values, one number for all
+      variables or one each; None likewise.
     said: what was done to the kernel.
   """
 
   kernel: Any = None
-  noise: float | int | None = None
+  noise: tuple[float, ...] | None = None
   said: str = dataclasses.field(default="", compare=False, repr=False)
 
   @classmethod
   def of(
-    cls, kernel: np.ndarray | None, noise: float | None, said: str = ""
+    cls,
+    kernel: np.ndarray | None,
+    noise: float | Sequence[float] | None,
+    said: str = "",
   ) -> "Blur | None":
     """Returns the blur; None where nothing is said.
 
     Raises:
       ValueError: the noise is not finite or below 0.
     """
-    if noise is not None and not 0.0 <= noise < np.inf:
-      raise ValueError(
-        f"--noise is a deviation, finite and not below 0, got {noise:g}"
-      )
     if kernel is None and noise is None:
       return None
+    if noise is not None:
+      noise = tuple(np.ravel(np.asarray(noise, np.float64)).tolist())
+      for value in noise:
+        if not 0.0 <= value < np.inf:
+          raise ValueError(
+            f"--noise is a deviation, finite and not below 0, got {value:g}"
+          )
     return cls(None if kernel is None else _tuples(kernel), noise, said)
 
-  def extras(self) -> dict[str, Any]:
-    """Returns what the network is called with, by name."""
-    given = {"kernel": self.kernel, "noise": self.noise}
+  def extras(self, units: np.ndarray) -> dict[str, Any]:
+    """Returns what the network is called with, by name.
+
+    Args:
+      units: of the input's values to the network, see `units`, [c]. The
+        noise that it is told is the root mean square of its variables'.
+    """
+    given: dict[str, Any] = {"kernel": self.kernel}
+    if self.noise is not None:
+      given["noise"] = np.sqrt(np.mean(np.square(self.noise * units)))
     return {
       name: np.asarray(value, np.float32)
       for name, value in given.items()
@@ -65,12 +78,17 @@ class Blur:
     Raises:
       ValueError: it takes none, or the kernel is of another size.
     """
-    for name in self.extras():
-      if name not in takes:
+    for name in _FLAGS:
+      if getattr(self, name) is not None and name not in takes:
         raise ValueError(
           f"the network takes no {name}: leave --{_FLAGS[name]} out, or take "
           "one that unfolds a blur, as usrnet"
         )
+    if self.noise is not None and len(self.noise) not in (1, channels):
+      raise ValueError(
+        f"--noise has {len(self.noise)} numbers and the input {channels} "
+        "variables: give one for all, or one each"
+      )
     if self.kernel is None:
       return
     sides, own = np.shape(self.kernel)[:2], np.shape(self.kernel)[2:]
@@ -85,9 +103,31 @@ class Blur:
         "kernel for all, or one a channel"
       )
 
-  def notes(self, lines: tuple[grids.Line, grids.Line]) -> list[str]:
-    """Returns what a user must know of it, for a result at these points."""
+  def notes(
+    self,
+    lines: tuple[grids.Line, grids.Line],
+    variables: Sequence[fields.Variable],
+    units: np.ndarray,
+  ) -> list[str]:
+    """Returns what a user must know of it.
+
+    Args:
+      lines: points of the result.
+      variables: of the input.
+      units: of `extras`.
+    """
     notes = [self.said] if self.said else []
+    if self.noise is not None:
+      own = np.broadcast_to(self.noise, len(variables))
+      parts = ", ".join(
+        f"{value:.4g}{f' {v.units}' if v.units not in ('', '1') else ''} in "
+        f"{v.name}, {value * unit:.4g} in units of the network"
+        for v, value, unit in zip(variables, own, units, strict=False)
+      )
+      told = self.extras(units)["noise"]
+      is_mean = bool(np.ptp(own * units[: len(own)]) > 1e-6 * told)
+      mean = f"; it is told their root mean square, {told:.4g}" * is_mean
+      notes.append(f"the noise has a deviation of {parts}{mean}")
     scales = [1.0 / line.step for line in lines]
     if any(abs(scale - round(scale)) > 1e-6 for scale in scales):
       whole = " x ".join(f"{np.ceil(scale - 1e-6):g}" for scale in scales)
@@ -97,6 +137,37 @@ class Blur:
         "finer, in whose cells the kernel is, and read between these"
       )
     return notes
+
+
+def units(predictor: Any, channels: int) -> np.ndarray:
+  """Returns what a difference of 1 is to a network, [c] float64.
+
+  Args:
+    predictor: an `infer.Predictor` of the units of the values.
+    channels: of a field; one that is repeated counts once for each.
+  """
+  ends = np.zeros((2, predictor.channels or channels)) + [[0.0], [1.0]]
+  if predictor.normaliser is not None:
+    ends = np.asarray(predictor.normaliser.normalise(ends))
+  return ends[1] - ends[0]
+
+
+def extras(blur: Blur | None, predictor: Any, channels: int) -> dict[str, Any]:
+  """Returns what a network is told of a blur, by name; nothing of None."""
+  return {} if blur is None else blur.extras(units(predictor, channels))
+
+
+def notes(
+  options: Any,
+  predictor: Any,
+  variables: Sequence[fields.Variable],
+  lines: tuple[grids.Line, grids.Line],
+) -> list[str]:
+  """Returns what a user must know of the blur of `upscaling.Options`."""
+  if options.blur is None:
+    return []
+  own = units(predictor.of(variables, options.span), len(variables))
+  return options.blur.notes(lines, variables, own)
 
 
 _FLAGS = {"kernel": "psf", "noise": "noise"}

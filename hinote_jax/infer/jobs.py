@@ -21,6 +21,7 @@ from hinote_jax import degradations, io
 from hinote_jax._version import __version__
 from hinote_jax.fields import packing
 from hinote_jax.infer import (
+  blurred,
   consistency,
   fingerprint,
   partial_result,
@@ -212,9 +213,8 @@ class Job:
   def notes(self) -> list[str]:
     """Returns what must be known of the file beside the network."""
     predictor, source = self._predictor, self._reader.header
-    variables, notes = upscaling.seen(source), []
-    if (blur := self.request.options.blur) is not None:
-      notes += blur.notes(self._goal.lines)
+    variables, asked = upscaling.seen(source), self.request.options
+    notes = blurred.notes(asked, predictor, variables, self._goal.lines)
     if (copies := predictor.copies(len(variables))) > 1:
       notes.append(
         f"{self.request.source} has one channel, {variables[0].name}: it is "

@@ -194,6 +194,7 @@ class Upscaler:
     self._require_variables(predictor)
     predictor.require_scale(goal.lines)
     self._predictor = predictor.of(seen(header), options.span)
+    self._blur = blurred.extras(options.blur, self._predictor, len(self._seen))
     self._plan = predictor.plan(
       header.shape,
       goal.lines,
@@ -217,9 +218,9 @@ class Upscaler:
   @functools.cached_property
   def _extras(self) -> dict[str, Any]:
     """What the predictor knows of the place and the user of the blur."""
-    make, blur = self._predictor.extras_of, self._options.blur
+    make = self._predictor.extras_of
     known = {} if make is None else make(self._source, self._goal)
-    return known if blur is None else known | blur.extras()
+    return known | self._blur
 
   def _require_variables(self, predictor: Any) -> None:
     wanted, channels = predictor.names, predictor.channels
@@ -261,7 +262,7 @@ class Upscaler:
       ValueError: a variable is infinite.
     """
     mask = np.isnan(values)
-    extras = self._extras if extras is None else extras
+    extras = self._extras if extras is None else self._blur | dict(extras)
     gone = np.all(mask, axis=(0, 1))
     if gone.any():
       values = np.where(gone, self._predictor.blank(len(gone)), values)

@@ -6,9 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import infer, interop, models
+from hinote_jax import fields, infer, interop, models
 from hinote_jax.core import grids
+from hinote_jax.data import normalise
 from hinote_jax.degradations import psf
+from hinote_jax.infer import blurred, jobs, upscaling
 from tests import upscale_command
 
 _KWARGS = dict(
@@ -93,6 +95,42 @@ def test_a_fractional_scale_says_what_happens(folder, capfd):
   assert _run(folder, "--psf", "gaussian(0.8)", scale="1.5") == 0
   said = capfd.readouterr()
   assert "wants whole scales, not 1.5 x 1.5" in said.out + said.err
+
+
+def test_noise_is_in_the_units_of_the_values(folder):
+  predictor = infer.load(folder / "usrnet.pth")
+  np.save(folder / "bytes.npy", np.uint8(255 * _LOWRES))
+  for name, noise, want in (("in", 0.01, 0.01), ("bytes", 2.55, 0.01)):
+    options = upscaling.Options(blur=blurred.Blur.of(None, noise))
+    request = jobs.Request(
+      str(folder / f"{name}.npy"), "out.npy", "", scale=2, options=options
+    )
+    job = jobs.Job(request, predictor)
+    (said,) = job.notes()
+    assert re.search(f"{noise} in .*, {want} in units of the network$", said)
+    variables = job.reader.header.variables
+    assert blurred.units(predictor.of(variables), 1) * noise == pytest.approx(
+      want
+    )
+
+
+def test_noise_of_a_run_is_divided_by_its_deviations():
+  stats = normalise.Normaliser((280.0, 1.0), (10.0, 2.0), (0, 0), (300, 9))
+  variables = fields.Variable("t2m", units="K"), fields.Variable("wind")
+  predictor = infer.Predictor(models.build("bicubic"), {}, normaliser=stats)
+  units = blurred.units(predictor, 2)
+  np.testing.assert_allclose(units, [0.1, 0.5])
+  lines = (grids.cell_line(4, 8),) * 2
+  for noise, told in ((0.5, (0.05, 0.25)), ((2.0, 0.4), (0.2, 0.2))):
+    blur = blurred.Blur.of(None, noise)
+    want = np.sqrt(np.mean(np.square(told)))
+    assert blur.extras(units)["noise"] == pytest.approx(want)
+    (said,) = blur.notes(lines, variables, units)
+    assert ("root mean square" in said) == (told[0] != told[1])
+  assert " K in t2m, 0.2 in units of the network, 0.4 in wind, 0.2" in said
+  blur = blurred.Blur.of(None, (1.0, 2.0, 3.0))
+  with pytest.raises(ValueError, match="3 numbers and the input 2 variables"):
+    blur.require(("noise",), (8, 8), 2)
 
 
 @pytest.mark.parametrize(
