@@ -127,6 +127,13 @@ def base() -> ml_collections.ConfigDict:
     symmetries=(),
     # Scales s are drawn with a density of s**-power; None is 0, uniform.
     power=placeholder(float),
+    # Whole scales, of which a batch has one: windows then have the queries over
+    # it. Blurs of an example, "gaussian", "motion" or files of kernels, and the
+    # largest noise are drawn too, in deviations of the fields; None leaves
+    # those of the degradation. See configs/unfolding.py.
+    scales=placeholder(tuple),
+    blurs=placeholder(tuple),
+    noise=placeholder(float),
   )
 
   config.model = dict(name="hinote")

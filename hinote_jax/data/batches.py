@@ -46,6 +46,7 @@ class Draw(NamedTuple):
     start: where the window begins in the field; between cells where fields are
       paired at a fractional scale.
     query: where the queries begin, relative to `start`.
+    degradation: of this example alone, or None.
   """
 
   field: int
@@ -53,6 +54,7 @@ class Draw(NamedTuple):
   scale: float
   start: tuple[float | int, float | int]
   query: tuple[float | int, float | int]
+  degradation: Any = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -318,6 +320,7 @@ class Windows:
       "coords": grids.Axes(np.stack(places[::2]), np.stack(places[1::2])),
       "cell": np.stack([grids.cell_size(tuple(e)) for e in extent]),
       "highres": highres,
+      **self._told(draws),
     }
     if known is not None:
       batch["known"] = known
@@ -326,6 +329,11 @@ class Windows:
       operators = None if is_paired else self._operators
       batch["static"] = self.static.of(draws, operators)
     return symmetries.turn(batch, turned) if turned else batch
+
+  def _told(self, draws) -> Batch:
+    """Returns what else a batch says of its examples."""
+    del draws
+    return {}
 
   def _degrade(self, draw, rng, out) -> None:
     if draw.scale == self.scale_range[0] == self.scale_range[1]:

@@ -21,6 +21,7 @@ def kernel(
   scale: tuple[float | int, float | int],
   *,
   start: tuple[float | int, float | int] = (0.0, 0.0),
+  shape: tuple[int, int] | None = None,
 ) -> np.ndarray:
   """Returns a degradation as one kernel, [p q], for `deconvolution.operator`.
 
@@ -31,6 +32,7 @@ def kernel(
     degradation: its noise is left out.
     scale: (s_y, s_x) fine cells per coarse cell, whole.
     start: fine cell edges (y, x) at which the first coarse cell begins.
+    shape: (p, q), zeros around; None takes the smallest.
 
   Raises:
     ValueError: it is no convolution, or a scale is not whole.
@@ -54,18 +56,21 @@ def kernel(
     periodic=(True, True),
   )
   along_y, along_x = (
-    _spread(indices, matrix.reshape(-1, matrix.shape[-1]), int(s))
-    for (indices, matrix), s in zip(operators, scale, strict=True)
+    _spread(indices, matrix.reshape(-1, matrix.shape[-1]), int(s), size)
+    for (indices, matrix), s, size in zip(
+      operators, scale, shape or (None, None), strict=True
+    )
   )
   return along_y.T @ along_x
 
 
-def _spread(indices, weights, scale):
+def _spread(indices, weights, scale, size):
   """Returns what is gathered at `indices`, [r m], as profiles that spread."""
   used = np.flatnonzero(weights.any(0))
   weights = weights[:, used[0] : used[-1] + 1]
   first = int((indices[used[0]] + _ENDLESS // 2) % _ENDLESS) - _ENDLESS // 2
-  count = size = weights.shape[-1]
+  count = weights.shape[-1]
+  size = size or count
   while True:
     at = deconvolution.offset(size, scale, "cells") + size // 2 - first
     if count - 1 <= at < size:

@@ -12,10 +12,17 @@ import numpy as np
 from hinote_jax import data as datasets
 from hinote_jax import degradations, fields, models
 from hinote_jax.core import scale_laws, spectral
-from hinote_jax.data import batches, builder, normalise, splits, symmetries
+from hinote_jax.data import (
+  batches,
+  blurred_windows,
+  builder,
+  normalise,
+  splits,
+  symmetries,
+)
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
-from hinote_jax.degradations import matrices
+from hinote_jax.degradations import drawn, matrices
 from hinote_jax.io import units
 from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
@@ -95,20 +102,27 @@ class RunData(NamedTuple):
 
     Args:
       given: what its config says of them, which stands; else the scale is the
-        largest of the windows, rounded up, and the others are those of the
-        degradation. Paired fields have none: a mean over cells.
+        largest of the windows, rounded up, or None where that is drawn a batch,
+        and the others are those of the degradation, at every scale. Paired
+        fields have none: a mean over cells.
 
     Raises:
       ValueError: the degradation is no convolution.
     """
-    scale = given.get("scale") or math.ceil(self.train.scale_range[1] - 1e-6)
-    made = {"scale": scale, "noise": 0.0}
+    scale, every = given.get("scale"), getattr(self.train, "scales", None)
+    if scale is None and every is None:
+      scale = math.ceil(self.train.scale_range[1] - 1e-6)
+    made: dict[str, Any] = {"scale": scale, "noise": 0.0}
     if self.train.degradation is not None:
       made["noise"] = self.train.degradation.noise
       if given.get("kernel") is None:
-        y, x = (scale, scale) if isinstance(scale, int) else scale
-        kernel = matrices.kernel(self.train.degradation, (y, x))
-        made["kernel"] = kernel.tolist()
+        of = functools.partial(matrices.kernel, self.train.degradation)
+        if scale is None:
+          kernels = {str(s): of((s, s)).tolist() for s in every or ()}
+          made["kernel"] = kernels
+        else:
+          pair = (scale, scale) if isinstance(scale, int) else scale
+          made["kernel"] = of(pair).tolist()
     return made | {k: v for k, v in given.items() if v is not None}
 
   def meta(self) -> dict[str, Any]:
@@ -169,29 +183,49 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
     window=config.windows.window,
     queries=config.windows.queries,
   )
-  train, validation = (
-    batches.Windows(
-      dataset,
-      dataset.present(indices),
-      normaliser,
-      degradation,
-      seed=config.seed,
+  options: dict[str, Any] = dict(
+    seed=config.seed,
+    static=windows,
+    turns=symmetries.Symmetries(turns, dataset.header, normaliser)
+    if turns
+    else None,
+  )
+  if config.windows.get("scales"):
+    make_windows = _of_scales(config, options)
+  else:
+    make_windows = functools.partial(
+      batches.Windows,
       window=config.windows.window,
       queries=config.windows.queries,
       scale_range=scale_range,
       whole=whole,
       power=config.windows.get("power") or 0.0,
-      static=windows,
-      turns=symmetries.Symmetries(turns, dataset.header, normaliser)
-      if turns
-      else None,
+      **options,
     )
+  train, validation = (
+    make_windows(dataset, dataset.present(indices), normaliser, degradation)
     for indices in (split.train, split.validation)
   )
   if degradation is None:
     degradation = Paired(dataset)
   parts = dataset, split, normaliser, degradation, train, validation
   return RunData(*parts, known)
+
+
+def _of_scales(config: workdirs.Config, options: Mapping[str, Any]) -> Any:
+  """Returns what makes windows at scales drawn a batch."""
+  asked, blurs = config.windows, None
+  if asked.get("blurs") or asked.get("noise"):
+    blurs = drawn.Blurs(
+      tuple(asked.get("blurs") or ()), asked.get("noise") or 0.0
+    )
+  return functools.partial(
+    blurred_windows.ScaleWindows,
+    tuple(asked.scales),
+    tuple(asked.queries),
+    blurs,
+    **options,
+  )
 
 
 def unseen(

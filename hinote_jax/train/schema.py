@@ -50,10 +50,11 @@ _RUN = {
 _WINDOWS = {
   "window": _Pair,
   "queries": _Pair,
-  **dict.fromkeys(("min_scale", "max_scale", "whole", "power"), float),
-  "symmetries": Sequence[str],
+  **dict.fromkeys(("min_scale", "max_scale", "whole", "power", "noise"), float),
+  **dict.fromkeys(("symmetries", "blurs"), Sequence[str]),
+  "scales": Sequence[int],
 }
-_OPTIONAL = ("whole", "symmetries", "power")
+_OPTIONAL = ("whole", "symmetries", "power", "scales", "blurs", "noise")
 _EVALUATE = {
   "scales": Sequence[float],
   "against": Sequence[str],
@@ -104,10 +105,10 @@ _RANGES = (
   _Range("batch_size|accumulate", low=1, high=2**24),
   _Range("ema_decay|windows.whole", low=0, high=1),
   _Range(r"windows\.power", low=0, high=8),
-  _Range("windows.(window|queries)", low=1, high=2**20),
+  _Range("windows.(window|queries|scales)", low=1, high=2**20),
   _Range("(windows|model).m(in|ax)_scale|evaluate.scales", low=1, high=1e6),
   _Range("optim.(learning_rate|clip)", above=0),
-  _Range("optim.(final|weight_decay)", low=0),
+  _Range("optim.(final|weight_decay)|windows.noise", low=0),
   _Range(r"optim.b2|model.(.*\.)?drop_path", low=0, below=1),
   _Range("split.(validation|test|train)|loss.(epsilon|patch_factor)", above=0),
   _Range(r"model.((.*\.)?(level_)?(blocks|convs)|head_(depth|heads))", 0, 1000),

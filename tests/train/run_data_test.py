@@ -7,8 +7,9 @@ import ml_collections
 import numpy as np
 import pytest
 
-from hinote_jax import degradations
+from hinote_jax import degradations, models
 from hinote_jax.degradations import matrices
+from hinote_jax.models.unfolding import steps
 from hinote_jax.train import run_data
 from tests.data import layouts
 
@@ -98,5 +99,15 @@ def test_a_network_that_unfolds_takes_the_blur_of_its_run():
   assert (made["scale"], made["noise"]) == (3, 0.02)
   want = matrices.kernel(degradation, (3, 3))
   np.testing.assert_array_equal(made["kernel"], want)
+  train.scales = (1, 2)
+  many = blur(data, {"name": "usrnet", "scale": None})
+  assert many["scale"] is None and set(many["kernel"]) == {"1", "2"}
+  module = models.build(**many)
+  for scale in (1, 2):
+    want = matrices.kernel(degradation, (scale, scale))
+    got = steps.kernel_at(module.kernel, (scale, scale))
+    np.testing.assert_array_equal(got, want)
+  with pytest.raises(ValueError, match="at the scales 1, 2 and is asked for 3"):
+    steps.kernel_at(module.kernel, (3, 3))
   given = blur(data, {"kernel": [[1.0]], "noise": 0.5, "scale": 2})
   assert given == {"kernel": [[1.0]], "noise": 0.5, "scale": 2}

@@ -5,7 +5,8 @@ lazy grids D and its transpose are local, as far as the kernel reaches, and only
 the coarse grid, no larger than the input, is transformed as a whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -146,6 +147,54 @@ def as_batch(
       f"got the shape {given}"
     )
   return kernel
+
+
+def scale(
+  asked: int | tuple[int, int] | None,
+  lowres: Float[lazy.Grid, "b h w c"],
+  coords: lazy.Coords,
+) -> tuple[int, int]:
+  """Returns the whole scale (y, x) that a network works at.
+
+  Args:
+    asked: one number or (y, x); None takes what the query points have of the
+      input, rounded up, which they then must cover.
+    lowres: the input.
+    coords: query points.
+  """
+  if asked is not None:
+    y, x = (asked, asked) if isinstance(asked, int) else asked
+    return y, x
+  if isinstance(coords, lazy.Queries):
+    ratios = [1.0 / line.step for line in coords.lines]
+  else:
+    counts = lazy.query_shape(coords)
+    ratios = [m / n for m, n in zip(counts, lowres.shape[1:3], strict=True)]
+  return grids.pair(max(1, math.ceil(ratio - 1e-6)) for ratio in ratios)
+
+
+def kernel_at(kernel: Any, scale: tuple[int, int]) -> Any:
+  """Returns the kernel that a network was made with, at a scale.
+
+  Args:
+    kernel: one for all scales; one of each, by "2"; or None, the mean over
+      coarse cells.
+    scale: (y, x).
+
+  Raises:
+    ValueError: there is none of this scale.
+  """
+  if kernel is None:
+    return box(scale)
+  if not isinstance(kernel, Mapping):
+    return kernel
+  y, x = scale
+  if y != x or str(y) not in kernel:
+    raise ValueError(
+      f"the network knows its blur at the scales {', '.join(kernel)} and is "
+      f"asked for {y} x {x}: say what blurs the input, --psf"
+    )
+  return kernel[str(y)]
 
 
 def box(scale: tuple[int, int]) -> np.ndarray:

@@ -69,7 +69,7 @@ class UsrNet(nn.Module):
     widths: of `prior.ResUNet`; blocks, act_mode, downsample_mode and
       upsample_mode are its own too.
     kernel: what a call is given that has no kernel, [p q] or [p q c] as nested
-      tuples; None is the mean over coarse cells.
+      tuples; one of each scale by "2"; None is the mean over coarse cells.
     noise: likewise, a deviation.
     registration: where coarse samples lie, see `deconvolution.offset`.
     walls: of `WALLS`: whether the convolution mirrors the field at axes that
@@ -118,7 +118,7 @@ class UsrNet(nn.Module):
     """
     del cell
     blocks.require_channels(lowres, self.channels)
-    scale = self._scale(lowres, coords)
+    scale = steps.scale(self.scale, lowres, coords)
     x = self.enlarge(lowres, scale, kernel, noise)
     return fixed_scale.read(x, coords, self.periodic)
 
@@ -138,7 +138,7 @@ class UsrNet(nn.Module):
     naming.look_up("treatment of walls", self.walls, dict.fromkeys(WALLS))
     batch = lowres.shape[0]
     if kernel is None:
-      kernel = steps.box(scale) if self.kernel is None else self.kernel
+      kernel = steps.kernel_at(self.kernel, scale)
     kernel = steps.as_batch(kernel, batch, self.channels)
     noise = jnp.asarray(self.noise if noise is None else noise, jnp.float32)
     noise = jnp.broadcast_to(noise.reshape(-1), (batch,))
@@ -166,17 +166,6 @@ class UsrNet(nn.Module):
       x = lazy.pointwise(blocks.as_float32, x)
       seen += [z, x]
     return (x, hyper, seen) if taps else x
-
-  def _scale(self, lowres, coords) -> tuple[int, int]:
-    if self.scale is not None:
-      y, x = (self.scale,) * 2 if isinstance(self.scale, int) else self.scale
-      return y, x
-    if isinstance(coords, lazy.Queries):
-      ratios = [1.0 / line.step for line in coords.lines]
-    else:
-      counts = lazy.query_shape(coords)
-      ratios = [m / n for m, n in zip(counts, lowres.shape[1:3], strict=True)]
-    return grids.pair(max(1, math.ceil(ratio - 1e-6)) for ratio in ratios)
 
 
 def build(size: str = "full", **kwargs: Any) -> UsrNet:
