@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from configs import common, hinote, sciences
+from configs import common, hinote, sciences, unfolding
 from hinote_jax import models
 from hinote_jax.train import workdir
 
@@ -33,6 +33,15 @@ def test_every_science_builds_its_model(science, size, peer):
   low = config.windows.window[0] * config.windows.min_scale
   assert config.windows.queries[0] <= low
   json.dumps(workdir.plain(config))
+
+
+@pytest.mark.parametrize("run", sorted(unfolding.RUNS))
+def test_every_unfolding_run_fits_its_scales(run):
+  config = unfolding.get_config(run)
+  models.build(**workdir.set_fields(config.model))
+  side = config.windows.queries[0]
+  assert not any(side % s for s in config.windows.scales)
+  assert config.windows.window[0] == side // max(config.windows.scales)
 
 
 @pytest.mark.parametrize("text", ["", "weather,small,model=a,model=b"])

@@ -6,6 +6,13 @@ _HERE = "hinote_jax.models.unfolding"
 
 SPECS = (
   Spec(
+    "ffdnet",
+    f"{_HERE}.ffdnet:build",
+    tiny=dict(scale=2, width=24, depth=4),
+    optional=("noise",),
+    layouts={"ffdnet": f"{_HERE}.ffdnet_weights"},
+  ),
+  Spec(
     "usrnet",
     f"{_HERE}.usrnet:build",
     tiny=dict(

@@ -192,7 +192,7 @@ def kernel_at(kernel: Any, scale: tuple[int, int]) -> Any:
   if y != x or str(y) not in kernel:
     raise ValueError(
       f"the network knows its blur at the scales {', '.join(kernel)} and is "
-      f"asked for {y} x {x}: say what blurs the input, --psf"
+      f"asked for {y} x {x}: ask for these, or say what blurs it, --psf"
     )
   return kernel[str(y)]
 
