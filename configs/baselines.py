@@ -16,6 +16,9 @@ untold  the same, told nothing
 smoke   a small network for a minute, to see that everything works
 files   your own fields, the size and the step count of the papers
 
+With --config.model.consistent=True any of them, and hinote, ends in the data
+step: degraded as in training, its answers are its input, while it trains too.
+
 Networks of one scale train at it alone, 4 unless --config.model.scale says
 otherwise, and are read between its points at the others. Tables of several:
 --config.evaluate.against='("bicubic","runs/srno","runs/liif")', all of them
@@ -25,6 +28,7 @@ trained on the same --config.data.variables; hinote_official takes one.
 from typing import Any
 
 import ml_collections
+from ml_collections.config_dict import placeholder
 
 from configs import common, hinote
 from hinote_jax import models
@@ -64,7 +68,8 @@ def model(config, name, encoder="edsr"):
     fields["encoder"].set(None if encoder == "edsr" else encoder)
   elif encoder != "edsr":
     raise ValueError(f"{name} takes no encoder, got {encoder!r}")
-  model = ml_collections.ConfigDict(dict(name=name, dtype="float32", **fields))
+  own = dict(name=name, dtype="float32", consistent=placeholder(bool))
+  model = ml_collections.ConfigDict(own | fields)
   if "scale" in fields:
     model.scale = defaults.scale or 4
     scale = model.get_ref("scale")

@@ -30,6 +30,7 @@ def model(config, encoder="edsr"):
     size="S",
     preset="default",
     dtype="float32",
+    consistent=placeholder(bool),  # answers degrade to the input
     residual_scale="auto",  # measured on the training part
     max_scale=config.windows.get_ref("max_scale"),
     # None stands for EDSR.

@@ -19,6 +19,7 @@ fine ones: a window reads the whole field.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -158,6 +159,29 @@ class Linear(pipeline.Degradation):
       for y, x in zip(along_y, along_x, strict=True)
     ]
     return functools.reduce(np.add, products)
+
+
+def ending(degradation: pipeline.Degradation) -> dict[str, Any]:
+  """Returns what ends a network in its data step, without the noise.
+
+  Raises:
+    ValueError: it blurs before it reduces, or is no small kernel.
+
+  Examples:
+    >>> from hinote_jax import degradations
+    >>> ending(degradations.parse("area|noise(0.1)"))
+    {'degradation': 'area', 'method': 'area', 'antialias': False}
+  """
+  known = degradation.without_noise()
+  if isinstance(known, Linear) and known.is_convolution and not known.blur:
+    if known.wall == "mirror":
+      own = dict(method=known.kernel, antialias=known.antialias)
+      return {"degradation": str(known), **own}
+  raise ValueError(
+    f"{known} has no closed form at any scale, which a consistent model ends "
+    "in: train on area or decimate, or ask for --consistent when a field is "
+    "made finer"
+  )
 
 
 def _kept(wavenumber, scale):

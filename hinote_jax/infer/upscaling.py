@@ -17,7 +17,7 @@ from hinote_jax import fields
 from hinote_jax.core import grids, resize
 from hinote_jax.degradations import pipeline
 from hinote_jax.fields import axes, packing
-from hinote_jax.infer import blurred, consistency, masks, plans
+from hinote_jax.infer import blurred, consistency, masks, plans, projections
 from hinote_jax.io import room
 from hinote_jax.lazy import stores
 
@@ -205,15 +205,9 @@ class Upscaler:
       side=options.side,
       report=report,
     )
-    self._projection = None
-    if options.consistent is not None:
-      self._projection = consistency.Projection.of_lines(
-        options.consistent,
-        *goal.lines,
-        header.shape,
-        header.periodic,
-        nodes=header.nodes,
-      )
+    self._projection = projections.of(
+      options.consistent, predictor.module, goal.lines, header
+    )
 
   @functools.cached_property
   def _extras(self) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def build(name: str, **kwargs: Any) -> nn.Module:
 
   With `static_units`, one number a static field, any model takes those beside
   the field, see `informed.Informed`; with `blend`, it is mixed with
-  interpolations at some scales, see `blended.Blended`.
+  interpolations at some scales, see `blended.Blended`; with `consistent`, a
+  mapping of attributes of `consistent.Consistent`, its answers degrade to its
+  input.
 
   Raises:
     ValueError: the name is unknown; the message says which is nearest.
@@ -107,11 +109,18 @@ def build(name: str, **kwargs: Any) -> nn.Module:
   if "most" in kwargs:
     kwargs["points_at_once"] = kwargs.pop("most")
   kwargs = {name: _hashable(value) for name, value in kwargs.items()}
+  if (ending := kwargs.pop("consistent", None)) is not None:
+    from hinote_jax.models import consistent
+
+    plain: Any = build(name, **kwargs)
+    channels = getattr(plain, "channels", None)
+    options: Any = dict(ending, channels=channels, periodic=plain.periodic)
+    return consistent.Consistent(plain, **options)
   known, blend = spec(name), kwargs.pop("blend", None)
   if blend is not None:
     from hinote_jax.models import blended
 
-    plain: Any = build(name, **kwargs)
+    plain = build(name, **kwargs)
     channels = getattr(plain, "channels", None)
     return blended.Blended(plain, blend, channels, plain.periodic)
   if "static_units" not in kwargs or STATIC in known.extras:

@@ -51,6 +51,8 @@ def model_arguments(
     **workdirs.set_fields(config.model),
     "channels": len(data.dataset.variables),
   }
+  if arguments.pop("consistent", False):
+    arguments["consistent"] = data.consistent()
   if data.scale and "max_scale" in arguments:
     arguments["max_scale"] = data.scale
   if arguments.get("residual_scale") == "auto":

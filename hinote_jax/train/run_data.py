@@ -22,7 +22,7 @@ from hinote_jax.data import (
 )
 from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
-from hinote_jax.degradations import drawn, matrices
+from hinote_jax.degradations import drawn, linear, matrices
 from hinote_jax.io import units
 from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
@@ -96,6 +96,19 @@ class RunData(NamedTuple):
     ]
     ends = self.normaliser.normalise(np.asarray(ends, np.float64).T).T
     return [(float(low), float(high)) for low, high in ends]
+
+  def consistent(self) -> dict[str, Any]:
+    """Returns what the answers of a consistent model degrade by.
+
+    Raises:
+      ValueError: the fields are paired, or the degradation has no closed form.
+    """
+    if self.train.degradation is None:
+      raise ValueError(
+        f"config.model.consistent: {self.dataset.name} is paired with a low "
+        "resolution of its own, which no degradation made; leave it out"
+      )
+    return linear.ending(self.train.degradation)
 
   def blur(self, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns scale, kernel and noise of a network that takes a blur.
@@ -190,8 +203,14 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
     if turns
     else None,
   )
+  drawn_too = [n for n in ("blurs", "noise") if config.windows.get(n)]
   if config.windows.get("scales"):
     make_windows = _of_scales(config, options)
+  elif drawn_too:
+    raise ValueError(
+      f"config.windows.{drawn_too[0]} is drawn at whole scales: say which by "
+      "config.windows.scales, as (1, 2, 3, 4)"
+    )
   else:
     make_windows = functools.partial(
       batches.Windows,

@@ -26,6 +26,7 @@ from hinote_jax import data as datasets
 from hinote_jax import degradations, losses, models
 from hinote_jax.core import grids, naming
 from hinote_jax.data import splits
+from hinote_jax.degradations import linear
 from hinote_jax.io import inputs
 from hinote_jax.train import contract, host_memory, optim, parallel
 from hinote_jax.train import workdir as workdirs
@@ -171,6 +172,7 @@ def _parts(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
   with _naming("config.loss.name"):
     loss = type(losses.build(named["loss"]))
   model = {**_taken(module), **_taken(build), "name": str, "dtype": str}
+  model["consistent"] = bool
   if "residual_scale" in model:
     model["residual_scale"] |= str  # "auto"
   return {
@@ -346,6 +348,10 @@ def _check_model(config: Any) -> None:
   arguments = workdirs.set_fields(config.model) | dict(channels=channels)
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = [1.0] * channels
+  if arguments.pop("consistent", False):
+    known = degradations.parse(config.degradation)
+    with _naming("config.model.consistent"):
+      arguments["consistent"] = linear.ending(known)
   window, queries = config.windows.window, config.windows.queries
   try:
     parameters = _parameters(
