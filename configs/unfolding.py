@@ -18,19 +18,24 @@ one, on an accelerator. What a run is scored on, and what its network takes a
 field for that comes without --psf, is --config.degradation.
 """
 
+from ml_collections.config_dict import placeholder
+
 from configs import baselines, common, hinote
 from hinote_jax.core import naming
 
 
 def _usrnet(config, scales, side, blurs=None, noise=None):
   baselines.model(config, "usrnet")
-  config.model.update(size="tiny", scale=None)
+  config.model.size = "tiny"
+  del config.model["scale"]  # which is that of the windows elsewhere
+  config.model.scale = placeholder(object)
   for field in ("iterations", "hyper_width", "widths"):
     config.model[field] = None
   _drawn(config, scales, side, blurs, noise)
 
 
 def _drawn(config, scales, side, blurs, noise):
+  del config.windows["min_scale"], config.windows["max_scale"]
   config.windows.update(
     scales=scales,
     blurs=blurs,
@@ -63,6 +68,7 @@ def _denoiser(config):
   _photographs(config)
   config.degradation = "uniform"
   baselines.model(config, "ffdnet")
+  del config.model["scale"]
   config.model.scale = 1
   _drawn(config, (1,), 64, None, 0.8)
 

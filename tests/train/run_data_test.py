@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import degradations, models
+from hinote_jax.core import grids
 from hinote_jax.degradations import matrices
 from hinote_jax.models.unfolding import steps
 from hinote_jax.train import run_data
@@ -107,7 +108,30 @@ def test_a_network_that_unfolds_takes_the_blur_of_its_run():
     want = matrices.kernel(degradation, (scale, scale))
     got = steps.kernel_at(module.kernel, (scale, scale))
     np.testing.assert_array_equal(got, want)
-  with pytest.raises(ValueError, match="at the scales 1, 2 and is asked for 3"):
-    steps.kernel_at(module.kernel, (3, 3))
+  # The smallest that covers the points, or the largest.
+  for fine, scale in (((4, 6), 2), ((4, 4), 1), ((13, 20), 2)):
+    points = np.zeros((1, 4, 4, 1)), grids.axes(fine)
+    assert steps.scale(None, *points, module.kernel) == (scale, scale)
   given = blur(data, {"kernel": [[1.0]], "noise": 0.5, "scale": 2})
   assert given == {"kernel": [[1.0]], "noise": 0.5, "scale": 2}
+
+
+def test_a_consistent_model_ends_in_the_degradation_of_its_run():
+  degradation = degradations.parse("decimate(linear, antialias)|noise(0.1)")
+  train = types.SimpleNamespace(degradation=degradation)
+  dataset = types.SimpleNamespace(name="pairs")
+  data = types.SimpleNamespace(train=train, dataset=dataset)
+  ending = run_data.RunData.consistent(data)
+  module = models.build("bicubic", consistent=ending)
+  assert (module.method, module.antialias) == ("linear", True)
+  assert module.degradation == "decimate(linear, antialias)"
+  train.degradation = None
+  with pytest.raises(ValueError, match="pairs is paired with a low resolution"):
+    run_data.RunData.consistent(data)
+
+
+def test_what_is_drawn_wants_scales(tmp_path):
+  config = _config(tmp_path, _scans(tmp_path))
+  config.windows.noise = 0.1
+  with pytest.raises(ValueError, match="noise is drawn at whole scales: say"):
+    run_data.make(config, tmp_path / "run")

@@ -70,7 +70,9 @@ class Splitting(nn.Module):
     """
     del cell
     blocks.require_channels(lowres, self.channels)
-    batch, scale = lowres.shape[0], steps.scale(self.scale, lowres, coords)
+    known = self.kernel if kernel is None else None
+    scale = steps.scale(self.scale, lowres, coords, known)
+    batch = lowres.shape[0]
     if kernel is None:
       kernel = steps.kernel_at(self.kernel, scale)
     kernel = steps.as_batch(kernel, batch, self.channels)

@@ -153,6 +153,7 @@ def scale(
   asked: int | tuple[int, int] | None,
   lowres: Float[lazy.Grid, "b h w c"],
   coords: lazy.Coords,
+  kernel: Any = None,
 ) -> tuple[int, int]:
   """Returns the whole scale (y, x) that a network works at.
 
@@ -161,6 +162,8 @@ def scale(
       input, rounded up, which they then must cover.
     lowres: the input.
     coords: query points.
+    kernel: that the network was made with, as of `kernel_at`: where it has one
+      of each scale, the smallest of these that is not below, or the largest.
   """
   if asked is not None:
     y, x = (asked, asked) if isinstance(asked, int) else asked
@@ -170,7 +173,12 @@ def scale(
   else:
     counts = lazy.query_shape(coords)
     ratios = [m / n for m, n in zip(counts, lowres.shape[1:3], strict=True)]
-  return grids.pair(max(1, math.ceil(ratio - 1e-6)) for ratio in ratios)
+  whole = grids.pair(max(1, math.ceil(ratio - 1e-6)) for ratio in ratios)
+  if not isinstance(kernel, Mapping):
+    return whole
+  known = sorted(map(int, kernel))
+  own = next((s for s in known if s >= max(whole)), known[-1])
+  return own, own
 
 
 def kernel_at(kernel: Any, scale: tuple[int, int]) -> Any:
@@ -179,22 +187,13 @@ def kernel_at(kernel: Any, scale: tuple[int, int]) -> Any:
   Args:
     kernel: one for all scales; one of each, by "2"; or None, the mean over
       coarse cells.
-    scale: (y, x).
-
-  Raises:
-    ValueError: there is none of this scale.
+    scale: (y, x), of `scale`.
   """
   if kernel is None:
     return box(scale)
   if not isinstance(kernel, Mapping):
     return kernel
-  y, x = scale
-  if y != x or str(y) not in kernel:
-    raise ValueError(
-      f"the network knows its blur at the scales {', '.join(kernel)} and is "
-      f"asked for {y} x {x}: ask for these, or say what blurs it, --psf"
-    )
-  return kernel[str(y)]
+  return kernel[str(scale[0])]
 
 
 def box(scale: tuple[int, int]) -> np.ndarray:

@@ -69,7 +69,8 @@ class UsrNet(nn.Module):
     widths: of `prior.ResUNet`; blocks, act_mode, downsample_mode and
       upsample_mode are its own too.
     kernel: what a call is given that has no kernel, [p q] or [p q c] as nested
-      tuples; one of each scale by "2"; None is the mean over coarse cells.
+      tuples; one of each scale by "2", of which it then works at one, see
+      `steps.scale`; None is the mean over coarse cells.
     noise: likewise, a deviation.
     registration: where coarse samples lie, see `deconvolution.offset`.
     walls: of `WALLS`: whether the convolution mirrors the field at axes that
@@ -118,7 +119,8 @@ class UsrNet(nn.Module):
     """
     del cell
     blocks.require_channels(lowres, self.channels)
-    scale = steps.scale(self.scale, lowres, coords)
+    known = self.kernel if kernel is None else None
+    scale = steps.scale(self.scale, lowres, coords, known)
     x = self.enlarge(lowres, scale, kernel, noise)
     return fixed_scale.read(x, coords, self.periodic)
 
