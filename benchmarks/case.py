@@ -60,6 +60,7 @@ _WINDOWS = {
   "hat": dict(name="hat", channels=3, scale=4),
   "swinir": dict(name="swinir", channels=3, scale=4),
 }
+_USRNET = dict(name="usrnet", channels=3, scale=4)
 CASES = {
   "forward B 128 -> 512": Case(_hinote(size="B")),
   "forward S 128 -> 512": Case(_hinote(size="S")),
@@ -77,6 +78,10 @@ CASES = {
   **{f"{n} 48 -> 192": Case(m, 48, 192) for n, m in _PEERS.items()},
   "metasr 48 -> 192": Case(dict(name="metasr", channels=3), 48, 192),
   **{f"{n} 64 -> 256": Case(m, 64, 256) for n, m in _WINDOWS.items()},
+  "usrnet tiny 24 -> 96": Case(_USRNET | dict(size="tiny"), 24, 96),
+  "usrnet 24 -> 96": Case(_USRNET, 24, 96),
+  "usrnet tiny 64 -> 128": Case(_USRNET | dict(size="tiny", scale=2), 64, 128),
+  "usrnet 64 -> 128": Case(_USRNET | dict(scale=2), 64, 128),
   "hinote_official step batch 8": _step(_OFFICIAL, queries=32, loss="l1"),
   **{
     f"{n} step batch 4": _step(m, 48, 48, 4, loss="l1")

@@ -17,7 +17,14 @@ import sys
 
 import tqdm
 
-from benchmarks import case, consistent, streaming, tables, windows
+from benchmarks import (
+  case,
+  consistent,
+  data_step,
+  streaming,
+  tables,
+  windows,
+)
 from hinote_jax.evaluate import markdown
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -30,6 +37,7 @@ _CASES = {
   "windows": windows.CASES,
   "tables": tables.CASES,
   "consistent": consistent.CASES,
+  "data_step": data_step.CASES,
 }
 
 
@@ -52,7 +60,9 @@ def table(results: list[dict]) -> str:
   made = [r for r in results if r["case"] in windows.CASES]
   read = [r for r in results if r["case"] in tables.CASES]
   met = [r for r in results if r["case"] in consistent.CASES]
-  results = [r for r in results if r not in tiled + made + read + met]
+  steps = [r for r in results if r["case"] in data_step.CASES]
+  others = tiled + made + read + met + steps
+  results = [r for r in results if r not in others]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
   parts = [_speeds(own)] if own else []
@@ -82,10 +92,23 @@ def table(results: list[dict]) -> str:
   if met:
     parts.append(
       "The input met by `--consistent` at twice its cells, in closed form and "
-      "by the iterations that were there before, and how far the results are "
-      "from each other as a part of their range:\n\n" + _met(met)
+      "by the iterations that were there before, in seconds of the processor, "
+      "and how far the results are from each other as a part of their range:"
+      "\n\n" + _met(met)
+    )
+  if steps:
+    parts.append(
+      "The closed form that networks that unfold have in each iteration, "
+      "beside the Fourier transforms of its grid alone, forth and back, in "
+      "turns in one process:\n\n" + _stepped(steps)
     )
   return "\n\n".join(parts)
+
+
+def _stepped(results) -> str:
+  lines = [["case", "times the transforms"]]
+  lines += [[r["case"], f"{r['ratio']:.1f}"] for r in results]
+  return markdown.table(lines)
 
 
 def _met(results) -> str:
