@@ -161,17 +161,23 @@ class Linear(pipeline.Degradation):
     return functools.reduce(np.add, products)
 
 
-def ending(degradation: pipeline.Degradation) -> dict[str, Any]:
+def ending(degradation: pipeline.Degradation | str) -> dict[str, Any]:
   """Returns what ends a network in its data step, without the noise.
+
+  Args:
+    degradation: or its text.
 
   Raises:
     ValueError: it blurs before it reduces, or is no small kernel.
 
   Examples:
-    >>> from hinote_jax import degradations
-    >>> ending(degradations.parse("area|noise(0.1)"))
+    >>> ending("area|noise(0.1)")
     {'degradation': 'area', 'method': 'area', 'antialias': False}
   """
+  if isinstance(degradation, str):
+    from hinote_jax.degradations import grammar
+
+    degradation = grammar.parse(degradation)
   known = degradation.without_noise()
   if isinstance(known, Linear) and known.is_convolution and not known.blur:
     if known.wall == "mirror":

@@ -349,9 +349,8 @@ def _check_model(config: Any) -> None:
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = [1.0] * channels
   if arguments.pop("consistent", False):
-    known = degradations.parse(config.degradation)
     with _naming("config.model.consistent"):
-      arguments["consistent"] = linear.ending(known)
+      arguments["consistent"] = linear.ending(config.degradation)
   window, queries = config.windows.window, config.windows.queries
   try:
     parameters = _parameters(
