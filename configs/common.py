@@ -111,6 +111,14 @@ def base() -> ml_collections.ConfigDict:
   config.batch_size = 8  # of all devices and processes together
   config.accumulate = 1  # parts a batch is taken in, to save memory
   config.parallel = "pmap"  # or "shard_map", "jit"
+  # Devices that share the query points of an example, with "jit" alone; None
+  # is 1. The others share the examples.
+  config.query_devices = placeholder(int)
+  config.remat = placeholder(bool)  # computes again rather than remembers
+  # What the loss is multiplied by for the gradient, for float16; None is 1.
+  config.loss_scale = placeholder(float)
+  # Steps in a row that are left out where the gradient is no number; None is 3.
+  config.skip_limit = placeholder(int)
   config.ema_decay = 0.998
 
   config.data = data("era5_sample", ("t2m", "u10", "v10"))

@@ -3,28 +3,50 @@
 python -m hinote_jax.main --config=configs/hinote.py:demo --workdir=DIR
 """
 
+from collections.abc import Callable
 import contextlib
 import os
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from hinote_jax.cli import command_line
-from hinote_jax.train import host_memory, preemption
+from hinote_jax.core import naming
+from hinote_jax.train import host_memory, meeting, peers, preemption
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Config file and run, e.g. configs/hinote.py:demo."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _MODE = flags.DEFINE_enum(
-  "mode", "train", ["train", "evaluate"], "Train and evaluate, or evaluate."
+  "mode",
+  "train",
+  ["train", "evaluate", "plan", "replay"],
+  "Train and evaluate; evaluate; say what training will need and take; or take "
+  "a step once more and say what was drawn.",
 )
+_STEP = flags.DEFINE_integer("step", None, "Of --mode=replay, from 1.")
 _DISTRIBUTED = flags.DEFINE_bool(
   "distributed",
   False,
   "Join the other processes: of a TPU pod, Slurm or Open MPI, or as "
-  "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID say.",
+  "--coordinator, --processes and --process say.",
+)
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator",
+  None,
+  "HOST:PORT of process 0; else JAX_COORDINATOR_ADDRESS.",
+)
+_PROCESSES = flags.DEFINE_integer(
+  "processes", None, "How many there are; else JAX_NUM_PROCESSES."
+)
+_PROCESS = flags.DEFINE_integer(
+  "process", None, "Which of them this is, from 0; else JAX_PROCESS_ID."
+)
+_WAIT = flags.DEFINE_float(
+  "wait", meeting.WAIT, "Seconds to wait for the other processes to come."
 )
 _QUIET = flags.DEFINE_bool(
   "quiet", False, "Show no progress and no summary, only what is wrong."
@@ -32,26 +54,35 @@ _QUIET = flags.DEFINE_bool(
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def _start_distributed(jax):
-  """Joins the other processes, before any device is used."""
-  names = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
-  values = [os.environ[name] for name in names if os.environ.get(name)]
-  if not values:
-    jax.distributed.initialize()
-    return
-  if len(values) < len(names):
-    raise ValueError(f"set all of {', '.join(names)}")
-  address, count, index = values
-  jax.distributed.initialize(address, int(count), int(index))
-
-
-def _modes(config):
+def _modes(config) -> dict[str, Callable[[Any, Any], Any]]:
   """Returns mode -> what runs it: a function of the config and the workdir."""
   if config.get("task") == "images":
-    from hinote_jax.evaluate import run_images as runs
-  else:
-    from hinote_jax.train import loop as runs
-  return {"train": runs.train_and_evaluate, "evaluate": runs.evaluate}
+    from hinote_jax.evaluate import run_images
+
+    every = run_images.train_and_evaluate, run_images.evaluate
+    return dict(zip(("train", "evaluate"), every, strict=True))
+  from hinote_jax.train import loop
+
+  return {
+    "train": loop.train_and_evaluate,
+    "evaluate": loop.evaluate,
+    "plan": _plan,
+    "replay": _replay,
+  }
+
+
+def _plan(config, workdir):
+  from hinote_jax.train import plan
+
+  print(plan.plan(config, workdir).text())
+
+
+def _replay(config, workdir):
+  from hinote_jax.train import replay
+
+  if _STEP.value is None:
+    raise ValueError("--mode=replay takes --step, that of the log")
+  print(replay.text(replay.replay(config, workdir, _STEP.value)))
 
 
 def main(_):
@@ -69,25 +100,35 @@ def main(_):
         os.environ["TQDM_DISABLE"] = "1"  # read as its bars are imported
         nowhere = stack.enter_context(open(os.devnull, "w"))
         stack.enter_context(contextlib.redirect_stdout(nowhere))
-      _run()
+      code = _run()
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    return command_line.print_error(error)
+    code = command_line.print_error(error)
+  except meeting.Missing as error:
+    print(f"hinote_jax: {error}", file=sys.stderr)
+    code = error.code
   except preemption.Stopped as stopped:
     print(f"\nhinote_jax: {stopped}", file=sys.stderr)
     preemption.leave(stopped.code)
-  return 0
+  if code and _DISTRIBUTED.value:
+    preemption.leave(code)  # others may not come to where JAX would wait
+  return code
 
 
-def _run() -> None:
+def _run() -> int:
   import jax
 
   run_mode = _modes(_CONFIG.value)
-  if _DISTRIBUTED.value:
-    _start_distributed(jax)
-  if jax.process_index() == 0:
-    kind = jax.devices()[0].device_kind
-    print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
-  run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
+  naming.look_up("mode of these configs", _MODE.value, run_mode)
+  with contextlib.ExitStack() as stack:
+    if _DISTRIBUTED.value:
+      given = _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+      where = meeting.place(*given, wait=_WAIT.value)
+      stack.enter_context(peers.joined(where, _WAIT.value))
+    if jax.process_index() == 0:
+      kind = jax.devices()[0].device_kind
+      print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
+    run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
+  return 0
 
 
 def run():

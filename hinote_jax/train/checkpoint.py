@@ -13,7 +13,6 @@ alone, are read as well.
 
 from collections.abc import Mapping
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -27,64 +26,17 @@ import numpy as np
 
 from hinote_jax.core import naming
 from hinote_jax.io import files, inputs
+from hinote_jax.train import digests
 
 DIRECTORY = "checkpoints"
 BEST_KEY = "validation/error"  # lower is better
 _STATE, _META = "state", "meta.json"
+digest = digests.of_tree
 
 
 def _host(tree: Any) -> Any:
   """Copies a tree to NumPy: what is saved knows nothing of devices."""
   return jax.tree.map(np.asarray, jax.device_get(tree))
-
-
-def _named(tree: Any) -> dict[str, Any]:
-  """Returns the leaves of a tree by their paths."""
-  return {
-    jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-  }
-
-
-def digest(tree: Any, version: int = 2) -> str:
-  """Returns the SHA-256 of the paths and values of a tree.
-
-  A tree read back without a template has dictionaries where dataclasses were,
-  and another order of leaves, but the same paths.
-
-  Args:
-    tree: of arrays.
-    version: 1 leaves the paths out and sorts the leaves' own digests, so that
-      two that change places go unseen; checkpoints without a mark have it.
-  """
-  leaves = []
-  for name, leaf in _named(tree).items():
-    leaf = np.ascontiguousarray(leaf)
-    own = hashlib.sha256(f"{leaf.dtype}{leaf.shape}".encode())
-    own.update(leaf.reshape(-1).view(np.uint8).data)
-    prefix = f"\n{name} " if version > 1 else ""
-    leaves.append(prefix + own.hexdigest())
-  return hashlib.sha256("".join(sorted(leaves)).encode()).hexdigest()
-
-
-def _sealed(meta: dict[str, Any]) -> dict[str, Any]:
-  """Returns what belongs with a state as JSON has it, with the digest of it.
-
-  The files are left out: Orbax writes the time into them, and equal runs have
-  equal digests.
-  """
-  meta = json.loads(json.dumps(meta | {"sha256": ""}))
-  text = json.dumps(meta | {"files": ""}, sort_keys=True)
-  return meta | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def digest_of_files(folder: pathlib.Path) -> str:
-  """Returns a digest of the names and contents of all files in a folder."""
-  known = hashlib.sha256()
-  for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-    name = path.relative_to(folder).as_posix()
-    known.update(f"{name} {files.digest(path)}\n".encode())
-  return known.hexdigest()
 
 
 def _orbax(*, is_of_leader: bool = False) -> Any:
@@ -107,7 +59,7 @@ def _write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
   except Exception as error:  # Orbax raises many kinds where a disk is full
     raise OSError(inputs.line(error)) from error
   meta = meta | {"values": digest(state), "digest": 3}
-  meta = _sealed(meta) | {"files": digest_of_files(folder / _STATE)}
+  meta = digests.sealed(meta) | {"files": digests.of_files(folder / _STATE)}
   text = json.dumps(meta, indent=2) + "\n"
   (folder / _META).write_text(text, encoding="utf-8")
 
@@ -123,7 +75,7 @@ def _read_meta(folder: pathlib.Path) -> dict[str, Any]:
     if not path.exists():
       return json.loads((folder / "meta" / "metadata").read_text())
     meta = json.loads(path.read_text())
-    if meta["sha256"] != _sealed(meta)["sha256"]:
+    if meta["sha256"] != digests.sealed(meta)["sha256"]:
       raise ValueError(f"{path.name} does not match its digest")
   except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
     raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
@@ -138,7 +90,7 @@ def _read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
   """
   meta = _read_meta(folder)
   version = meta.get("digest", 1)
-  if version > 2 and digest_of_files(folder / _STATE) != meta.get("files"):
+  if version > 2 and digests.of_files(folder / _STATE) != meta.get("files"):
     raise ValueError(f"step {folder.name}: its files do not match their digest")
   try:
     with _orbax() as reader:
@@ -283,6 +235,19 @@ class Checkpoints:
     if self._is_leader:
       self._retain()  # a killed run may not have come to it
     return state, meta
+
+  def before(self, step: int, like: Any) -> tuple[Any, dict] | None:
+    """Returns the latest whole checkpoint before a step, or None; only reads.
+
+    Args:
+      step: that one and those after it are left out.
+      like: what its state looks like.
+
+    Raises:
+      ValueError: those before it are all damaged.
+    """
+    steps = [known for known in self.steps[::-1] if known < step]
+    return self._first_whole(steps, _host(like))[:2] if steps else None
 
   def _first_whole(
     self, steps: list[int], template: Any | None = None

@@ -33,3 +33,14 @@ def total() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
   except (AttributeError, OSError, ValueError):
     return math.inf
+
+
+def peak() -> int | None:
+  """Returns the most bytes this process has had, None if unknown."""
+  try:
+    import resource
+  except ImportError:  # of Windows
+    return None
+  # In KiB on Linux, in bytes on macOS.
+  unit = 1 if sys.platform == "darwin" else 1024
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

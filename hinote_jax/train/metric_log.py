@@ -2,10 +2,11 @@
 
 metrics.jsonl holds nothing that depends on the clock, so that two runs of one
 config can be compared byte for byte; how long things took is in
-timings.jsonl.
+timings.jsonl. Steps out of the ordinary are in events.jsonl, see `guards`.
 """
 
 import json
+import math
 import os
 import pathlib
 from typing import Any
@@ -17,11 +18,19 @@ from hinote_jax.io import files
 
 METRICS = "metrics.jsonl"
 TIMINGS = "timings.jsonl"
+EVENTS = "events.jsonl"
 
 
-def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
-  """Returns the lines of a workdir's metrics, in order of writing."""
-  return [record for record, _ in _lines(pathlib.Path(workdir) / METRICS)]
+def read(
+  workdir: str | os.PathLike, name: str = METRICS
+) -> list[dict[str, Any]]:
+  """Returns the lines of a workdir's metrics, in order of writing.
+
+  Args:
+    workdir: of a run.
+    name: of one of its other logs.
+  """
+  return [record for record, _ in _lines(pathlib.Path(workdir) / name)]
 
 
 def _lines(path: pathlib.Path) -> list[tuple[dict[str, Any], str]]:
@@ -77,9 +86,10 @@ class MetricLog:
     workdir = pathlib.Path(workdir)
     self._path = workdir / METRICS
     if is_leader:
-      for name in (METRICS, TIMINGS):
+      for name in (METRICS, TIMINGS, EVENTS):
         _rewind(workdir / name, first_step)
-        self._files[name] = (workdir / name).open("a")
+        if name != EVENTS:  # which is there where there are any
+          self._files[name] = (workdir / name).open("a")
       if digest and files.digest(self._path) != digest:
         logging.warning("%s is damaged or was changed", self._path)
       self._board = _open_board(workdir / "tensorboard", first_step)
@@ -105,7 +115,8 @@ class MetricLog:
       self._board.close()
 
   def write(self, step: int, values: dict[str, float]) -> None:
-    """Writes a line of metrics: step first, then by name."""
+    """Writes a line of metrics: step first, then by name, what is a number."""
+    values = {n: value for n, value in values.items() if math.isfinite(value)}
     self._line(METRICS, step, values)
     if self._board is not None:
       for name, value in values.items():
@@ -114,6 +125,12 @@ class MetricLog:
   def write_timing(self, step: int, values: dict[str, float]) -> None:
     """Writes a line of timings."""
     self._line(TIMINGS, step, values)
+
+  def write_event(self, step: int, values: dict[str, Any]) -> None:
+    """Writes what is out of the ordinary about a step."""
+    if self._is_leader:
+      with self._path.with_name(EVENTS).open("a") as file:
+        file.write(json.dumps({"step": step} | values) + "\n")
 
   def _line(self, name, step, values):
     if self._is_leader:

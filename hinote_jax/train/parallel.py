@@ -3,7 +3,9 @@
 Three ways to the same numbers: "pmap", "shard_map" and "jit" with shardings.
 The state is replicated and never stacked; the batch is split along its first
 axis. A step is step(state, batch, axis_name) and reduces over the axis it is
-given; in "jit" mode it gets none, because the batch is whole.
+given; in "jit" mode it gets none, because the batch is whole. There devices may
+also share the rows of an example, queries and input, where a window is larger
+than a device: XLA's partitioner exchanges halos and adds up sums.
 """
 
 from collections.abc import Callable
@@ -17,31 +19,103 @@ import numpy as np
 
 from hinote_jax.core import naming
 
-AXIS = "batch"
+AXIS, ROWS = "batch", "rows"
 MODES = ("pmap", "shard_map", "jit")
+# What of a batch has rows: second axes of images, and the y of their points.
+_DIVIDED = ("lowres", "highres", "known", "coords", "coords/y")
+_DIVIDED += ("static/fine", "static/coarse")
+_INPUTS = ("lowres", "static/coarse")
 
 
 def _check(mode: str):
   naming.look_up("parallel mode", mode, dict.fromkeys(MODES))
 
 
-def make_mesh(devices=None) -> Mesh:
-  """Returns a mesh of one axis over `devices`, by default all."""
-  return Mesh(np.asarray(devices or jax.devices()), (AXIS,))
+def _dividing(rows: int, count: int) -> str:
+  """Returns what goes with a batch that does not divide, to end a sentence."""
+  fits = [str(n) for n in range(1, min(rows, 4096) + 1) if rows % n == 0]
+  fits = ", ".join(fits[:-1]) + (" or " if fits[1:] else "") + fits[-1]
+  near = [n * count for n in (rows // count, rows // count + 1) if n]
+  return (
+    f"a batch of {rows} does not divide among {count} devices; use a multiple "
+    f"of {count}, such as {' or '.join(map(str, near))}, or "
+    f"{fits} device{'s' * (fits != '1')}"
+  )
 
 
-def _shardings(devices):
-  mesh = make_mesh(devices)
+def check_batch(rows: int, mode: str = "pmap", queries: int = 1) -> None:
+  """Checks that a batch divides among the devices of all processes.
+
+  Args:
+    rows: of the batch.
+    mode: one of `MODES`.
+    queries: devices that share the rows of an example.
+
+  Raises:
+    ValueError: it does not; says which batches and how many devices do.
+  """
+  count = jax.local_device_count()
+  if queries > 1 and mode != "jit":
+    raise ValueError(
+      f"config.query_devices: {queries} takes config.parallel='jit', got "
+      f"{mode!r}"
+    )
+  if count % queries:
+    raise ValueError(
+      f"config.query_devices: {queries} does not divide the {count} devices of "
+      "a process"
+    )
+  count = jax.device_count() // queries
+  if rows % count:
+    raise ValueError(f"config.batch_size: {_dividing(rows, count)}")
+
+
+def make_mesh(devices=None, queries: int = 1) -> Mesh:
+  """Returns a mesh of examples and of rows of each over `devices`.
+
+  Args:
+    devices: by default all.
+    queries: how many share the rows of an example.
+  """
+  devices = np.asarray(devices or jax.devices())
+  return Mesh(devices.reshape(-1, queries), (AXIS, ROWS))
+
+
+def _shardings(devices, queries: int = 1):
+  mesh = make_mesh(devices, queries)
   return mesh, NamedSharding(mesh, P()), NamedSharding(mesh, P(AXIS))
 
 
-def parallelize(step: Callable, mode: str = "pmap", devices=None) -> Callable:
+def _divided(mesh: Mesh, path, leaf) -> NamedSharding:
+  """Returns how a part of a batch lies on a mesh: by examples, and rows.
+
+  Raises:
+    ValueError: the rows of queries do not divide.
+  """
+  ways = mesh.shape[ROWS]
+  name = jax.tree_util.keystr(path, simple=True, separator="/")
+  if ways == 1 or name not in _DIVIDED:
+    return NamedSharding(mesh, P(AXIS))
+  if leaf.shape[1] % ways == 0:
+    return NamedSharding(mesh, P(AXIS, ROWS))
+  if name in _INPUTS:
+    return NamedSharding(mesh, P(AXIS))
+  raise ValueError(
+    f"config.windows.queries: {leaf.shape[1]} rows do not divide among the "
+    f"{ways} devices of config.query_devices"
+  )
+
+
+def parallelize(
+  step: Callable, mode: str = "pmap", devices=None, queries: int = 1
+) -> Callable:
   """Compiles step(state, batch, axis_name) over devices, state donated.
 
   Args:
     step: pure; returns (state, metrics), both equal on all devices.
     mode: one of `MODES`.
     devices: the devices to use, by default all.
+    queries: how many share the rows of an example, with "jit".
 
   Returns:
     f(state, batch) on what `put_state` and `put_batch` gave.
@@ -56,7 +130,7 @@ def parallelize(step: Callable, mode: str = "pmap", devices=None) -> Callable:
       donate_argnums=(0,),
       devices=devices,
     )
-  mesh, whole, split = _shardings(devices)
+  mesh, whole, split = _shardings(devices, queries)
   if mode == "shard_map":
     # With its varying-axes check, shard_map would sum the gradients itself.
     step = jax.shard_map(
@@ -68,10 +142,25 @@ def parallelize(step: Callable, mode: str = "pmap", devices=None) -> Callable:
     )
   return jax.jit(
     step,
-    in_shardings=(whole, split),
+    in_shardings=(whole, split) if queries == 1 else None,
     out_shardings=(whole, whole),
     donate_argnums=(0,),
   )
+
+
+def compiled(step: Callable, state: Any, batch: Any, mode: str = "pmap"):
+  """Compiles what `parallelize` gave before it is called; that then is quick.
+
+  Args:
+    step: of `parallelize`, on all devices.
+    state: as `put_state` takes it, which is copied.
+    batch: as `put_batch` gave it.
+    mode: one of `MODES`.
+
+  Returns:
+    What JAX knows of the program, `jax.stages.Compiled`.
+  """
+  return step.lower(put_state(state, mode), batch).compile()  # pyright: ignore
 
 
 def put_state(state: Any, mode: str = "pmap", devices=None) -> Any:
@@ -91,28 +180,37 @@ def get_state(state: Any) -> Any:
   return jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
 
 
-def put_batch(batch: Any, mode: str = "pmap", devices=None) -> Any:
+def put_batch(
+  batch: Any, mode: str = "pmap", devices=None, queries: int = 1
+) -> Any:
   """Splits this process's rows of a batch over its devices.
+
+  Args:
+    batch: of this process.
+    mode: one of `MODES`.
+    devices: the devices to use, by default all.
+    queries: how many share the rows of an example, with "jit".
 
   Raises:
     ValueError: the rows do not divide among the devices.
   """
   _check(mode)
   count = len(devices) if devices else jax.local_device_count()
+  count //= queries
   rows = jax.tree.leaves(batch)[0].shape[0]
   if rows % count:
-    raise ValueError(
-      f"a batch of {rows} does not divide among {count} devices; "
-      f"use a multiple of {count}"
-    )
+    raise ValueError(_dividing(rows, count))
   if mode == "pmap":
     return jax.tree.map(
       lambda leaf: leaf.reshape(count, rows // count, *leaf.shape[1:]),
       batch,
     )
-  split = _shardings(devices)[2]
-  return jax.tree.map(
-    lambda leaf: jax.make_array_from_process_local_data(split, leaf), batch
+  mesh = make_mesh(devices, queries)
+  return jax.tree_util.tree_map_with_path(
+    lambda path, leaf: jax.make_array_from_process_local_data(
+      _divided(mesh, path, leaf), leaf
+    ),
+    batch,
   )
 
 

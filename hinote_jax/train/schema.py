@@ -47,6 +47,9 @@ _RUN = {
   "validate_every": int,
   "validation_examples": int,
   "start": str,
+  **dict.fromkeys(("query_devices", "skip_limit"), int),
+  "remat": bool,
+  "loss_scale": float,
 }
 _WINDOWS = {
   "window": _Pair,
@@ -55,7 +58,16 @@ _WINDOWS = {
   **dict.fromkeys(("symmetries", "blurs"), Sequence[str]),
   "scales": Sequence[int],
 }
-_OPTIONAL = ("whole", "symmetries", "power", "scales", "blurs", "noise")
+_OPTIONAL = (
+  "whole",
+  "symmetries",
+  "power",
+  "scales",
+  "blurs",
+  "noise",
+  "start",
+)
+_OPTIONAL += ("query_devices", "skip_limit", "remat", "loss_scale")
 _EVALUATE = {
   "scales": Sequence[float],
   "against": Sequence[str],
@@ -64,7 +76,7 @@ _EVALUATE = {
   "figures": bool,
 }
 _REQUIRED = (
-  *(name for name in _RUN if name != "start"),
+  *(name for name in _RUN if name not in _OPTIONAL),
   *(f"windows.{name}" for name in _WINDOWS if name not in _OPTIONAL),
   *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
 )
@@ -103,12 +115,12 @@ class _Range(NamedTuple):
 _RANGES = (
   _Range(r"(.*\.)?seed", low=0, high=2**63 - 1),
   _Range(r"steps|(log|validate)_every|validation_examples", low=1),
-  _Range("batch_size|accumulate", low=1, high=2**24),
+  _Range("batch_size|accumulate|query_devices", low=1, high=2**24),
   _Range("ema_decay|windows.whole", low=0, high=1),
   _Range(r"windows\.power", low=0, high=8),
   _Range("windows.(window|queries|scales)", low=1, high=2**20),
   _Range("(windows|model).m(in|ax)_scale|evaluate.scales", low=1, high=1e6),
-  _Range("optim.(learning_rate|clip)", above=0),
+  _Range("optim.(learning_rate|clip)|loss_scale", above=0),
   _Range("optim.(final|weight_decay)|windows.noise", low=0),
   _Range(r"optim.b2|model.(.*\.)?drop_path", low=0, below=1),
   _Range("split.(validation|test|train)|loss.(epsilon|patch_factor)", above=0),

@@ -69,12 +69,18 @@ def init_state(
   )
 
 
+def _is_product(primitive, *_, **__) -> bool:
+  """Says what is worth to be remembered: what takes long and is small."""
+  return primitive.name in ("dot_general", "conv_general_dilated")
+
+
 def make_objective(
   module: nn.Module,
   loss: nn.Module,
   units: Sequence[scale_laws.Law] = (1.0,),
   *,
   spec: Spec = contract.PLAIN,
+  remat: bool = False,
 ) -> Callable:
   """Returns objective(params, batch, untrained=None, key=None).
 
@@ -87,7 +93,15 @@ def make_objective(
       variable, or a scale at which errors are small, then weighs as much as
       a rough one.
     spec: of the model.
+    remat: whether the gradient remembers products and convolutions alone and
+      computes all else again: less memory, more time.
   """
+
+  def predict(variables, batch, key):
+    return contract.apply(module, variables, batch, spec, key=key)
+
+  if remat:
+    predict = jax.checkpoint(predict, policy=_is_product)
 
   def objective(params, batch, untrained=None, key=None):
     if len(units) not in (1, batch["highres"].shape[-1]):
@@ -100,7 +114,7 @@ def make_objective(
       part: {"params": own, **(untrained or {}).get(part, {})}
       for part, own in params.items()
     }
-    pred = contract.apply(module, variables["model"], batch, spec, key=key)
+    pred = predict(variables["model"], batch, key)
     pred = contract.scored(pred, batch)
     each = loss.apply(
       variables["loss"],
@@ -138,6 +152,8 @@ def make_train_step(
   units: Sequence[scale_laws.Law] = (1.0,),
   spec: Spec = contract.PLAIN,
   seed: int = 0,
+  remat: bool = False,
+  loss_scale: float = 1.0,
 ) -> Callable:
   """Returns step(state, batch, axis_name=None) -> (state, metrics).
 
@@ -152,13 +168,21 @@ def make_train_step(
     units: of the loss, see `make_objective`.
     spec: of the model: what it takes from the batch, and draws.
     seed: of what it draws.
+    remat: see `make_objective`.
+    loss_scale: what the loss is multiplied by for the gradient, which is
+      divided by it again: small gradients are then within float16.
 
   The step reduces over `axis_name` where one is given. Metrics: loss, mse (of
-  normalised values) and grad_norm before clipping.
+  normalised values) and grad_norm before clipping; where one of them is no
+  number only the step is counted.
   """
-  gradient = jax.value_and_grad(
-    make_objective(module, loss, units, spec=spec), has_aux=True
-  )
+  objective = make_objective(module, loss, units, spec=spec, remat=remat)
+
+  def scaled(*args):
+    value, parts = objective(*args)
+    return value * loss_scale, parts
+
+  gradient = jax.value_and_grad(scaled, has_aux=True)
 
   def step(state: TrainState, batch, axis_name: str | None = None):
     key = jax.random.fold_in(jax.random.key(seed), state.step)
@@ -167,6 +191,8 @@ def make_train_step(
       result = gradient(state.params, part, state.untrained, key)
       total = result if total is None else jax.tree.map(jnp.add, total, result)
     (value, parts), grads = jax.tree.map(lambda t: t / accumulate, total)
+    if loss_scale != 1:
+      value, grads = jax.tree.map(lambda t: t / loss_scale, (value, grads))
     if axis_name is not None:
       value, parts, grads = jax.lax.pmean((value, parts, grads), axis_name)
     updates, opt_state = transform.update(grads, state.opt_state, state.params)
@@ -175,9 +201,11 @@ def make_train_step(
       state.average, params["model"], decay=ema_decay, step=state.step
     )
     metrics = {"loss": value, **parts, "grad_norm": optax.tree.norm(grads)}
-    state = state.replace(
-      step=state.step + 1, params=params, average=average, opt_state=opt_state
+    moved = state.replace(params=params, average=average, opt_state=opt_state)
+    is_finite = jnp.all(jnp.isfinite(jnp.stack([*metrics.values()])))
+    state = jax.tree.map(
+      lambda new, old: jnp.where(is_finite, new, old), moved, state
     )
-    return state, metrics
+    return state.replace(step=state.step + 1), metrics
 
   return step

@@ -11,6 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from absl import logging
+import jax
 import ml_collections
 
 from hinote_jax.io import files
@@ -23,6 +24,9 @@ else:
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
+# How a run is carried out, and not what it is of: these may change.
+_CARRIED_OUT = ("accumulate", "parallel", "query_devices", "remat")
+_CARRIED_OUT += ("skip_limit", "loss_scale")
 _PACKAGES = ("hinote_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -94,6 +98,10 @@ def check(
 ) -> pathlib.Path:
   """Makes the folder where it is missing; checks that a run may go in it.
 
+  What says how a run is carried out may differ from what the folder is of, and
+  the size of a batch where that of the folder does not divide among the
+  devices there are.
+
   Args:
     workdir: the folder.
     config: of the run.
@@ -115,12 +123,13 @@ def check(
     ) from error
   theirs = _stored_config(path)
   if theirs is not None:
-    ours = plain(config)
-    if apart_from:
-      ours, theirs = (
-        {name: part for name, part in config.items() if name != apart_from}
-        for config in (ours, theirs)
-      )
+    ours, free = plain(config), {apart_from, *_CARRIED_OUT}
+    if theirs.get("batch_size", 1) % jax.device_count():
+      free.add("batch_size")
+    ours, theirs = (
+      {name: part for name, part in config.items() if name not in free}
+      for config in (ours, theirs)
+    )
     changed = differences(ours, theirs)
     if changed:
       raise ValueError(

@@ -1,8 +1,13 @@
+"""Runs of real processes over loopback: as one, and when one of them dies."""
+
+import functools
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -13,6 +18,20 @@ from hinote_jax.train import loop as train
 from tests import quick_xla, runs, trials
 
 ROOT = pathlib.Path(__file__).parents[2]
+# In a config file: a process gets a signal from itself after some steps.
+_HOOK = """
+import os
+from hinote_jax.train import metric_log
+rank, steps, number = (os.environ.get("SIGNAL") or "-1:0:0").split(":")
+if rank == os.environ.get("JAX_PROCESS_ID"):
+  advance, seen = metric_log.MetricLog.advance, []
+  def advance_and_signal(self, **shown):
+    advance(self, **shown)
+    seen.append(1)
+    if len(seen) == int(steps):
+      os.kill(os.getpid(), int(number))
+  metric_log.MetricLog.advance = advance_and_signal
+"""
 
 
 def _free_port() -> int:
@@ -21,10 +40,21 @@ def _free_port() -> int:
     return listener.getsockname()[1]
 
 
-def _start(config_path, workdir, devices, rank=0, count=1, port=0):
+def _start(
+  config_path,
+  workdir,
+  devices,
+  rank=0,
+  count=1,
+  port=0,
+  signalled="",
+  wait=300,
+):
   environment = os.environ | {
     "XLA_FLAGS": quick_xla.flags(devices),
     "JAX_PLATFORMS": "cpu",
+    "SIGNAL": signalled,
+    "JAX_PROCESS_ID": str(rank),  # of the hook in the config
   }
   if count > 1:
     environment |= {
@@ -34,7 +64,7 @@ def _start(config_path, workdir, devices, rank=0, count=1, port=0):
     }
   command = [sys.executable, "-m", "hinote_jax.main"]
   command += [f"--config={config_path}", f"--workdir={workdir}"]
-  command += ["--distributed"] if count > 1 else []
+  command += ["--distributed", f"--wait={wait}"] if count > 1 else []
   return subprocess.Popen(
     command,
     cwd=ROOT,
@@ -43,6 +73,14 @@ def _start(config_path, workdir, devices, rank=0, count=1, port=0):
     stderr=subprocess.STDOUT,
     text=True,
   )
+
+
+def _start_all(config_path, workdir, count, signalled=""):
+  port = _free_port()
+  return [
+    _start(config_path, workdir, 2, rank, count, port, signalled)
+    for rank in range(count)
+  ]
 
 
 def _wait(processes):
@@ -61,17 +99,34 @@ def alone(tmp_path_factory):
   return folder / "one", config
 
 
+@pytest.fixture(scope="module")
+def undisturbed(alone, tmp_path_factory):
+  """Returns what runs the same by so many processes: config file, folder."""
+  _, config = alone
+
+  @functools.cache
+  def run(count):
+    folder = tmp_path_factory.mktemp(f"by_{count}")
+    path = runs.write_config(folder / "run.py", config)
+    path.write_text(path.read_text() + _HOOK)
+    _wait(_start_all(path, folder / "run", count))
+    return path, folder / "run"
+
+  return run
+
+
 @pytest.mark.parametrize(
   "mode",
   trials.apart_from(lambda mode: mode == "pmap", ["pmap", "shard_map", "jit"]),
 )
-def test_two_processes_train_as_one(alone, tmp_path, mode):
+def test_two_processes_train_as_one(alone, undisturbed, tmp_path, mode):
   one, config = alone
-  config = config.copy_and_resolve_references()
-  config.parallel = mode
-  config_path = runs.write_config(tmp_path / "run.py", config)
-  port, two = _free_port(), tmp_path / "two"
-  _wait([_start(config_path, two, 2, rank, 2, port) for rank in range(2)])
+  if mode == config.parallel:
+    _, two = undisturbed(2)
+  else:
+    config = config.copy_and_resolve_references()
+    config.parallel, two = mode, tmp_path / "two"
+    _wait(_start_all(runs.write_config(tmp_path / "run.py", config), two, 2))
   # Six Adam steps; only the order of float32 sums differs.
   for name in ("loss", "grad_norm"):
     ours, theirs = (
@@ -87,3 +142,115 @@ def test_two_processes_train_as_one(alone, tmp_path, mode):
     theirs["params"],
   )
   assert (two / "report.md").exists()
+
+
+def _assert_same_run(ours, theirs):
+  (_, meta), (_, other) = (checkpoint.load(r, "latest") for r in (ours, theirs))
+  assert meta["sha256"] == other["sha256"]
+  logs = [(run / metric_log.METRICS).read_bytes() for run in (ours, theirs)]
+  assert logs[0] == logs[1]
+
+
+_RANKS = [(count, rank) for count in (2, 4) for rank in range(count)]
+
+
+@pytest.mark.parametrize(
+  "count, rank", trials.apart_from(lambda case: case == (2, 0), _RANKS)
+)
+def test_one_that_is_killed_ends_all_and_the_run_goes_on(
+  undisturbed, tmp_path, count, rank
+):
+  path, whole = undisturbed(count)
+  run = tmp_path / "run"
+  killed = f"{rank}:4:{int(signal.SIGKILL)}"
+  processes = _start_all(path, run, count, killed)
+  processes[rank].communicate(timeout=400)
+  assert processes[rank].returncode == -signal.SIGKILL
+  since = time.monotonic()
+  for other, process in enumerate(processes):
+    if other == rank:
+      continue
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output[-3000:]
+    assert f"process {rank} of {count} (" in output
+    assert ") was lost: the same command on all of them goes on" in output
+    assert "Traceback" not in output and "***" not in output
+  assert time.monotonic() - since < 30
+  _wait(_start_all(path, run, count))
+  _assert_same_run(run, whole)
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize("rank", [0, 1])
+def test_sigterm_of_one_saves_and_ends_all(undisturbed, tmp_path, rank):
+  path, whole = undisturbed(2)
+  run = tmp_path / "run"
+  told = f"{rank}:2:{int(signal.SIGTERM)}"
+  for process in _start_all(path, run, 2, told):
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 128 + signal.SIGTERM, output[-3000:]
+    assert "stopped by SIGTERM at step" in output
+  _wait(_start_all(path, run, 2))
+  (ours, _), (theirs, _) = (checkpoint.load(r, "latest") for r in (run, whole))
+  jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.trial
+def test_one_that_does_not_come_is_named(undisturbed, tmp_path):
+  path, _ = undisturbed(2)
+  process = _start(path, tmp_path / "run", 2, 0, 2, _free_port(), wait=3)
+  output, _ = process.communicate(timeout=400)
+  assert process.returncode == 75
+  assert "process 1 of 2 did not come to localhost:" in output
+  assert "within 3 s (--wait)" in output and "Traceback" not in output
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize("cache", ["cold", "warm"])
+def test_no_start_hangs(undisturbed, tmp_path, cache, monkeypatch):
+  path, _ = undisturbed(2)
+  for n in range(25):
+    folder = tmp_path / ("warm" if cache == "warm" else f"cold{n}")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+    _wait(_start_all(path, tmp_path / f"run{n}", 2))
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize("devices, count", [(1, 1), (2, 1), (4, 1), (2, 2)])
+def test_a_run_of_eight_devices_goes_on_on_fewer(
+  alone, undisturbed, tmp_path, devices, count
+):
+  path, _ = undisturbed(2)
+  run = tmp_path / "run"
+  told = f"0:2:{int(signal.SIGTERM)}"
+  output, _ = _start(path, run, 8, signalled=told).communicate(timeout=400)
+  assert "stopped by SIGTERM" in output
+  if count > 1:
+    _wait(_start_all(path, run, count))
+  else:
+    _wait([_start(path, run, devices)])
+  ours, theirs = (
+    [line["loss"] for line in metric_log.read(folder) if "loss" in line]
+    for folder in (run, alone[0])
+  )
+  np.testing.assert_allclose(ours, theirs, rtol=5e-4)
+
+
+@pytest.mark.trial
+def test_a_run_goes_on_on_three_devices_with_a_batch_that_divides(
+  alone, undisturbed, tmp_path
+):
+  path, _ = undisturbed(2)
+  run = tmp_path / "run"
+  told = f"0:2:{int(signal.SIGTERM)}"
+  _start(path, run, 8, signalled=told).communicate(timeout=400)
+  refused = _start(path, run, 3)
+  output, _ = refused.communicate(timeout=400)
+  assert refused.returncode == 2
+  assert (
+    "a batch of 8 does not divide among 3 devices; use a multiple" in output
+  )
+  config = alone[1].copy_and_resolve_references()
+  config.batch_size = 6
+  _wait([_start(runs.write_config(tmp_path / "six.py", config), run, 3)])
+  assert checkpoint.load(run, "latest")[1]["step"] == config.steps

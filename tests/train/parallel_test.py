@@ -12,6 +12,7 @@ from hinote_jax import losses, models
 from hinote_jax.core import grids
 from hinote_jax.train import parallel
 from hinote_jax.train import step as train_step
+from tests import trials
 
 _KEY = jax.random.key(0)
 _STEPS = 3
@@ -99,6 +100,69 @@ def test_mode_takes_the_steps_of_one_device(mode, count):
     assert len(leaf.addressable_shards) == count
     for shard in leaf.addressable_shards:
       np.testing.assert_array_equal(shard.data, leaf.addressable_data(0))
+
+
+@pytest.mark.parametrize(
+  "queries", trials.apart_from(lambda queries: queries == 4, [2, 4, 8])
+)
+def test_devices_share_the_rows_of_an_example(queries):
+  devices = _devices(8)
+  step, state = _start()
+  history, want = _reference()
+  lr = 0.1
+  before = state.params
+  state = parallel.put_state(state, "jit", devices)
+  step = parallel.parallelize(step, "jit", devices, queries)
+  for i in range(_STEPS):
+    batch = parallel.put_batch(_batch(i), "jit", devices, queries)
+    shard = batch["highres"].addressable_shards[0].data
+    assert shard.shape == (queries, 8 // queries, 10, 1)
+    assert batch["coords"].x.addressable_shards[0].data.shape == (queries, 10)
+    state, metrics = step(state, batch)
+    got = jax.tree.map(float, parallel.get_state(metrics))
+    assert got == pytest.approx(history[i], rel=2e-5)
+    if i == 0:  # one step of SGD from the same point: the gradients
+      ours = parallel.get_state(state).params
+      jax.tree.map(
+        lambda new, old, one: np.testing.assert_allclose(
+          (np.asarray(new) - old) / lr, (np.asarray(one) - old) / lr, atol=1e-5
+        ),
+        ours,
+        before,
+        _after_one().params,
+      )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6),
+    parallel.get_state(state),
+    want,
+  )
+
+
+@functools.cache
+def _after_one():
+  step, state = _start()
+  return jax.jit(step)(state, _batch(0))[0]
+
+
+def test_rows_that_cannot_be_shared_are_refused():
+  with pytest.raises(ValueError, match="takes config.parallel='jit', got 'pm"):
+    parallel.check_batch(8, "pmap", 2)
+  with pytest.raises(ValueError, match="query_devices: 3 does not divide the"):
+    parallel.check_batch(8, "jit", 3)
+  batch = _batch(0) | {"highres": np.zeros((8, 6, 10, 1), np.float32)}
+  with pytest.raises(ValueError, match="queries: 6 rows do not divide among"):
+    parallel.put_batch(batch, "jit", _devices(8), 4)
+
+
+def test_a_batch_that_does_not_divide_is_told_what_does(monkeypatch):
+  monkeypatch.setattr(jax, "device_count", lambda: 3)
+  with pytest.raises(
+    ValueError,
+    match="config.batch_size: a batch of 8 does not divide among 3 devices; "
+    "use a multiple of 3, such as 6 or 9, or 1, 2, 4 or 8 devices",
+  ):
+    parallel.check_batch(8)
+  parallel.check_batch(9)
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)

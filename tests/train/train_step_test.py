@@ -1,6 +1,7 @@
 """Tests of the train step: one step by hand, accumulation, units, traces."""
 
 import functools
+import types
 
 import chex
 import jax
@@ -161,3 +162,37 @@ def test_units_scale_every_channel_by_hand(name):
   # The reported error stays that of the normalised values.
   mse = float(jnp.mean(jnp.square(pred - batch["highres"])))
   assert float(parts["mse"]) == pytest.approx(mse, rel=1e-6)
+
+
+def test_a_step_that_is_no_number_is_counted_and_left_out():
+  module, loss, transform, state = _start()
+  batch = _batch()
+  holed = batch | {"highres": batch["highres"].at[0, 0, 0].set(jnp.nan)}
+  step = _step(module, loss, transform)
+  new, metrics = step(state, holed)
+  assert not np.isfinite(float(metrics["loss"]))
+  assert int(new.step) == 1
+  _assert_close(new.replace(step=state.step), state, atol=0.0)
+  # And the next one is as if it had been the first.
+  again, _ = step(new, batch)
+  want, _ = step(state, batch)
+  _assert_close(again.params, want.params, atol=0.0)
+
+
+@pytest.mark.parametrize("options", [{"remat": True}, {"loss_scale": 1024.0}])
+def test_ways_to_save_memory_and_bits_take_the_same_step(options):
+  module, loss, transform, state = _start()
+  batch = _batch()
+  want = _step(module, loss, transform)(state, batch)
+  got = _step(module, loss, transform, **options)(state, batch)
+  _assert_close(got, want, atol=1e-6, rtol=1e-5)  # order of float32 sums
+
+
+def test_remat_remembers_products_alone():
+  names = ("dot_general", "conv_general_dilated", "exp", "add")
+  kept = [
+    name
+    for name in names
+    if train_step._is_product(types.SimpleNamespace(name=name))
+  ]
+  assert kept == ["dot_general", "conv_general_dilated"]

@@ -14,7 +14,14 @@ import pytest
 from hinote_jax import infer
 from hinote_jax.core import grids
 from hinote_jax.evaluate import report
-from hinote_jax.train import checkpoint, metric_log, preemption, run_data
+from hinote_jax.train import (
+  checkpoint,
+  metric_log,
+  plan,
+  preemption,
+  replay,
+  run_data,
+)
 from hinote_jax.train import loop as train
 from tests import runs
 
@@ -109,7 +116,7 @@ def test_training_and_prediction_see_the_same_operator(config, tmp_path):
 
 def test_two_runs_write_identical_metrics(trained, tmp_path, monkeypatch):
   traces = []
-  make = train.train_step.make_train_step
+  make = train.parts.train_step.make_train_step
 
   def counted(*args, **kwargs):
     step = make(*args, **kwargs)
@@ -120,7 +127,7 @@ def test_two_runs_write_identical_metrics(trained, tmp_path, monkeypatch):
 
     return traced
 
-  monkeypatch.setattr(train.train_step, "make_train_step", counted)
+  monkeypatch.setattr(train.parts.train_step, "make_train_step", counted)
   train.train(trained, tmp_path / "second")
   assert len(traces) == 1, "the step is compiled once for all scales"
   first, second = (
@@ -284,6 +291,78 @@ def test_prior_with_learned_weights_trains_and_is_saved(config, tmp_path):
   learned = state["params"]["loss"]
   assert set(learned) == {"log_alpha_s", "log_alpha_d"}
   assert float(learned["log_alpha_d"]) != 0.0
+
+
+def _contents(folder):
+  return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_step_is_taken_again_as_it_was(finished):
+  run, config = finished
+  before = _contents(run)
+  replayed = replay.replay(config, run, 5)
+  assert _contents(run) == before
+  (line,) = (x for x in metric_log.read(run) if x["step"] == 5 and "loss" in x)
+  assert replayed["from"] == 3
+  for name in ("loss", "mse", "grad_norm"):
+    assert replayed[name] == line[name]
+  examples = replayed["examples"]
+  assert len(examples) == config.batch_size
+  # The mean of the batch, in another order of sums.
+  mean = np.mean([example["loss"] for example in examples])
+  assert mean == pytest.approx(line["loss"], rel=1e-4)
+  first = run_data.make(config, run).train.describe(4, [0])[0]
+  assert examples[0]["field"] == first.field
+  assert examples[0]["start"] == list(map(float, first.start))
+  assert len(replay.text(replayed).splitlines()) == 1 + config.batch_size
+  with pytest.raises(ValueError, match="one of the 6 steps of the run, got 7"):
+    replay.replay(config, run, 7)
+
+
+def test_a_plan_counts_and_begins_nothing(finished, tmp_path):
+  run, config = finished
+  planned = plan.plan(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+  state, _ = final_state(run)
+  sizes = [np.size(leaf) for leaf in jax.tree.leaves(state["params"])]
+  assert planned.parameters == sum(sizes)
+  # Parameters, their average, and two moments of Adam.
+  assert planned.state == pytest.approx(16 * sum(sizes), rel=0.01)
+  assert planned.operations > 0 and planned.step > 0
+  assert planned.run == pytest.approx(6 * planned.step)
+  assert planned.device > planned.state
+  assert len(planned.text().splitlines()) == 6
+
+
+def test_a_step_without_a_number_is_left_out_and_logged(
+  trained, tmp_path, monkeypatch
+):
+  make = run_data.batches.Windows.batch
+
+  def holed(self, step, rows):
+    batch = make(self, step, rows)
+    if step == 2:
+      batch["highres"][:] = np.nan
+    return batch
+
+  monkeypatch.setattr(run_data.batches.Windows, "batch", holed)
+  train.train(trained, tmp_path / "holed")
+  (event,) = metric_log.read(tmp_path / "holed", metric_log.EVENTS)
+  assert (event["step"], event["kind"], event["loss"]) == (3, "skipped", None)
+  assert len(event["drawn"]) == trained.batch_size
+  lines = metric_log.read(tmp_path / "holed")
+  skipped = {x["step"]: x.get("skipped") for x in lines if "grad_norm" in x}
+  assert skipped == {1: None, 2: None, 4: 1.0, 5: 1.0, 6: 1.0}
+
+
+def test_a_batch_may_change_where_it_does_not_divide(
+  trained, tmp_path, monkeypatch
+):
+  trained.batch_size = 6
+  with pytest.raises(ValueError, match="batch_size: 8 there, 6 now"):
+    train.workdirs.check(tmp_path / "run", trained)
+  monkeypatch.setattr(jax, "device_count", lambda: 3)
+  train.workdirs.check(tmp_path / "run", trained)
 
 
 # Bad input: one sentence that names it, and nothing lost.

@@ -1,0 +1,1 @@
+"""What many devices would give, on paper."""
