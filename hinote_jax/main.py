@@ -89,7 +89,8 @@ def main(_):
   """Runs the chosen mode; a user's mistake is one sentence and exit code 2.
 
   Stopped by a signal in training, the step is finished and saved, and the exit
-  code is 128 and the number of the signal.
+  code is 128 and the number of the signal; where another process is missing or
+  lost it is 75.
   """
   host_memory.keep_freed()
   if not flags.FLAGS["verbosity"].present:
@@ -102,7 +103,9 @@ def main(_):
         stack.enter_context(contextlib.redirect_stdout(nowhere))
       code = _run()
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
-    code = command_line.print_error(error)
+    code = 2
+    with contextlib.suppress(OSError):
+      command_line.print_error(error)
   except meeting.Missing as error:
     print(f"hinote_jax: {error}", file=sys.stderr)
     code = error.code

@@ -55,14 +55,12 @@ def all_reduce(size: float, devices: int, network: Network) -> float:
   """Returns the seconds of a sum of `size` bytes over devices, by two rings."""
   inner = min(devices, network.node)
   outer = -(-devices // inner)
-  seconds = 0.0
-  for count, share, speed in (
-    (inner, size, network.inner),
-    (outer, size / inner, network.outer * inner if outer > 1 else 1.0),
-  ):
-    if count > 1:
-      seconds += 2 * (count - 1) * (share / count / speed + network.hop)
-  return seconds
+  # Between nodes each device sums the share that it has of its node's sum.
+  rings = ((inner, size, network.inner), (outer, size / inner, network.outer))
+  return sum(
+    2 * (count - 1) * (part / count / speed + network.hop)
+    for count, part, speed in rings
+  )
 
 
 def efficiency(

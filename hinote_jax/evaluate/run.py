@@ -7,7 +7,6 @@ import pathlib
 from typing import Any
 
 import jax
-from jax.experimental import multihost_utils
 import numpy as np
 
 from hinote_jax import infer, losses, models, plots
@@ -17,6 +16,7 @@ from hinote_jax.train import (
   checkpoint,
   contract,
   metric_log,
+  peers,
   run_data,
   static_run,
 )
@@ -160,8 +160,7 @@ def _blend(workdir: pathlib.Path, step: int, data: run_data.RunData) -> None:
   )
   if jax.process_index() == 0:
     far.save(workdir, step, blend)
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices("blend")
+  peers.barrier("blend")
 
 
 def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:

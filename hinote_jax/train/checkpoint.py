@@ -21,12 +21,11 @@ from typing import Any
 
 from absl import logging
 import jax
-from jax.experimental import multihost_utils
 import numpy as np
 
 from hinote_jax.core import naming
 from hinote_jax.io import files, inputs
-from hinote_jax.train import digests
+from hinote_jax.train import digests, peers
 
 DIRECTORY = "checkpoints"
 BEST_KEY = "validation/error"  # lower is better
@@ -39,14 +38,21 @@ def _host(tree: Any) -> Any:
   return jax.tree.map(np.asarray, jax.device_get(tree))
 
 
-def _orbax(*, is_of_leader: bool = False) -> Any:
-  """Returns what reads or, on the leading process alone, writes a tree."""
+def _orbax() -> Any:
+  """Returns what reads or writes a tree in this process, whatever others do.
+
+  Left to itself Orbax waits for all processes, by a collective that gives up
+  where one of them is late.
+  """
   import orbax.checkpoint as ocp  # slow to import, and only needed here
 
   options: dict[str, Any] = {}
-  if is_of_leader and jax.process_count() > 1:
+  if jax.process_count() > 1:
+    own = jax.process_index()
     options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
-      primary_host=0, active_processes={0}, barrier_sync_key_prefix="state"
+      primary_host=own,
+      active_processes={own},
+      barrier_sync_key_prefix=f"state of {own}",
     )
   return ocp.Checkpointer(ocp.StandardCheckpointHandler(**options), **options)
 
@@ -54,7 +60,7 @@ def _orbax(*, is_of_leader: bool = False) -> Any:
 def _write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
   folder.mkdir()
   try:
-    with _orbax(is_of_leader=True) as writer:
+    with _orbax() as writer:
       writer.save(folder / _STATE, state)
   except Exception as error:  # Orbax raises many kinds where a disk is full
     raise OSError(inputs.line(error)) from error
@@ -196,8 +202,7 @@ class Checkpoints:
           f"({inputs.line(error)}); of earlier checkpoints, {kept}"
         ) from error
       self._retain()
-    if jax.process_count() > 1:
-      multihost_utils.sync_global_devices(f"checkpoint {step}")
+    peers.barrier(f"checkpoint {step}")
 
   def _retain(self) -> None:
     """Removes all but the latest and the best."""

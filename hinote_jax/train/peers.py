@@ -118,7 +118,7 @@ class Peers:
       for line in self._lines.values():
         selector.register(line.socket, selectors.EVENT_READ, line)
       asked = beaten = time.monotonic()
-      while self._lines:
+      while self._lines or self._fault:
         ready = [key.data for key, _ in selector.select(_BEAT)]
         now = time.monotonic()
         if now - asked > 2 * _BEAT:  # it was this process that stood still
@@ -167,5 +167,6 @@ class Peers:
     )
 
   def _leave(self, text: str) -> None:
-    print(f"\nhinote_jax: {text}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # where nobody reads it any more
+      print(f"\nhinote_jax: {text}", file=sys.stderr)
     preemption.leave(meeting.EXIT)

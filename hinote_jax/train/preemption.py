@@ -36,8 +36,9 @@ def leave(code: int) -> NoReturn:
 
   One that was stopped in the middle of its work may crash then.
   """
-  sys.stdout.flush()
-  sys.stderr.flush()
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(OSError):  # whoever read it has gone
+      stream.flush()
   os._exit(code)
 
 

@@ -66,8 +66,8 @@ def test_steps_are_left_out_up_to_a_limit_in_a_row(loss, norm):
   with pytest.raises(
     guards.NonFiniteLoss,
     match=r"at step 6; batch indices \[0, 1\]: field 5 \(12 UTC\) x2.000 at "
-    r"\(0, 0\); field 5 .*; 3 steps in a row .* config.skip_limit is 2; last good "
-    "checkpoint: step 4.*--mode=replay --step=6",
+    r"\(0, 0\); field 5 .*; 3 steps in a row .* config.skip_limit is 2; "
+    "last good checkpoint: step 4.*--mode=replay --step=6",
   ):
     _take(guard, 6, loss, norm, saved=(2, 4))
 

@@ -165,6 +165,14 @@ def test_one_that_ends_by_an_error_takes_the_others_with_it(watched, capfd):
   assert heard == [["end", "2", "host2", "2"]]
 
 
+def test_it_does_so_after_its_end_too(watched):
+  for rank, line in watched.others.items():
+    line.say("end", rank, f"host{rank}", 2 * (rank == 2))
+    line.socket.close()
+  assert watched.left.wait(5)
+  assert watched.code == 75
+
+
 def test_place_is_said_by_arguments_or_the_environment(monkeypatch):
   for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
     monkeypatch.delenv(f"JAX_{name}", raising=False)
