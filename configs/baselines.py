@@ -135,7 +135,7 @@ def get_config(arg="model=srno,demo"):
     naming.look_up("peer", chosen[0], dict.fromkeys(PEERS))
   config = common.base()
   # The peers' own loss; no learned prior, no decay.
-  config.loss = dict(name="l1")
+  config.loss = dict(name="l1", terms=common.unset(""))
   model(config, chosen[0], encoder)
   naming.look_up("run", runs[0], RUNS)(config)
   return config.lock()

@@ -156,6 +156,8 @@ def base() -> ml_collections.ConfigDict:
     learned=placeholder(bool),
     power=placeholder(float),
     epsilon=placeholder(float),
+    # What is added to it: "0.1*mghf_c(network=runs/inn)"; see losses/terms.py.
+    terms=placeholder(str),
   )
   config.optim = dict(
     learning_rate=1e-3,
@@ -183,5 +185,8 @@ def base() -> ml_collections.ConfigDict:
     consistent=False,
     # Beside the numbers, pictures of them.
     figures=True,
+    # A score of your own, "module:function" of (pred, target), fields [H W c]
+    # in physical units, that returns {name: one number, or one a variable}.
+    metrics=placeholder(str),
   )
   return config

@@ -123,7 +123,7 @@ def _model(config, name, size):
       size="B" if is_paper else "S", preset="paper" if is_paper else "default"
     )
     return
-  config.loss = dict(name="l1")
+  config.loss = dict(name="l1", terms=common.unset(""))
   baselines.model(config, name)
   if size != "paper" and "encoder_options" in config.model:
     config.model.encoder_options.update(width=32, blocks=6)

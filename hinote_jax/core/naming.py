@@ -1,8 +1,9 @@
 """Names looked up in tables, and what to say of one that is not there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import difflib
-from typing import TypeVar
+import importlib
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -29,3 +30,23 @@ def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
   if name not in table:
     raise ValueError(f"unknown {kind} {name!r}; {hint(name, table)}")
   return table[name]
+
+
+def entry(text: str) -> Callable[..., Any]:
+  """Returns the function that "module:function" names.
+
+  Raises:
+    ValueError: there is no such module or function.
+
+  Examples:
+    >>> entry("math:sqrt")(9.0)
+    3.0
+  """
+  module, colon, name = text.partition(":")
+  try:
+    function = getattr(importlib.import_module(module), name) if colon else None
+  except (ImportError, AttributeError) as error:
+    raise ValueError(f"{text!r} names no function: {error}") from error
+  if not callable(function):
+    raise ValueError(f"a function is named as module:function, got {text!r}")
+  return function

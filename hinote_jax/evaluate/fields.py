@@ -6,7 +6,7 @@ answers in physical units, PSNR is the mean over images of the per-image PSNR,
 the data range is given and named. Cells weigh alike.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import itertools
 from typing import Any
 
@@ -31,6 +31,7 @@ def evaluate(
   climatology: np.ndarray | None = None,
   header: Mapping[str, Any] | None = None,
   progress: bool = True,
+  metrics: Callable[..., Mapping[str, Any]] | None = None,
 ) -> scores.Evaluation:
   """Scores predictors on whole fields of a dataset.
 
@@ -50,6 +51,7 @@ def evaluate(
     header: what the caller knows: "split", "degradation", "data_range_source",
       "command", "versions", ... It wins over what is filled in here.
     progress: show a progress bar.
+    metrics: `own` of `scores.of_fields`: its scores are "own@NAME".
 
   Returns:
     One row per scale, model and variable, with "scale_y", "scale_x", the
@@ -92,7 +94,7 @@ def evaluate(
   shown = scores.pair(predictors, zoo.INTERPOLATIONS)
   predicted = scores.kept(predicted, gallery, shown, scales)
   for _, group in itertools.groupby(predicted, lambda e: e.scale):
-    first, reduced = scores.of_fields(group, dataset.domain, context)
+    first, reduced = scores.of_fields(group, dataset.domain, context, metrics)
     rows += _rows(reduced, first, context)
     spectra.append(_spectra(reduced, first.scale, context))
     examples.append(first)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from hinote_jax import infer, losses, models, plots
-from hinote_jax.core import grids
+from hinote_jax.core import grids, naming
 from hinote_jax.evaluate import consistent, far, fields, report, scores
 from hinote_jax.train import (
   checkpoint,
@@ -130,12 +130,14 @@ def evaluate_run(
     known = consistent.with_consistent(
       known, data.degradation, data.dataset.periodic
     )
+  own = config.evaluate.get("metrics")
   return fields.evaluate(
     known,
     degradation=InNormalised(data.degradation, data.normaliser),
     scales=(data.scale,) if data.scale else config.evaluate.scales,
     **(held_out | {"header": header | held_out["header"]}),
     progress=jax.process_index() == 0,
+    metrics=own and naming.entry(own),
   )
 
 
@@ -232,7 +234,9 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
     return {}
   from hinote_jax.plots import prior
 
-  loss = losses.build(**workdirs.set_fields(config.loss))
+  fields = workdirs.set_fields(config.loss)
+  has_terms = fields.pop("terms", None)
+  loss = losses.build(**fields)
   largest = data.validation.scale_range[1]
   batch = data.validation.fixed(1, scale=largest)[0]
   stored = checkpoint.load(workdir, falls_back=True)
@@ -242,10 +246,12 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   spec = models.spec_of(meta["model"])
   predict = jax.jit(functools.partial(contract.apply, module, spec=spec))
   pred = predict(checkpoint.averaged(state), batch)
-  variables = {
-    "params": state["params"].get("loss") or {},
-    **state.get("untrained", {}).get("loss", {}),
-  }
+  params = state["params"].get("loss") or {}
+  if has_terms:
+    variables = {"params": params.get("loss", {})}
+  else:
+    rest = state.get("untrained", {}).get("loss", {})
+    variables = {"params": params, **rest}
   arguments = batch["lowres"], batch["coords"]
   weight = loss.apply(
     variables, pred, batch["highres"], *arguments, method="weights"

@@ -201,7 +201,10 @@ class Reduced(NamedTuple):
 
 
 def of_fields(
-  examples: Iterable[Example], domain: str, context: contexts.Context
+  examples: Iterable[Example],
+  domain: str,
+  context: contexts.Context,
+  own: Callable[..., Mapping[str, Any]] | None = None,
 ) -> tuple[Example, dict[str, Reduced]]:
   """Returns the first of the examples, and of all what each model scores.
 
@@ -209,8 +212,11 @@ def of_fields(
     examples: at least one, of one scale, in physical units.
     domain: the science, which has scores of its own.
     context: what the dataset says.
+    own: a function of (pred, target), [H W c], that gives further scores by
+      name, of which the mean over fields is taken.
   """
   first, shared, parts = None, {}, {}
+  further: dict[str, list[dict[str, np.ndarray]]] = {}
   for example in examples:
     first, truth = first or example, example.highres
     for model, pred in example.predictions.items():
@@ -226,12 +232,20 @@ def of_fields(
       shared.setdefault(model, []).append(score)
       part = domains.parts(domain, pred, truth, context)
       parts.setdefault(model, []).append(part)
+      if own is not None:
+        count = (truth.shape[-1],)
+        given = {
+          f"{domains.OWN}@{name}": np.broadcast_to(value, count)
+          for name, value in own(pred, truth).items()
+        }
+        further.setdefault(model, []).append(given)
   assert first is not None
   reduced = {}
   for model, fields in shared.items():
     scores, means = running.reduce(fields), domains.mean(parts[model])
-    science = {key: scores[key] for key in domains.SHARED}
+    science = {key: scores[key] for key in domains.SHARED if key in scores}
     science |= domains.reduce(domain, means)
+    science |= domains.mean(further[model]) if model in further else {}
     reduced[model] = Reduced(scores, science, means)
   return first, reduced
 

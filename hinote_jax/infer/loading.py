@@ -66,6 +66,7 @@ def load(
   from hinote_jax.train import workdir as workdirs
 
   variables, meta = checkpoint.load_variables(workdir, which)
+  _require_field(meta["model"]["name"], workdir)
   normaliser = meta.get("normaliser")
   if normaliser is not None:
     normaliser = normalise.Normaliser.from_dict(normaliser)
@@ -107,11 +108,20 @@ def _whole(
   return predictor
 
 
+def _require_field(name: str, where: Any) -> None:
+  if models.spec(name).is_features:
+    raise ValueError(
+      f"{where}: {name} gives features and no finer field; a loss compares by "
+      "it, see config.loss.terms"
+    )
+
+
 def _published(path, normalisation, options) -> predict.Predictor:
   """Returns the predictor of a published network, in units of [0, 1]."""
   from hinote_jax import interop
 
   imported = interop.load_checkpoint(path, **options)
+  _require_field(imported.name, path)
   module = models.build(imported.name, **imported.kwargs)
   channels = getattr(module, "channels", None)
   around = units.normaliser(imported.name, channels, normalisation)

@@ -46,7 +46,7 @@ def layouts() -> dict[str, Layout]:
   """Returns the published layouts of all models of the zoo, by name."""
   modules = {
     name: module
-    for spec in models.specs().values()
+    for spec in models.every_spec().values()
     for name, module in spec.layouts.items()
   }
   return {

@@ -38,6 +38,8 @@ _OTHERS = {
   b"GGUF": "GGUF",
 }
 MANIFEST = "manifest"  # what tells a file of `tables` from other npz
+# Networks that are saved in parts, CDDFuse's: the parts that are read.
+_PARTS = ("DIDF_Encoder", "DIDF_Decoder")
 _HEAD = 512  # bytes, within which tar says what it is
 _MAX_HEADER = 100_000_000  # bytes, in the safetensors format
 _MAX_PLAIN = 100_000  # values in one entry beside the tensors
@@ -197,6 +199,9 @@ def _network(tree):
     raise pickles.Fault(
       "holds no dict made mostly of tensors: it is no checkpoint"
     )
+  if (_PARTS[0],) in sets:
+    parts = [sets[(part,)][0] for part in _PARTS if (part,) in sets]
+    return (), {n: t for part in parts for n, t in part.items()}, {}
   if len(sets) > 1:
     places = ", ".join("/".join(at) or "the top level" for at in sets)
     raise pickles.Fault(

@@ -59,6 +59,10 @@ dense = Transform(lambda t: t.T, lambda p: p.T)
 pointwise = Transform(
   lambda t: t[:, :, 0, 0].T, lambda p: p.T[:, :, None, None]
 )
+# (channels, 1, y, x) -> (y, x, channels)
+depthwise = Transform(
+  lambda t: t[:, 0].transpose(1, 2, 0), lambda p: p.transpose(2, 0, 1)[:, None]
+)
 
 
 def reshaped(

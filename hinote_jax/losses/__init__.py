@@ -8,7 +8,13 @@ loss of every element, [b H W c]; the caller takes the mean.
 from flax import linen as nn
 
 from hinote_jax.core import naming
-from hinote_jax.losses import focal_frequency, frequency_prior, pixel, published
+from hinote_jax.losses import (
+  focal_frequency,
+  frequency_prior,
+  pixel,
+  published,
+  structure,
+)
 
 _LOSSES = {
   "l1": pixel.L1,
@@ -16,6 +22,7 @@ _LOSSES = {
   "charbonnier": pixel.Charbonnier,
   "frequency_prior": frequency_prior.FrequencyPrior,
   "focal_frequency": focal_frequency.FocalFrequency,
+  "autoencode": structure.Autoencode,
   "published_l1": published.L1Sum,
   "published_l2": published.L2Sum,
   "published_prior": published.PublishedPrior,

@@ -10,7 +10,7 @@ from hinote_jax.core.typing import Array
 Field = Float[Array, "b H W c"]
 
 
-def magnitude(error: Field) -> Field:
+def magnitude(error: Float[Array, "*b c"]) -> Float[Array, "*b c"]:
   """Returns |error|, whose gradient is 0 at 0, where jnp.abs gives 1.
 
   Examples:

@@ -21,6 +21,8 @@ from hinote_jax.metrics import flow, mri, radar, turbulence, weather
 # Fields of the truth that quantiles are taken of.
 _SAMPLED = 16
 
+OWN = "own"  # scores that a user's function gives, by name: own@NAME
+
 # In every domain; `running` scores them.
 SHARED = {
   "effective_resolution": contexts.Metric(
@@ -38,6 +40,8 @@ SHARED = {
     "over its standard deviation",
     ".2e",
   ),
+  # What a config names, see `evaluate.fields`.
+  OWN: contexts.Metric("{}", 0, "of the function that the run names"),
 }
 
 
@@ -128,6 +132,8 @@ def ordered(domain: str, keys: Iterable[str]) -> list[str]:
 
   def place(key):
     name, *places = key.split("@")
+    if name == OWN:
+      return names.index(name), places
     numbers = [float(text.removeprefix("q")) for text in places]
     return names.index(name), numbers
 

@@ -31,19 +31,33 @@ _FAMILIES = (
   "lut",
   "unfolding",
   "interpolation",
+  "features",
 )
 
 STATIC = "static"  # the extra that says what is known of a place
 INTERPOLATIONS = tuple(spec.name for spec in interpolation.SPECS)
 
 
-@functools.cache
 def specs() -> dict[str, Spec]:
   """Returns what is said of every model of this package, by name, sorted.
+
+  Networks of features, and those of files alone, are apart, see `every_spec`.
 
   Examples:
     >>> specs()["srno"].is_interpolation
     False
+  """
+  every = every_spec().items()
+  return {n: s for n, s in every if not (s.is_features or s.is_imported)}
+
+
+@functools.cache
+def every_spec() -> dict[str, Spec]:
+  """Returns `specs`, networks of features and of files alone, sorted.
+
+  Examples:
+    >>> every_spec()["inn"].is_features
+    True
   """
   modules = (
     importlib.import_module(f"{__name__}.{family}.spec") for family in _FAMILIES
@@ -71,7 +85,7 @@ def spec(name: str) -> Spec:
   """
   module, colon, model = name.rpartition(":")
   if not colon:
-    return naming.look_up("model", name, specs())
+    return naming.look_up("model", name, every_spec())
   elsewhere = {s.name: s for s in importlib.import_module(module).SPECS}
   return naming.look_up(f"model of {module}", model, elsewhere)
 

@@ -32,6 +32,8 @@ class Spec:
     is_interpolation: nothing is learned.
     is_of_one_variable: takes fields of one channel only.
     is_tabulated: it may be tables, and takes each channel alone.
+    is_imported: its published files are run; nothing here trains it.
+    is_features: a loss compares fields by it; it makes none finer.
 
   Example:
     SPECS = (Spec("blur", "my_models.blur:Blur", tiny=dict(width=4)),)
@@ -54,6 +56,8 @@ class Spec:
   is_interpolation: bool = False
   is_of_one_variable: bool = False
   is_tabulated: bool = False
+  is_imported: bool = False
+  is_features: bool = False
 
   @property
   def function(self) -> Callable[..., nn.Module]:

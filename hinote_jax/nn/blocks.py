@@ -191,6 +191,7 @@ class DepthwiseConv(nn.Module):
   """A 3x3 convolution of every channel by itself, padded as `Conv`."""
 
   periodic: Periodic = (False, False)
+  use_bias: bool = True
   dtype: DTypeLike = jnp.float32
 
   @lazy.layer(reach=1)
@@ -199,10 +200,12 @@ class DepthwiseConv(nn.Module):
     _, h, w, c = x.shape
     init = nn.initializers.normal(1.0 / 3.0)
     kernel = self.param("kernel", init, (3, 3, c)).astype(self.dtype)
-    bias = self.param("bias", nn.initializers.zeros, (c,))
+    total: Any = 0.0
+    if self.use_bias:
+      bias = self.param("bias", nn.initializers.zeros, (c,))
+      total = bias.astype(self.dtype)
     x = padded(x.astype(self.dtype), 1, self.periodic)
     # Nine products: XLA's grouped convolution is many times slower on a CPU.
-    total = bias.astype(self.dtype)
     for i, j in itertools.product(range(3), repeat=2):
       total = total + x[:, i : i + h, j : j + w] * kernel[i, j]
     return total

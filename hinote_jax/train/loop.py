@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from hinote_jax import models
 from hinote_jax.data import batches
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.evaluate import windows
@@ -162,8 +163,13 @@ def train(
 def train_and_evaluate(
   config: workdirs.Config, workdir: str | os.PathLike
 ) -> None:
-  """Trains a run, evaluates its best checkpoint and says how it went."""
+  """Trains a run, evaluates its best checkpoint and says how it went.
+
+  A network of features is trained alone.
+  """
   summary = train(config, workdir)
+  if models.spec(config.model.name).is_features:
+    return  # it makes no field finer: the validation says what it is worth
   path = evaluate(config, workdir)  # every process: reading is collective
   if jax.process_index() == 0:
     scoring.print_summary(summary, path)

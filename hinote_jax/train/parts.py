@@ -12,9 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import interop, losses, models
+from hinote_jax import interop, models
 from hinote_jax.core import scale_laws
-from hinote_jax.train import contract, optim, parallel, run_data
+from hinote_jax.train import (
+  contract,
+  feature_networks,
+  optim,
+  parallel,
+  run_data,
+)
 from hinote_jax.train import step as train_step
 from hinote_jax.train import workdir as workdirs
 
@@ -118,10 +124,12 @@ def make(
   )
   data = run_data.make(config, pathlib.Path(workdir))
   logging.info("data: %s, %s", data.dataset.name, data.split)
-  units = run_data.residual_scale(data.train)
+  # A network of features gives fields back, of which no residual is known.
+  is_features = models.spec(config.model.name).is_features
+  units = [1.0] if is_features else run_data.residual_scale(data.train)
   arguments, meta = model_arguments(config, data, units), {}
   module = models.build(**arguments)
-  loss = losses.build(**workdirs.set_fields(config.loss))
+  loss = feature_networks.loss(workdirs.set_fields(config.loss))
   transform, rate = optim.build(
     steps=config.steps, **workdirs.set_fields(config.optim)
   )

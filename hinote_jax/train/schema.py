@@ -28,6 +28,7 @@ from hinote_jax.core import grids, naming
 from hinote_jax.data import splits
 from hinote_jax.degradations import linear
 from hinote_jax.io import inputs
+from hinote_jax.losses import terms
 from hinote_jax.train import contract, host_memory, optim, parallel
 from hinote_jax.train import workdir as workdirs
 
@@ -72,8 +73,8 @@ _EVALUATE = {
   "scales": Sequence[float],
   "against": Sequence[str],
   "path": _Texts,
-  "consistent": bool,
-  "figures": bool,
+  **dict.fromkeys(("consistent", "figures"), bool),
+  "metrics": str,
 }
 _REQUIRED = (
   *(name for name in _RUN if name not in _OPTIONAL),
@@ -192,7 +193,7 @@ def _parts(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     "split": _taken(splits.stored_or_new, "path", "dataset"),
     "windows": _WINDOWS,
     "model": model,
-    "loss": {**_taken(loss), "name": str},
+    "loss": {**_taken(loss), "name": str, "terms": str},
     "optim": _taken(optim.build, "steps"),
     "evaluate": _EVALUATE,
   }
@@ -335,6 +336,11 @@ def _check_names(config: Any) -> None:
         name,
         dict.fromkeys(models.INTERPOLATIONS),
       )
+  if config.loss.get("terms"):
+    with _naming("config.loss.terms"):
+      terms.parse(config.loss.terms)
+  with _naming("config.evaluate.metrics"):
+    naming.entry(config.evaluate.get("metrics") or "math:sqrt")
   for pattern in config.optim.get("frozen") or ():
     try:
       re.compile(pattern)

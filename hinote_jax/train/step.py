@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from hinote_jax.core import grids, scale_laws
+from hinote_jax.losses import terms
 from hinote_jax.models.spec import Spec
 from hinote_jax.train import contract, optim
 
@@ -116,12 +117,14 @@ def make_objective(
     }
     pred = predict(variables["model"], batch, key)
     pred = contract.scored(pred, batch)
+    own_unit: Any = {"unit": unit} if isinstance(loss, terms.WithTerms) else {}
     each = loss.apply(
       variables["loss"],
       pred / unit,
       batch["highres"] / unit,
       batch["lowres"] / unit,
       batch["coords"],
+      **own_unit,
     )
     mse = jnp.mean(jnp.square(pred - batch["highres"]))
     own = contract.own_loss(module, variables["model"], batch)

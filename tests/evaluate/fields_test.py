@@ -75,6 +75,21 @@ class EvaluateTest(absltest.TestCase):
     self.assertEqual(example.name, "2020-01-01")
     self.assertIn("nearest", example.predictions)
 
+  def test_own_scores_are_means_over_fields_and_in_the_report(self):
+    dataset = ev.dataset()
+
+    def own(pred, target):
+      assert pred.shape == target.shape == (16, 20, 2)
+      return {"offset": (pred - target).mean((0, 1)), "two": 2.0}
+
+    oracle = ev.Truth(dataset.values, 0.5)
+    result = ev.run({"off": oracle}, dataset, metrics=own)
+    for row in result.rows:
+      self.assertAlmostEqual(row["own@offset"], 0.5, places=6)
+      self.assertEqual(row["own@two"], 2.0)
+    text = report.markdown(result)
+    self.assertRegex(text, r"offset \| +\**0\.5")
+
   def test_given_coarse_fields_are_taken_at_their_scale(self):
     dataset, seen = ev.dataset(), []
     dataset.lowres = ev.dataset()

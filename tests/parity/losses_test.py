@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import losses
+from hinote_jax.losses import contrast
 from tests.parity import reference
 
 pytestmark = reference.needs_reference
@@ -76,3 +77,58 @@ def test_constant_field_is_a_number_where_the_release_has_none():
   # Nothing is missed and 1 is predicted: |0 - 1| times 0.5 times 1.
   np.testing.assert_allclose(value, 0.5, rtol=1e-6)
   np.testing.assert_allclose(gradient, 0.5 / 64, rtol=1e-6)
+
+
+def _assert(got, want, error):
+  most = max(2e-5 * float(np.std(want)), 10.0 * float(error))
+  reference.assert_close(got, want, most)
+
+
+def test_transport_plan_is_the_published_one():
+  arrays, errors = _arrays("sinkhorn"), _meta("sinkhorn")["errors"]
+  for name, (iterations, error) in errors.items():
+    kernel, cotangent = (
+      jnp.asarray(arrays[f"{name}:{k}"]) for k in ("K", "cot")
+    )
+
+    @jax.jit
+    def run(kernel, cotangent=cotangent, iterations=iterations):
+      def value(kernel):
+        plan = contrast.sinkhorn(kernel, iterations)
+        return (plan * cotangent).sum(), plan
+
+      return jax.grad(value, has_aux=True)(kernel)
+
+    gradient, plan = run(kernel)
+    _assert(plan, arrays[f"{name}:out"], error)
+    want = arrays[f"{name}:grad_K"]
+    reference.assert_close(gradient, want, 2e-5 * np.abs(want).max())
+
+
+@pytest.mark.parametrize(
+  "name", _meta("monce")["cases"] if reference.ROOT.is_dir() else ()
+)
+def test_patch_contrast_is_the_published_one(name):
+  arrays, meta = _arrays("monce"), _meta("monce")
+  config, errors = meta["cases"][name], meta["errors"][name]
+  groups = 1 if config["nce_includes_all_negatives_from_minibatch"] else 2
+  q, k = (jnp.asarray(arrays[n]).reshape(groups, -1, 8) for n in "qk")
+  plan = dict(epsilon=config["eps"], cost=config["cost_type"])
+
+  def run(q):
+    loss = contrast.monce(
+      q,
+      k,
+      temperature=config["nce_T"],
+      negatives=config["neg_term_weight"],
+      count=config["num_patches"],
+      **plan,
+    )
+    return loss.mean(), loss
+
+  gradient, loss = jax.jit(jax.grad(run, has_aux=True))(q)
+  likeness = jnp.einsum("bic,bjc->bij", q, k, precision="highest")
+  got = contrast.weights(likeness, **plan)
+  _assert(got, arrays[f"{name}:weights"], errors[2])
+  _assert(loss.ravel(), arrays[f"{name}:loss"], errors[0])
+  _assert(gradient.reshape(-1, 8), arrays[f"{name}:grad_q"], errors[1])

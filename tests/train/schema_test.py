@@ -5,7 +5,7 @@ import math
 import ml_collections
 import pytest
 
-from configs import baselines, hinote, sciences
+from configs import baselines, hinote, perceptual, sciences
 from hinote_jax.train import schema
 from tests import runs
 
@@ -36,6 +36,10 @@ def config(tmp_path):
     ("model.heads", 3, "config.model: no network can be made of .*heads=3"),
     ("model.name", "lif", "config.model.name: .* did you mean 'liif'"),
     ("loss.name", "l3", "config.loss.name: .* known: l1"),
+    ("loss.terms", "mghf_k", "config.loss.terms: unknown term 'mghf_k'"),
+    ("loss.terms", 0.1, "config.loss.terms is a text, got 0.1"),
+    ("evaluate.metrics", "math:no", "evaluate.metrics: 'math:no' names no"),
+    ("evaluate.metrics", "math", "evaluate.metrics: .* module:function"),
     ("degradation", "bluur(1)", "config.degradation: .*blur"),
     ("parallel", "threads", "way in config.parallel 'threads'"),
     ("batch_size", 2**24, "config.batch_size.* GB of it for batches"),
@@ -65,6 +69,9 @@ def test_what_does_not_fit_is_named(config, field, value, reason):
     sciences.get_config("radar,small"),
     sciences.get_config("mri,smoke"),
     sciences.get_config("images,smoke"),
+    perceptual.get_config("inn_turbulence"),
+    perceptual.get_config("inn_photographs"),
+    perceptual.get_config("smoke"),
   ],
   ids=lambda config: f"{config.data.name} {config.model.name}",
 )

@@ -53,15 +53,9 @@ def table(**attributes: Any) -> list[rules.Rule]:
       f"{frfn}.partial_conv3", f"{refined}/partial", rules.conv, bias=None
     ),
     *rules.layer(f"{frfn}.linear1.0", f"{refined}/fc_0", rules.dense),
-    *rules.layer(f"{frfn}.dwconv.0", f"{refined}/depthwise", _depthwise),
+    *rules.layer(f"{frfn}.dwconv.0", f"{refined}/depthwise", rules.depthwise),
     *rules.layer(f"{frfn}.linear2.0", f"{refined}/fc_1", rules.dense),
   ]
-
-
-# (channels, 1, y, x) -> (y, x, channels)
-_depthwise = rules.Transform(
-  lambda t: t[:, 0].transpose(1, 2, 0), lambda p: p.transpose(2, 0, 1)[:, None]
-)
 
 
 def constants(*, window_size: int, overlap_ratio: float, **_: Any):

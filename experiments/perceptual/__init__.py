@@ -1,0 +1,1 @@
+"""Losses that ask for what a network sees."""

@@ -1,0 +1,1 @@
+"""Networks of features: what a loss compares two fields by."""
