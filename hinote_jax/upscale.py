@@ -155,7 +155,7 @@ def _upscale(arguments: Sequence[str]) -> None:
   upscale_arguments.require_checkpoint(asked.checkpoint)
   if asked.view is not None:
     _require_page(asked.view, files)
-  from hinote_jax import infer
+  from hinote_jax import infer, interop
   from hinote_jax.infer import batch, progress
 
   with contextlib.ExitStack() as stack:
@@ -171,7 +171,10 @@ def _upscale(arguments: Sequence[str]) -> None:
     if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
       asked.checkpoint = os.path.abspath(name)
     predictor = infer.load(
-      asked.checkpoint, asked.which, static=tuple(asked.static or ())
+      asked.checkpoint,
+      asked.which,
+      static=tuple(asked.static or ()),
+      **dict(map(interop.parse_option, asked.option or ())),
     )
     if not upscale_arguments.has_grid(asked):
       asked.scale = getattr(predictor.module, "scale", None)

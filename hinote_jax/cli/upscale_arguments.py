@@ -156,6 +156,13 @@ def _add_input(group) -> None:
     help="checkpoint of a workdir (%(default)s)",
   )
   add(
+    "--option",
+    action="append",
+    metavar="NAME=VALUE",
+    help="what the file of a published network does not tell, as its authors "
+    "name it; autoencoder=FILE for sinsr",
+  )
+  add(
     "--psf",
     metavar="FILE|gaussian(S)",
     help="what blurred the input, to a network that unfolds it, as usrnet: an "
@@ -329,4 +336,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     raise ValueError(f"--workers must be at least 1, got {asked.workers}")
   if asked.workers is not None and asked.scheduler is not None:
     raise ValueError("give --scheduler or --workers and not both")
+  if asked.option and (asked.scheduler or asked.workers):
+    raise ValueError(
+      "--option is not passed on to other processes: leave out --workers and "
+      "--scheduler"
+    )
   return asked

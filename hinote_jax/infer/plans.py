@@ -11,6 +11,7 @@ import numpy as np
 from hinote_jax import lazy
 from hinote_jax.core import grids, symmetries
 from hinote_jax.core.typing import Periodic
+from hinote_jax.infer import cropped
 from hinote_jax.lazy import devices, tiles
 
 # What a process holds on a CPU before its first tile: the interpreter, JAX and
@@ -243,6 +244,9 @@ class Plan:
     lowres = np.ascontiguousarray(view.transform.apply(lowres))[None]
     extras = view.extras(extras)
     module = self._module.clone(periodic=view.periodic)
+    if hasattr(module, "crops"):
+      run = self._once(view.key, lambda: cropped.Cropped(module, self._memory))
+      return run(self._variables, lowres, self._report)
     if chosen := self._devices:
       run = self._once(
         (view.key, view.lines),

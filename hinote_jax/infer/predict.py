@@ -190,6 +190,7 @@ class Predictor:
              [2., 2., 3., 3.]], dtype=float32)
     """
     is_whole = memory is None and devices is None and not options
+    is_whole = is_whole and not hasattr(self.module, "crops")
     if isinstance(field, fields.Field):
       return self._of_field(
         field,

@@ -20,6 +20,8 @@ from hinote_jax.interop import rules
 _WRAPPER = re.compile(
   r"module\.|_orig_mod\.|(\w+_)?(network|net|model|generator)(_\w+|G\w*)?\."
 )
+# Options that are a file of their own, whose tensors are put beside.
+_PARTS = frozenset({"autoencoder"})
 # What it keeps beside a network.
 _BESIDE = re.compile(
   r"n_averaged$|[^.]*(loss|criteri|metric|lpips|vgg|discriminator|critic)",
@@ -58,7 +60,8 @@ def load_checkpoint(
     widen: take half-precision tensors, exactly, as float32; or refuse them.
     **options: what names and shapes do not tell, named as in the released
       configuration of that network; where absent, what the file says beside
-      its tensors, then the released default.
+      its tensors, then the released default. `autoencoder` is the path of the
+      other half of a network of two files.
 
   Raises:
     FileNotFoundError: no such file.
@@ -74,6 +77,9 @@ def load_checkpoint(
   from hinote_jax.interop import reader
 
   contents = reader.read(path, widen=widen)
+  for part in _PARTS & options.keys():
+    beside = reader.read(options.pop(part), widen=widen).tensors
+    contents.tensors.update({f"{part}.{n}": t for n, t in beside.items()})
   try:
     return from_contents(contents, **options)
   except ValueError as error:

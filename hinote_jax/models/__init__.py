@@ -32,6 +32,7 @@ _FAMILIES = (
   "unfolding",
   "interpolation",
   "features",
+  "diffusion",
 )
 
 STATIC = "static"  # the extra that says what is known of a place

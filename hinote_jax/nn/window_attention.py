@@ -81,15 +81,36 @@ def shift_sides(
   return 2 * is_start[0][:, None] + is_start[1]
 
 
+def resshift_sides(
+  shape: tuple[int, int], window: int, shift: int
+) -> np.ndarray:
+  """Returns what ResShift has in place of `shift_sides`, [h w].
+
+  Only the ends of the rows are told apart, and each window is transposed.
+  """
+  h, w = shape
+  is_start = np.arange(h)[:, None] >= h - shift
+  cells = np.broadcast_to(is_start, shape)
+  cells = cells.reshape(h // window, window, w // window, window)
+  return cells.swapaxes(1, 3).reshape(shape)
+
+
 def shift_mask(
-  shape: tuple[int, int], window: int, shift: int, periodic: Periodic
+  shape: tuple[int, int],
+  window: int,
+  shift: int,
+  periodic: Periodic,
+  is_transposed: bool = False,
 ) -> np.ndarray:
   """Returns which cells may attend to each other, [n t t] bool.
 
-  See `shift_sides`.
+  See `shift_sides`, and `WindowAttention.is_transposed`.
   """
-  side = shift_sides(shape, shift, periodic)[None, :, :, None]
-  side = np.asarray(partition(side, window)[0, :, :, 0])
+  if is_transposed:
+    side = resshift_sides(shape, window, shift)
+  else:
+    side = shift_sides(shape, shift, periodic)
+  side = np.asarray(partition(side[None, :, :, None], window)[0, :, :, 0])
   return side[:, :, None] == side[:, None, :]
 
 
@@ -159,11 +180,14 @@ class WindowAttention(nn.Module):
     heads: of the attention; they divide the channels.
     window: side of a window in cells; it divides the field.
     shift: how far the windows are moved towards the end of the axes.
+    is_transposed: cells of both ends are told apart as ResShift's weights
+      expect, see `resshift_sides`; on arrays only.
   """
 
   heads: int
   window: int
   shift: int = 0
+  is_transposed: bool = False
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
@@ -178,7 +202,11 @@ class WindowAttention(nn.Module):
       return _in_patches(attend_, x, self.window, self.shift, 0, params)
     if not self.shift:
       return attend_(params, x)
-    sides = shift_sides(grids.pair(x.shape[1:3]), self.shift, self.periodic)
+    shape = grids.pair(x.shape[1:3])
+    if self.is_transposed:
+      sides = resshift_sides(shape, self.window, self.shift)
+    else:
+      sides = shift_sides(shape, self.shift, self.periodic)
     x = jnp.roll(x, (-self.shift, -self.shift), axis=(1, 2))
     y = attend_(params, x, sides)
     return jnp.roll(y, (self.shift, self.shift), axis=(1, 2))

@@ -1,0 +1,1 @@
+"""Diffusion in a latent space: SinSR and ResShift."""
