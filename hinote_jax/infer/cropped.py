@@ -63,25 +63,24 @@ class Cropped:
         )
       kept = min(kept, int((self._memory - needed) // size))
     run = functools.partial(self._run, variables)
-    return Answer(run, lowres, starts, counts, self._module.scale, kept, report)
+    size = self._module.scale, crops.stride
+    return Answer(run, lowres, starts, counts, *size, kept, report)
 
 
 class Answer:
   """The finer field, computed where it is asked for."""
 
-  def __init__(self, run, lowres, starts, counts, scale, kept, report):
+  def __init__(self, run, lowres, starts, counts, scale, stride, kept, report):
     self._run, self._lowres, self._scale = run, lowres, scale
     self._starts, self._counts = starts, counts
     self._report, self._done = report, set()
     self._crop = functools.lru_cache(max(1, kept))(self._of_crop)
     self._shape = [scale * n for n in lowres.shape[1:3]]
-    self._cuts = [
-      [scale * s for s in own] + [n]
-      for own, n in zip(starts, self._shape, strict=True)
-    ]
+    side = scale * stride
+    self._cuts = [[*range(0, n, side), n] for n in self._shape]
 
   def tiles(self) -> list[Tile]:
-    """Returns the tiles, row by row: from the start of a crop to the next."""
+    """Returns the tiles, row by row: as long as a stride, the last shorter."""
     rows, columns = (
       [slice(*ends) for ends in zip(cuts[:-1], cuts[1:], strict=True)]
       for cuts in self._cuts
