@@ -106,14 +106,21 @@ def folder(tmp_path_factory):
   kwargs = dict(
     encoder_options=dict(width=4, blocks=1, residual_scale=1.0), hidden=(8,)
   )
-  module = models.build("liif", **kwargs)
   inputs = (
     np.zeros((1, 4, 4, 3), np.float32),
     grids.axes((8, 8)),
     grids.cell_size((8, 8))[None],
   )
-  variables = jax.jit(module.init)(jax.random.key(0), *inputs)
-  interop.save_torch(folder / "liif.pth", "liif", kwargs, variables)
+  small = dict(width=8, depth=3, channels=3)
+  for path, name, given in (
+    ("liif.pth", "liif", kwargs),
+    ("ffdnet_color.pth", "ffdnet", small),
+  ):
+    module = models.build(name, **given)
+    variables = jax.jit(module.init)(jax.random.key(0), *inputs)
+    interop.save_torch(folder / path, name, given, variables)
+  np.save(folder / "psf.npy", np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]))
+  np.save(folder / "photo.npy", np.ones((8, 10, 3), np.float32))
   return folder
 
 

@@ -236,11 +236,13 @@ class Plan:
     for tile in tiles:
       total = 0.0
       for view, answer in zip(self._views, answers, strict=True):
-        window = view.transform.window(*tile, self.shape)
-        total = total + view.transform.undo(answer.read(*window))
+        rows, columns = view.transform.window(*tile, self.shape)
+        total = total + view.transform.undo(answer.read(rows, columns))
       yield tile, np.asarray(total / len(answers), np.float32)
 
-  def _answer(self, view, lowres, extras):
+  def _answer(
+    self, view, lowres, extras
+  ) -> _Whole | _Streamed | cropped.Answer:
     lowres = np.ascontiguousarray(view.transform.apply(lowres))[None]
     extras = view.extras(extras)
     module = self._module.clone(periodic=view.periodic)

@@ -91,8 +91,8 @@ def dissimilarity(
     edges = [(0, 0), (half, half), (half, half), (0, 0)]
     v = jnp.pad(v, edges, mode="reflect")
     n, m = (size - window + 1 for size in v.shape[1:3])
-    v: Any = sum(w * v[:, i : i + n] for i, w in enumerate(weight))
-    return sum(w * v[:, :, i : i + m] for i, w in enumerate(weight))
+    rows: Any = sum(w * v[:, i : i + n] for i, w in enumerate(weight))
+    return sum(w * rows[:, :, i : i + m] for i, w in enumerate(weight))
 
   c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
   mean_x, mean_y = blur(x), blur(y)

@@ -16,7 +16,7 @@ import pathlib
 import re
 import types
 import typing
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,108 +29,14 @@ from hinote_jax.data import splits
 from hinote_jax.degradations import linear
 from hinote_jax.io import inputs
 from hinote_jax.losses import terms
-from hinote_jax.train import contract, host_memory, optim, parallel
+from hinote_jax.train import (
+  config_fields,
+  contract,
+  host_memory,
+  optim,
+  parallel,
+)
 from hinote_jax.train import workdir as workdirs
-
-_Pair = tuple[int, int]
-_Texts = str | Sequence[str]
-
-# Fields that no function takes by their names.
-_RUN = {
-  "seed": int,
-  "steps": int,
-  "batch_size": int,
-  "accumulate": int,
-  "parallel": str,
-  "ema_decay": float,
-  "degradation": str,
-  "log_every": int,
-  "validate_every": int,
-  "validation_examples": int,
-  "start": str,
-  **dict.fromkeys(("query_devices", "skip_limit"), int),
-  "remat": bool,
-  "loss_scale": float,
-}
-_WINDOWS = {
-  "window": _Pair,
-  "queries": _Pair,
-  **dict.fromkeys(("min_scale", "max_scale", "whole", "power", "noise"), float),
-  **dict.fromkeys(("symmetries", "blurs"), Sequence[str]),
-  "scales": Sequence[int],
-}
-_OPTIONAL = (
-  "whole",
-  "symmetries",
-  "power",
-  "scales",
-  "blurs",
-  "noise",
-  "start",
-)
-_OPTIONAL += ("query_devices", "skip_limit", "remat", "loss_scale")
-_EVALUATE = {
-  "scales": Sequence[float],
-  "against": Sequence[str],
-  "path": _Texts,
-  **dict.fromkeys(("consistent", "figures"), bool),
-  "metrics": str,
-}
-_REQUIRED = (
-  *(name for name in _RUN if name not in _OPTIONAL),
-  *(f"windows.{name}" for name in _WINDOWS if name not in _OPTIONAL),
-  *("split.validation", "split.test", "evaluate.scales", "evaluate.against"),
-)
-_DATA = {
-  "name": str,
-  "path": _Texts,
-  "variables": _Texts,
-  "cache_dir": str,
-  "static": _Texts,
-}
-
-
-class _Range(NamedTuple):
-  """Numbers of fields: `low` is one of them, `above` and `below` are not."""
-
-  fields: str  # a regular expression
-  low: float = -math.inf
-  high: float = math.inf
-  above: float = -math.inf
-  below: float = math.inf
-
-  def wrong(self, value: Any) -> str:
-    """Returns what is wrong with a number, or nothing."""
-    if value < self.low:
-      return f"at least {self.low:g}"
-    if value > self.high:
-      return f"at most {self.high:g}"
-    if value <= self.above:
-      return f"above {self.above:g}"
-    if value >= self.below:
-      return f"below {self.below:g}"
-    return ""
-
-
-# The first that fits; whole numbers that none fits are 0 or more.
-_RANGES = (
-  _Range(r"(.*\.)?seed", low=0, high=2**63 - 1),
-  _Range(r"steps|(log|validate)_every|validation_examples", low=1),
-  _Range("batch_size|accumulate|query_devices", low=1, high=2**24),
-  _Range("ema_decay|windows.whole", low=0, high=1),
-  _Range(r"windows\.power", low=0, high=8),
-  _Range("windows.(window|queries|scales)", low=1, high=2**20),
-  _Range("(windows|model).m(in|ax)_scale|evaluate.scales", low=1, high=1e6),
-  _Range("optim.(learning_rate|clip)|loss_scale", above=0),
-  _Range("optim.(final|weight_decay)|windows.noise", low=0),
-  _Range(r"optim.b2|model.(.*\.)?drop_path", low=0, below=1),
-  _Range("split.(validation|test|train)|loss.(epsilon|patch_factor)", above=0),
-  _Range(r"model.((.*\.)?(level_)?(blocks|convs)|head_(depth|heads))", 0, 1000),
-  _Range(r"model.(.*\.)?(layers|depths)", low=1, high=1000),
-  _Range(r"model.(.*\.)?(width|heads|scale|upsample|window_size)", low=1),
-  _Range(r"model.(.*\.)?.*_(widths?|dim|heads|feat)", low=1),
-  _Range("data.(every|limit|tiles|grid|shape|coarse|snapshots)", low=1),
-)
 
 
 def check(config: Any) -> None:
@@ -141,10 +47,10 @@ def check(config: Any) -> None:
   """
   fields = config.to_dict()
   parts = _parts(fields)
-  _require_known("config", fields, {**_RUN, **parts})
-  for name, kind in _RUN.items():
+  _require_known("config", fields, {**config_fields.RUN, **parts})
+  for name, kind in config_fields.RUN.items():
     _check_field(name, fields.get(name), kind)
-  for name in _REQUIRED:
+  for name in config_fields.REQUIRED:
     part, _, last = name.rpartition(".")
     if (fields[part] if part else fields).get(last) is None:
       raise ValueError(f"config.{name} must be given")
@@ -189,13 +95,13 @@ def _parts(fields: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
   if "residual_scale" in model:
     model["residual_scale"] |= str  # "auto"
   return {
-    "data": {**_taken(source), **_DATA},
+    "data": {**_taken(source), **config_fields.DATA},
     "split": _taken(splits.stored_or_new, "path", "dataset"),
-    "windows": _WINDOWS,
+    "windows": config_fields.WINDOWS,
     "model": model,
     "loss": {**_taken(loss), "name": str, "terms": str},
     "optim": _taken(optim.build, "steps"),
-    "evaluate": _EVALUATE,
+    "evaluate": config_fields.EVALUATE,
   }
 
 
@@ -254,7 +160,7 @@ def _wrong(name: str, value: Any) -> str:
     return ""
   if not isinstance(value, numbers.Integral) and not math.isfinite(value):
     return "a finite number"
-  for allowed in _RANGES:
+  for allowed in config_fields.RANGES:
     if re.fullmatch(allowed.fields, name):
       return allowed.wrong(value)
   if isinstance(value, int) and value < 0:
@@ -395,7 +301,9 @@ def _check_model(config: Any) -> None:
 
 
 @functools.cache
-def _parameters(arguments: str, window: _Pair, queries: _Pair) -> int:
+def _parameters(
+  arguments: str, window: config_fields.Pair, queries: config_fields.Pair
+) -> int:
   """Returns how many numbers the variables of a model are."""
   settings = json.loads(arguments)
   module = models.build(**settings)
