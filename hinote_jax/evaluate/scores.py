@@ -230,7 +230,8 @@ def of_fields(
         known=example.known,
       )
       shared.setdefault(model, []).append(score)
-      part = domains.parts(domain, pred, truth, context)
+      place = dataclasses.replace(context, known=example.known)
+      part = domains.parts(domain, pred, truth, place)
       parts.setdefault(model, []).append(part)
       if own is not None:
         count = (truth.shape[-1],)

@@ -48,6 +48,8 @@ class Context:
       next, in one unit; (1, 1) where cells are only counted.
     climatology: the mean of the training part, [H W c], or None.
     thresholds: of each variable, label -> value in its unit.
+    known: where the field that is scored was not missing, [H W c]; None:
+      everywhere. Elsewhere truth and prediction are filled alike.
   """
 
   names: tuple[str, ...]
@@ -60,6 +62,7 @@ class Context:
   step: tuple[float, float] = (1.0, 1.0)
   climatology: np.ndarray | None = None
   thresholds: tuple[Mapping[str, float], ...] = ()
+  known: np.ndarray | None = None
 
 
 def ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:

@@ -64,7 +64,11 @@ def psnr(
 
 
 def ssim(
-  pred: Array, target: Array, *, data_range: float | int | Array
+  pred: Array,
+  target: Array,
+  *,
+  data_range: float | int | Array,
+  known: Array | None = None,
 ) -> np.ndarray:
   """Returns the structural similarity, 1 for equal fields, [b c].
 
@@ -77,6 +81,8 @@ def ssim(
     pred: [b H W c].
     target: [b H W c].
     data_range: as in `psnr`.
+    known: where the target was not missing, [b H W c]: a window counts by the
+      weight of its cells that are known. None: everywhere.
 
   Raises:
     ValueError: `data_range` is not positive, or a side is below 11 cells.
@@ -86,7 +92,11 @@ def ssim(
     >>> ssim(target, target, data_range=1.0).round(6)
     array([[1.]])
   """
-  return np.mean(ssim_map(pred, target, data_range=data_range), axis=(1, 2))
+  similar = ssim_map(pred, target, data_range=data_range)
+  if known is None:
+    return np.mean(similar, axis=(1, 2))
+  weight = _blur(np.asarray(known, np.float64))
+  return np.sum(similar * weight, axis=(1, 2)) / np.sum(weight, axis=(1, 2))
 
 
 def ssim_map(

@@ -181,7 +181,8 @@ def parts(
   Args:
     pred: [H W c].
     target: [H W c].
-    context: thresholds and periodic axes.
+    context: thresholds, periodic axes, and what is known: events elsewhere do
+      not count.
 
   Examples:
     >>> from hinote_jax.metrics import context
@@ -199,10 +200,12 @@ def parts(
     empty = np.full(pred.shape[-1], np.nan)
     counts.setdefault(name, empty)[c] = value
 
-  for c, known in enumerate(context.thresholds):
-    for label, threshold in known.items():
-      forecast = pred[..., c] >= threshold
-      observed = target[..., c] >= threshold
+  known = np.True_ if context.known is None else context.known
+  known = np.broadcast_to(known, pred.shape)
+  for c, thresholds_ in enumerate(context.thresholds):
+    for label, threshold in thresholds_.items():
+      forecast = (pred[..., c] >= threshold) & known[..., c]
+      observed = (target[..., c] >= threshold) & known[..., c]
       put(f"hits@{label}", c, np.sum(forecast & observed))
       put(f"misses@{label}", c, np.sum(~forecast & observed))
       put(f"alarms@{label}", c, np.sum(forecast & ~observed))

@@ -43,8 +43,8 @@ def score(
     data_range: full scale of each channel, [c].
     periodic: whether the (y, x) axis closes on itself.
     known: where the target was not missing, [H W c]; elsewhere it is filled,
-      and so is the prediction. Means are over what is known; the similarity
-      and the spectra are of the filled fields.
+      and so is the prediction. Means are over what is known, windows of the
+      similarity weigh by what they hold of it; spectra are of filled fields.
 
   Returns:
     The pointwise `METRICS` and "mean_error", [c] each, "wavenumber" [k], and
@@ -55,7 +55,12 @@ def score(
   scores = {
     "mse": image.mse(pred, target),
     "psnr": image.psnr(pred, target, data_range=data_range),
-    "ssim": image.ssim(pred, target, data_range=data_range),
+    "ssim": image.ssim(
+      pred,
+      target,
+      data_range=data_range,
+      known=None if known is None else known[None],
+    ),
     "relative_l2": field.relative_l2(pred, target),
     "max_error": image.max_error(pred, target),
     "bias": field.bias(pred, target),

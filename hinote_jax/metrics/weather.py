@@ -64,7 +64,8 @@ def parts(
   Args:
     pred: [H W c].
     target: [H W c].
-    context: latitudes and, for the anomalies, the climatology.
+    context: latitudes, for the anomalies the climatology, and what is known:
+      the rest weighs nothing.
 
   Examples:
     >>> from hinote_jax.metrics import context
@@ -79,6 +80,9 @@ def parts(
   latitude = context.latitude
   rows = np.ones(len(pred)) if latitude is None else area_weights(latitude)
   weight = rows[:, None, None]
+  if context.known is not None:
+    weight = weight * context.known
+    weight = weight / np.mean(weight, axis=(0, 1))
 
   def mean(values):
     return np.mean(weight * values, axis=(0, 1))

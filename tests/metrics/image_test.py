@@ -52,6 +52,24 @@ class ImageTest(parameterized.TestCase):
     high = image.psnr(pred, target, data_range=10.0)
     np.testing.assert_allclose(high - low, 20.0, rtol=1e-12)
 
+  def test_similarity_is_of_what_is_known(self):
+    pred, target = _pair(shape=(1, 24, 40, 2))
+    known = np.ones(target.shape)
+    known[:, :, 20:] = 0.0
+    # What is filled alike counts for nothing but next to the edge of it.
+    pred[:, :, 20:] = target[:, :, 20:]
+    found = image.ssim(pred, target, data_range=4.0, known=known)
+    similar = image.ssim_map(pred, target, data_range=4.0)[0, :, :, 0]
+    offset = np.arange(11) - 5
+    weight = np.exp(-0.5 * (offset / 1.5) ** 2)
+    share = [
+      np.sum(weight * (offset + 5 + i < 20)) / weight.sum() for i in range(30)
+    ]
+    expected = np.average(similar.mean(0), weights=share)
+    np.testing.assert_allclose(found[0, 0], expected, rtol=1e-12)
+    everywhere = image.ssim(pred, target, data_range=4.0)
+    self.assertTrue(np.all(found < everywhere))
+
   def test_psnr_of_equal_fields_is_infinite(self):
     _, target = _pair()
     psnr = image.psnr(target, target, data_range=1.0)

@@ -126,6 +126,16 @@ class ScoresTest(parameterized.TestCase):
     self.assertAlmostEqual(found["far@1"][0], 3.0 / 9.0)
     self.assertAlmostEqual(found["csi_mean"][0], 6.0 / 13.0)
 
+  def test_events_that_are_not_known_do_not_count(self):
+    target = np.full((1, 4, 6, 1), 2.0)
+    pred = target - 2.0
+    known = np.zeros((4, 6, 1), bool)
+    known[:, :2] = True
+    context = contexts.make(("a",), thresholds=({"1": 1.0},), known=known)
+    found = radar.parts(np.where(known, pred[0], target[0]), target[0], context)
+    self.assertEqual(found["misses@1"][0], 8)
+    self.assertEqual(found["hits@1"][0], 0)
+
   def test_a_cell_at_the_threshold_is_an_event(self):
     target = np.full((1, 4, 4, 1), 16.0)
     found = _scores(target - 1e-9, target, {"16": 16.0})

@@ -32,6 +32,19 @@ def _scores(pred, target, context):
   return domains.reduce("weather", domains.mean(parts))
 
 
+class HolesTest(parameterized.TestCase):
+  def test_scores_are_those_of_what_is_known(self):
+    pred, target = _pair()
+    known = np.ones(target.shape[1:], bool)
+    known[:, 12:] = False
+    filled = np.where(known, pred, target)
+    found = _scores(filled, target, _context(known=known))
+    half = _context(longitude=15.0 * np.arange(12), periodic=(False, False))
+    expected = _scores(pred[:, :, :12], target[:, :, :12], half)
+    for name in ("area_rmse", "area_bias", "acc"):
+      np.testing.assert_allclose(found[name], expected[name], rtol=1e-12)
+
+
 class AreaTest(parameterized.TestCase):
   def test_cells_away_from_the_poles_weigh_by_the_cosine(self):
     latitude = np.arange(-87.5, 90.0, 5.0)
