@@ -180,6 +180,8 @@ class WindowAttention(nn.Module):
     heads: of the attention; they divide the channels.
     window: side of a window in cells; it divides the field.
     shift: how far the windows are moved towards the end of the axes.
+    periodic: whether the (y, x) axis closes on itself.
+    dtype: of the computation.
     is_transposed: cells of both ends are told apart as ResShift's weights
       expect, see `resshift_sides`; on arrays only.
   """
@@ -187,9 +189,9 @@ class WindowAttention(nn.Module):
   heads: int
   window: int
   shift: int = 0
-  is_transposed: bool = False
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
+  is_transposed: bool = False
 
   @nn.compact
   def __call__(

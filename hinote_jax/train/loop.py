@@ -59,7 +59,6 @@ def train(
 
   with checkpoint.Checkpoints(workdir) as checkpoints:
     # Step.
-    step_fn = run.step()
     validate = windows.Validator(
       run.module,
       data.validation,
@@ -69,9 +68,12 @@ def train(
 
     # All wait for the slowest compiler here, before they wait for each other
     # within a step.
-    parallel.compiled(step_fn, run.state, run.batch(first), config.parallel)
-    peers.barrier("compiled")
     state = parallel.put_state(run.state, config.parallel)
+    step_fn = run.step()
+    program = parallel.compiled(step_fn, state, run.batch(first))
+    if jax.process_count() == 1:
+      step_fn = program  # of more, pmap's is called with what all hold
+    peers.barrier("compiled")
     if is_leader:
       workdirs.claim(workdir, config)
       data.split.save(workdir / run_data.SPLIT, data.dataset)

@@ -148,19 +148,15 @@ def parallelize(
   )
 
 
-def compiled(step: Callable, state: Any, batch: Any, mode: str = "pmap"):
-  """Compiles what `parallelize` gave before it is called; that then is quick.
+def compiled(step: Callable, state: Any, batch: Any) -> jax.stages.Compiled:
+  """Returns what `parallelize` gave as a program, before it is called.
 
   Args:
     step: of `parallelize`, on all devices.
-    state: as `put_state` takes it, which is copied.
-    batch: as `put_batch` gave it.
-    mode: one of `MODES`.
-
-  Returns:
-    What JAX knows of the program, `jax.stages.Compiled`.
+    state: as `put_state` gave it; it is only looked at.
+    batch: as `put_batch` gave it; every later one has its shapes.
   """
-  return step.lower(put_state(state, mode), batch).compile()  # pyright: ignore
+  return step.lower(state, batch).compile()  # pyright: ignore
 
 
 def put_state(state: Any, mode: str = "pmap", devices=None) -> Any:

@@ -102,18 +102,18 @@ def plan(config: workdirs.Config, workdir: str | os.PathLike) -> Plan:
   schema.check(config)
   run = parts.make(config, workdir)
   batch = run.batch(0)
-  take = run.step()
-  begun = time.monotonic()
-  compiled = parallel.compiled(take, run.state, batch, config.parallel)
-  compilation = time.monotonic() - begun
   state, seconds = parallel.put_state(run.state, config.parallel), []
+  begun = time.monotonic()
+  take = parallel.compiled(run.step(), state, batch)
+  compilation = time.monotonic() - begun
   for _ in range(_STEPS + 1):
     begun = time.monotonic()
     state, metrics = take(state, batch)
     jax.block_until_ready(metrics)
     seconds.append(time.monotonic() - begun)
-  memory, own = compiled.memory_analysis(), jax.local_device_count()
-  known = compiled.cost_analysis() or {}
+  memory: Any = take.memory_analysis()
+  own = jax.local_device_count()
+  known = take.cost_analysis() or {}
   states, step = _bytes(run.state), statistics.median(seconds[1:])
   whole = memory.argument_size_in_bytes + memory.temp_size_in_bytes
   whole += memory.output_size_in_bytes - memory.alias_size_in_bytes
