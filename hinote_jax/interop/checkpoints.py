@@ -233,7 +233,7 @@ def _is_known(tensors: rules.Tensors) -> bool:
 def parameter_shapes(name: str, kwargs: Mapping[str, Any]) -> rules.Shapes:
   """Returns path -> shape of the parameters of a model; computes nothing."""
   module = models.build(name, **kwargs)
-  channels = kwargs.get("channels", getattr(module, "channels", 1))
+  channels = getattr(module, "channels", None) or 1
   lowres = jnp.zeros((1, 16, 16, channels))
   cell = jnp.full((1, 2), 2.0 / 32)
   made = jax.eval_shape(
