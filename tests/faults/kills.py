@@ -147,7 +147,7 @@ def _checkpoint(path: pathlib.Path) -> str:
   from hinote_jax.train import checkpoint
 
   meta = json.loads(path.read_text())
-  is_whole = checkpoint.digest_of_files(path.parent / "state") == meta["files"]
+  is_whole = digests.of_files(path.parent / "state") == meta["files"]
   return meta["sha256"] if is_whole else "damaged"
 
 
