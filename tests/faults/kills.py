@@ -144,7 +144,7 @@ def _checkpoint(path: pathlib.Path) -> str:
   Orbax draws names for its files and writes the time into them: those are what
   the checkpoint's own digest says, no more and no fewer.
   """
-  from hinote_jax.train import checkpoint
+  from hinote_jax.train import digests
 
   meta = json.loads(path.read_text())
   is_whole = digests.of_files(path.parent / "state") == meta["files"]
