@@ -101,7 +101,8 @@ def main(_):
         os.environ["TQDM_DISABLE"] = "1"  # read as its bars are imported
         nowhere = stack.enter_context(open(os.devnull, "w"))
         stack.enter_context(contextlib.redirect_stdout(nowhere))
-      code = _run()
+      _run()
+    code = 0
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     code = 2
     with contextlib.suppress(OSError):
@@ -117,7 +118,7 @@ def main(_):
   return code
 
 
-def _run() -> int:
+def _run() -> None:
   import jax
 
   run_mode = _modes(_CONFIG.value)
@@ -131,7 +132,6 @@ def _run() -> int:
       kind = jax.devices()[0].device_kind
       print(f"jax {jax.__version__} on {jax.device_count()} x {kind}")
     run_mode[_MODE.value](_CONFIG.value, _WORKDIR.value)
-  return 0
 
 
 def run():

@@ -245,8 +245,9 @@ def _check_names(config: Any) -> None:
   if config.loss.get("terms"):
     with _naming("config.loss.terms"):
       terms.parse(config.loss.terms)
-  with _naming("config.evaluate.metrics"):
-    naming.entry(config.evaluate.get("metrics") or "math:sqrt")
+  if config.evaluate.get("metrics"):
+    with _naming("config.evaluate.metrics"):
+      naming.entry(config.evaluate.metrics)
   for pattern in config.optim.get("frozen") or ():
     try:
       re.compile(pattern)

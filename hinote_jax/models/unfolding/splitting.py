@@ -16,7 +16,6 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.models.unfolding import steps
@@ -72,17 +71,10 @@ class Splitting(nn.Module):
     blocks.require_channels(lowres, self.channels)
     known = self.kernel if kernel is None else None
     scale = steps.scale(self.scale, lowres, coords, known)
-    batch = lowres.shape[0]
-    if kernel is None:
-      kernel = steps.kernel_at(self.kernel, scale)
-    kernel = steps.as_batch(kernel, batch, self.channels)
-    noise = jnp.asarray(self.noise if noise is None else noise, jnp.float32)
-    noise = jnp.broadcast_to(noise.reshape(-1), (batch,))
+    step, noise = steps.of_model(self, lowres, scale, kernel, noise)
     noise = jnp.maximum(noise, _LEAST * self.largest)
     # As published: no lower than the scale in steps of 255.
     last = jnp.maximum(noise, max(scale) * _LEAST * self.largest)
-    closed = grids.pair(p or self.walls == "wrap" for p in self.periodic)
-    step = steps.prepared(lowres, kernel, scale, closed, self.registration)
     x = lazy.repeat(lowres, scale)
     for i in range(self.iterations):
       part = i / max(self.iterations - 1, 1)

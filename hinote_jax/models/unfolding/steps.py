@@ -199,3 +199,30 @@ def kernel_at(kernel: Any, scale: tuple[int, int]) -> Any:
 def box(scale: tuple[int, int]) -> np.ndarray:
   """Returns the kernel of the mean over coarse cells, [1 s_y s_x 1]."""
   return np.full((1, *scale, 1), 1.0 / np.prod(scale), np.float32)
+
+
+def of_model(
+  model: Any,
+  lowres: Float[lazy.Grid, "b h w c"],
+  scale: tuple[int, int],
+  kernel: Any = None,
+  noise: Any = None,
+) -> tuple[Any, Float[Array, " b"]]:
+  """Returns the data step of a model, and the noise of each field.
+
+  Args:
+    model: has the channels, kernel, noise, registration, walls and periodic
+      axes of `usrnet.UsrNet`.
+    lowres: what was blurred, decimated and given noise.
+    scale: of the grid that is worked on.
+    kernel: of a call; None takes the model's own.
+    noise: likewise.
+  """
+  batch = lowres.shape[0]
+  if kernel is None:
+    kernel = kernel_at(model.kernel, scale)
+  kernel = as_batch(kernel, batch, model.channels)
+  noise = jnp.asarray(model.noise if noise is None else noise, jnp.float32)
+  noise = jnp.broadcast_to(noise.reshape(-1), (batch,))
+  closed = grids.pair(p or model.walls == "wrap" for p in model.periodic)
+  return prepared(lowres, kernel, scale, closed, model.registration), noise

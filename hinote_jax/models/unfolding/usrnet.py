@@ -19,7 +19,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, naming
+from hinote_jax.core import naming
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.models.single_scale import fixed_scale
 from hinote_jax.models.unfolding import prior, steps
@@ -138,17 +138,10 @@ class UsrNet(nn.Module):
     With `taps`, also alpha and beta and what each step gives.
     """
     naming.look_up("treatment of walls", self.walls, dict.fromkeys(WALLS))
-    batch = lowres.shape[0]
-    if kernel is None:
-      kernel = steps.kernel_at(self.kernel, scale)
-    kernel = steps.as_batch(kernel, batch, self.channels)
-    noise = jnp.asarray(self.noise if noise is None else noise, jnp.float32)
-    noise = jnp.broadcast_to(noise.reshape(-1), (batch,))
+    step, noise = steps.of_model(self, lowres, scale, kernel, noise)
     hyper = HyperParameters(self.iterations, self.hyper_width, name="hyper")(
       noise, math.sqrt(scale[0] * scale[1])
     )
-    closed = grids.pair(p or self.walls == "wrap" for p in self.periodic)
-    step = steps.prepared(lowres, kernel, scale, closed, self.registration)
     denoise = prior.ResUNet(
       self.widths,
       self.blocks,
