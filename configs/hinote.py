@@ -59,8 +59,9 @@ EARTH = (
 
 
 def _untold(config):
-  config.steps = 1000
+  config.steps = 700
   config.optim.learning_rate = 4e-3
+  config.evaluate.scales = (2.0, 4.0, 8.0, 2.5)
 
 
 def _demo(config):

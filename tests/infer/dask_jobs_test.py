@@ -65,6 +65,7 @@ def _kill_one(cluster, done, noted):
   noted.append(len(list(done.glob("*"))))
 
 
+@pytest.mark.trial  # the suite has one worker, in told_test
 def test_two_workers_make_what_one_process_does(tmp_path, monkeypatch):
   data = era5.dataset(48, 6.0)[["t2m"]]
   source = era5.write(tmp_path / "in.zarr", data)
