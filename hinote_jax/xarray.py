@@ -117,7 +117,7 @@ def _made(dataset: xarray.Dataset, header: fields.Header, make: Any) -> Any:
   packed_as = cf.layout_of(header).packing
   order = [*(lead.name for lead in header.leads), header.y.name, header.x.name]
 
-  def field(*planes):
+  def field(index, *planes):
     numbers = [
       packing.unpack(
         cf_packing.numbers(np.asarray(plane), packed_as[v.name]), v
@@ -125,7 +125,7 @@ def _made(dataset: xarray.Dataset, header: fields.Header, make: Any) -> Any:
       for v, plane in zip(header.variables, planes, strict=True)
     ]
     with _LOCK:
-      return make.field(np.stack(numbers, axis=-1))
+      return make.field(np.stack(numbers, axis=-1), index=index)
 
   arrays = []
   for name in header.names:
@@ -135,14 +135,16 @@ def _made(dataset: xarray.Dataset, header: fields.Header, make: Any) -> Any:
   shape = (*make.header.shape, len(header.variables))
   places = list(np.ndindex(header.lead_shape))
   if all(dataset.variables[name].chunks is None for name in header.names):
-    made = [field(*(array[i] for array in arrays)) for i in places]
+    made = [
+      field(n, *(array[i] for array in arrays)) for n, i in enumerate(places)
+    ]
     return np.stack(made).reshape(*header.lead_shape, *shape)
   dask = inputs.require("dask", "dask")
   array_of = inputs.require("dask.array", "dask").from_delayed
   task = dask.delayed(field, pure=True)
   made = [
-    array_of(task(*(array[i] for array in arrays)), shape, np.float32)
-    for i in places
+    array_of(task(n, *(array[i] for array in arrays)), shape, np.float32)
+    for n, i in enumerate(places)
   ]
   stack = inputs.require("dask.array", "dask").stack
   return stack(made).reshape(*header.lead_shape, *shape)

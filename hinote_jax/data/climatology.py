@@ -16,50 +16,74 @@ _FLOOR = 1e-3  # of a spread, in units of the variable's deviation
 
 
 class Climatology:
-  """Mean and logarithm of the spread of normalised fields, by place."""
+  """Mean and logarithm of the spread of normalised fields, by place.
 
-  def __init__(self, values: np.ndarray, train: Sequence[int], normaliser):
+  Of all fields together, or of those of an hour of the day or a month apart.
+  """
+
+  def __init__(
+    self,
+    values: np.ndarray,
+    train: Sequence[int],
+    normaliser,
+    groups: Sequence[int] | None = None,
+    kind: str = "",
+  ):
     """Sums up the training part, once, in float64.
 
     Args:
       values: [t H W c].
       train: times of the training part.
       normaliser: of the variables.
+      groups: which climatology each field belongs to, [t]; None: all to 0.
+      kind: what groups are, "hour" or "month", for messages.
 
     Raises:
-      ValueError: there are too few times.
+      ValueError: there are too few times, or none of a group of other parts.
     """
-    self._train = frozenset(int(i) for i in train)
-    if len(self._train) < LEAST:
-      raise ValueError(
-        f"config.data.static: a climatology needs {LEAST} training fields or "
-        f"more and there are {len(self._train)}"
-      )
     self._values, self._normaliser = np.asarray(values), normaliser
-    self._sums = np.zeros((2, *self._values.shape[1:]))
-    for i in sorted(self._train):
-      field = np.asarray(normaliser.normalise(self._values[i]), np.float64)
-      self._sums += field, field**2
+    self._groups = [0] * len(values) if groups is None else list(groups)
+    self._train: dict[int, list[int]] = {key: [] for key in self._groups}
+    for i in sorted(map(int, train)):
+      self._train[self._groups[i]].append(i)
+    for key, members in sorted(self._train.items()):
+      if len(members) < LEAST:
+        of_group = f" of {kind} {key}" if kind else ""
+        raise ValueError(
+          f"config.data.static: a climatology{of_group} needs {LEAST} training "
+          f"fields or more and there are {len(members)}"
+        )
+    # Neighbours in time: hours of a day are a day apart from their like.
+    self._reach = {
+      key: NEIGHBOURS * max(1, int(np.median(np.diff(members))))
+      for key, members in self._train.items()
+    }
+    self._sums = {
+      key: np.zeros((2, *self._values.shape[1:])) for key in self._train
+    }
+    for key, members in self._train.items():
+      for i in members:
+        field = np.asarray(normaliser.normalise(self._values[i]), np.float64)
+        self._sums[key] += field, field**2
 
-  @property
-  def count(self) -> int:
-    """Number of fields, those of all parts."""
-    return len(self._values)
-
-  def whole(self) -> np.ndarray:
-    """Returns the climatology of all training fields, [H W 2*c]."""
-    return _statistics(self._sums, len(self._train))
+  def whole(self) -> dict[int, np.ndarray]:
+    """Returns group -> climatology of its training fields, [H W 2*c]."""
+    return {
+      key: _statistics(self._sums[key], len(members))
+      for key, members in sorted(self._train.items())
+    }
 
   def without(self, field: int, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
     """Returns that of the others at rows and columns, [m n 2*c]."""
-    near = range(field - NEIGHBOURS, field + NEIGHBOURS + 1)
-    left_out = [i for i in near if i in self._train]
-    first, second = (pipeline.take(self._sums[k], iy, ix) for k in (0, 1))
+    key = self._groups[field]
+    members, reach = self._train[key], self._reach[key]
+    left_out = [i for i in members if abs(i - field) <= reach]
+    first, second = (pipeline.take(self._sums[key][k], iy, ix) for k in (0, 1))
     for i in left_out:
       cells = pipeline.take(self._values[i], iy, ix)
       cells = np.asarray(self._normaliser.normalise(cells), np.float64)
       first, second = first - cells, second - cells**2
-    return _statistics((first, second), len(self._train) - len(left_out))
+    return _statistics((first, second), len(members) - len(left_out))
 
 
 def _statistics(sums, count: int) -> np.ndarray:

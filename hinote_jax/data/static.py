@@ -8,11 +8,14 @@ earth:land       share of land, GLOBE
 earth:roughness  spread of the height within a cell [m]
 latitude         its sine
 longitude        sine and cosine
-climatology      mean and log spread of the training part, by variable
 FILE:VARIABLE    of any file that `io` reads, on the fields' coordinates
+sun              cosine of the solar zenith angle at the date of a field
+season           sine and cosine of its time of the year
+climatology      mean and log spread of the training part, by variable;
+                 climatology:hour and climatology:month: of that hour or month
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import hashlib
@@ -24,17 +27,26 @@ import numpy as np
 
 from hinote_jax import io
 from hinote_jax.core import naming
-from hinote_jax.data import rasters
+from hinote_jax.data import calendar, rasters
 from hinote_jax.fields import axes
 
 _EARTH = pathlib.Path(__file__).with_name("earth_5min.npz")
-CLIMATOLOGY = "climatology"
+# What a field belongs to the climatology of, by its date; None: all to one.
+CLIMATOLOGIES: dict[str, Callable[[np.datetime64], int] | None] = {
+  "climatology": None,
+  "climatology:hour": calendar.hour,
+  "climatology:month": calendar.month,
+}
+# Functions of (date, y, x), within [-1, 1] and not normalised.
+TIMED = {"sun": calendar.sun, "season": calendar.season}
 COMPUTED = {
   "earth:orography": ("m",),
   "earth:land": ("1",),
   "earth:roughness": ("m",),
   "latitude": ("1",),
   "longitude": ("1", "1"),
+  "sun": ("1",),
+  "season": ("1", "1"),
 }
 
 
@@ -103,12 +115,14 @@ class Static:
   """Named static fields on any grid.
 
   Attributes:
-    sources: as of the config, in order; a climatology comes last.
+    sources: as of the config, in order: what is fixed, what changes with the
+      date, a climatology.
     units: of every channel.
     mean: of every channel over the data set, [s].
     std: the same, above 0.
     digests: of what files hold, by source.
-    climatology: of the training part on its grid, or None.
+    climatology: of the training part on its grid, by hour or month, or by 0
+      where it is one; empty: none is asked for.
   """
 
   sources: tuple[str, ...]
@@ -116,19 +130,23 @@ class Static:
   mean: np.ndarray
   std: np.ndarray
   digests: Mapping[str, str]
-  climatology: rasters.Raster | None = None
+  climatology: Mapping[int, rasters.Raster] = dataclasses.field(
+    default_factory=dict
+  )
 
-  def on(self, y: axes.Axis, x: axes.Axis) -> np.ndarray:
-    """Returns all channels, normalised, on a grid, [H W s] float32.
+  @property
+  def timed(self) -> str:
+    """The first source that takes the date of a field; "" for none."""
+    takes = (s for s in self.sources if s in TIMED or CLIMATOLOGIES.get(s))
+    return next(takes, "")
+
+  def on(self, y: axes.Axis, x: axes.Axis) -> "OnGrid":
+    """Returns all channels on a grid, a function of the date of a field.
 
     Raises:
       ValueError: a source does not cover it.
     """
-    parts = [raw(source, y, x) for source in self.sources if _is_fixed(source)]
-    if self.climatology is not None:
-      parts.append(self.climatology.on(y, x))
-    values = np.concatenate(parts, axis=-1)
-    return ((values - self.mean) / self.std).astype(np.float32)
+    return OnGrid(self, y, x)
 
   def to_meta(self) -> dict[str, Any]:
     """Returns what a checkpoint keeps of them, but for the climatology."""
@@ -141,8 +159,65 @@ class Static:
     }
 
 
-def _is_fixed(source: str) -> bool:
-  return source != CLIMATOLOGY
+class OnGrid:
+  """Static fields on one grid."""
+
+  def __init__(self, known: Static, y: axes.Axis, x: axes.Axis):
+    self._known, self._y, self._x = known, y, x
+    fixed = [raw(source, y, x) for source in known.sources if is_fixed(source)]
+    values = np.concatenate([np.zeros((len(y), len(x), 0)), *fixed], axis=-1)
+    k = values.shape[-1]
+    values = (values - known.mean[:k]) / known.std[:k]
+    self._fixed = values.astype(np.float32)
+
+  def __call__(self, when: Any = None) -> np.ndarray:
+    """Returns all channels, normalised, [H W s] float32.
+
+    Args:
+      when: date of the field, np.datetime64; None: it has none.
+
+    Raises:
+      ValueError: it needs one, or there is no climatology of its like.
+    """
+    known = self._known
+    if known.timed and when is None:
+      raise ValueError(
+        f"the run was told of {known.timed}, which takes the date of a field, "
+        "and this one has none: give a file with times"
+      )
+    parts = [self._fixed]
+    for source in known.sources:
+      if source in TIMED:
+        parts.append(TIMED[source](when, self._y, self._x))
+      elif source in CLIMATOLOGIES:
+        parts.append(self._climatology(source, when))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+  def _climatology(self, source: str, when: Any) -> np.ndarray:
+    known, of_date = self._known, CLIMATOLOGIES[source]
+    key = 0 if of_date is None else of_date(when)
+    if key not in known.climatology:
+      kind, keys = source.partition(":")[2], sorted(known.climatology)
+      raise ValueError(
+        f"there is no climatology of {kind} {key}, which {when} is of: the run "
+        f"was trained on {', '.join(map(str, keys))}"
+      )
+    values = known.climatology[key].on(self._y, self._x)
+    k = values.shape[-1]
+    return ((values - known.mean[-k:]) / known.std[-k:]).astype(np.float32)
+
+
+def is_fixed(source: str) -> bool:
+  """Says whether a source is the same for all fields."""
+  return source not in TIMED and source not in CLIMATOLOGIES
+
+
+def _is_of_file(source: str) -> bool:
+  return source not in COMPUTED and source not in CLIMATOLOGIES
+
+
+def _order(source: str) -> int:
+  return 0 if is_fixed(source) else 1 if source in TIMED else 2
 
 
 _files = functools.cache(_of_file)
@@ -167,7 +242,7 @@ def raw(source: str, y: axes.Axis, x: axes.Axis) -> np.ndarray:
     return np.sqrt(np.maximum(variance, 0.0)).astype(np.float32)
   if ":" in source:
     return _files(source)[0].on(y, x)
-  known = (*COMPUTED, CLIMATOLOGY, "FILE:VARIABLE")
+  known = (*COMPUTED, *CLIMATOLOGIES, "FILE:VARIABLE")
   raise ValueError(
     f"unknown static field {source!r}; {naming.hint(source, known)}"
   )
@@ -177,7 +252,7 @@ def fit(
   sources: Sequence[str],
   y: axes.Axis,
   x: axes.Axis,
-  climatology: np.ndarray | None = None,
+  climatology: Mapping[int, np.ndarray] | None = None,
 ) -> tuple[Static, np.ndarray]:
   """Returns static fields normalised over a grid, and the fixed ones on it.
 
@@ -185,13 +260,14 @@ def fit(
     sources: names.
     y: rows of the data set.
     x: its columns.
-    climatology: of its training part, [H W 2*c], where it is asked for.
+    climatology: of its training part, [H W 2*c], where it is asked for; by
+      hour or month, or by 0.
 
   Raises:
     ValueError: a source is unknown, constant, or does not cover the grid.
   """
-  ordered = sorted(sources, key=lambda s: not _is_fixed(s))  # stable
-  parts = {s: raw(s, y, x) for s in ordered if _is_fixed(s)}
+  ordered = sorted(sources, key=_order)  # stable
+  parts = {s: raw(s, y, x) for s in ordered if is_fixed(s)}
   units, digests = [], {}
   for source, values in parts.items():
     known = COMPUTED.get(source)
@@ -206,29 +282,39 @@ def fit(
       )
   shape = (len(y), len(x), 0)
   fixed = np.concatenate([np.zeros(shape), *parts.values()], axis=-1)
-  every, raster = fixed, None
-  if climatology is not None:
-    raster = rasters.Raster(CLIMATOLOGY, climatology, y, x)
-    every = np.concatenate([fixed, climatology], axis=-1)
-    units += ["1"] * climatology.shape[-1]
-  flat = every.reshape(-1, every.shape[-1]).astype(np.float64)
-  std = np.maximum(flat.std(0), 1e-6)
-  static = Static(
-    tuple(ordered), tuple(units), flat.mean(0), std, digests, raster
+  timed = [unit for s in ordered if s in TIMED for unit in COMPUTED[s]]
+  usual = climatology or {}
+  mean, std = (
+    np.concatenate([of_fixed, np.full(len(timed), is_std), of_usual])
+    for of_fixed, is_std, of_usual in zip(
+      _moments([fixed]), (0.0, 1.0), _moments(list(usual.values())), strict=True
+    )
   )
-  return static, fixed
+  units += timed + ["1"] * (len(mean) - len(units) - len(timed))
+  kept = {k: rasters.Raster("climatology", v, y, x) for k, v in usual.items()}
+  known = Static(tuple(ordered), tuple(units), mean, std, digests, kept)
+  return known, fixed
+
+
+def _moments(grids: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+  """Returns mean and deviation by channel over grids [H W k], [k] each."""
+  if not grids:
+    return np.zeros(0), np.zeros(0)
+  rows = [grid.reshape(-1, grid.shape[-1]) for grid in grids]
+  flat = np.concatenate(rows).astype(np.float64)
+  return flat.mean(0), np.maximum(flat.std(0), 1e-6)
 
 
 def load(
   meta: Mapping[str, Any],
-  climatology: rasters.Raster | None,
+  climatology: Mapping[int, rasters.Raster] | None = None,
   files: Sequence[str] = (),
 ) -> Static:
   """Returns the static fields of a checkpoint.
 
   Args:
     meta: of `Static.to_meta`.
-    climatology: that was stored with it.
+    climatology: that was stored with it, by hour or month, or by 0.
     files: FILE:VARIABLE that take the places of those it was trained with, by
       variable.
 
@@ -239,7 +325,7 @@ def load(
   channel = 0
   for source in meta["sources"]:
     variable = source.rpartition(":")[2]
-    if source in COMPUTED or not _is_fixed(source):
+    if not _is_of_file(source):
       sources.append(source)
       channel += len(COMPUTED.get(source, ()))
       continue
@@ -274,5 +360,5 @@ def load(
     np.asarray(meta["mean"]),
     np.asarray(meta["std"]),
     dict(meta["digests"]),
-    climatology,
+    climatology or {},
   )

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from hinote_jax import degradations
-from hinote_jax.data import climatology as climatologies
 from hinote_jax.degradations import pipeline
 
 # (start, scale) -> what `Degradation.operators` returns for a window.
 Operators = Callable[[Sequence[float], float], Any]
+# (field, rows, columns) -> what is not the same for all fields, [m n k].
+Varying = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 _KEPT = 1 << 28  # bytes of what the windows of all fields share
 
 
@@ -25,9 +26,9 @@ class StaticWindows:
 
   Attributes:
     fixed: what is the same for all fields, normalised, [H W k].
-    climatology: what is not: every field has that of the others; or None.
-    mean: of the climatology's channels, [2*c].
-    std: the same.
+    varying: what is not, normalised: the sun of each date, the climatology of
+      the other fields; or None.
+    count: number of fields, those of all parts.
     degradation: of the fields; None where they are paired.
     periodic: which axes (y, x) close.
     window: (h, w), coarse cells of a window.
@@ -35,9 +36,8 @@ class StaticWindows:
   """
 
   fixed: np.ndarray
-  climatology: climatologies.Climatology | None = None
-  mean: Any = ()
-  std: Any = ()
+  varying: Varying | None = None
+  count: int = 0
   degradation: pipeline.Degradation | None
   periodic: tuple[bool, bool]
   window: tuple[int, int]
@@ -60,29 +60,28 @@ class StaticWindows:
 
   def cells(self, field: int, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
     """Returns the rows iy and columns ix for a field, [m n s]."""
-    if self.climatology is None:
+    if self.varying is None:
       return pipeline.take(self.fixed, iy, ix)
     if self._whole is not None:
       return pipeline.take(self._whole(field), iy, ix)
-    return self._made(self.climatology, field, iy, ix)
+    return self._made(self.varying, field, iy, ix)
 
-  def _made(self, climatology, field, iy, ix) -> np.ndarray:
-    known = climatology.without(field, iy, ix)
-    known = ((known - self.mean) / self.std).astype(np.float32)
-    return np.concatenate([pipeline.take(self.fixed, iy, ix), known], axis=-1)
+  def _made(self, varying, field, iy, ix) -> np.ndarray:
+    parts = pipeline.take(self.fixed, iy, ix), varying(field, iy, ix)
+    return np.concatenate(parts, axis=-1, dtype=np.float32)
 
   @functools.cached_property
   def _whole(self) -> Callable[[int], np.ndarray] | None:
     """Returns field -> all of its cells, where those of all fields fit."""
-    climatology = self.climatology
-    assert climatology is not None
-    channels = self.fixed.shape[-1] + len(self.mean)
+    varying, one = self.varying, np.arange(1)
+    assert varying is not None
+    channels = self.fixed.shape[-1] + varying(0, one, one).shape[-1]
     size = 4 * math.prod(self.fixed.shape[:2]) * channels
-    if size * climatology.count > _KEPT:
+    if size * self.count > _KEPT:
       return None
     rows, columns = (np.arange(n) for n in self.fixed.shape[:2])
     return functools.cache(
-      lambda field: self._made(climatology, field, rows, columns)
+      lambda field: self._made(varying, field, rows, columns)
     )
 
   def _fine(self, draw) -> np.ndarray:
@@ -103,7 +102,7 @@ class StaticWindows:
     if self._quiet.is_local:
       prepared = self._quiet.prepare(self.cells(draw.field, iy, ix))
     else:
-      is_same = self.climatology is None
+      is_same = self.varying is None
       prepared = self._prepared(0 if is_same else draw.field)
     return self._quiet.apply_prepared(prepared, along_y, along_x)
 

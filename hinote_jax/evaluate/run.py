@@ -89,12 +89,34 @@ def _told(
     return predictor
   dataset = static_run.told(data.dataset, known, data.train.degradation)
 
-  def answer(lowres, *, shape, extras=None):
-    del extras  # those of the run that it stands beside
-    extras = dataset.extras(0, lowres.shape[:2], shape)
+  def answer(lowres, *, shape, extras):
+    # Not the extras of the run that it stands beside.
+    extras = dataset.extras(extras["index"], lowres.shape[:2], shape)
     return predictor(lowres, shape=shape, extras=extras)
 
   return answer
+
+
+class _Numbered:
+  """A data set whose extras say which field they are of.
+
+  Its other attributes are those of the data set.
+  """
+
+  def __init__(self, dataset: Any):
+    self._dataset = dataset
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(self._dataset, name)
+
+  def __len__(self) -> int:
+    return len(self._dataset)
+
+  def extras(self, index: int, *shapes: Any) -> dict[str, Any]:
+    """Returns the data set's own extras and the index."""
+    has_own = hasattr(self._dataset, "extras")
+    own = self._dataset.extras(index, *shapes) if has_own else {}
+    return own | {"index": index}
 
 
 def _label(workdir: str, taken: Iterable[str]) -> str:
@@ -121,8 +143,8 @@ def evaluate_run(
   }
   scored = data._replace(dataset=held_out["dataset"])
   known = predictors(config, workdir, scored)
-  held_out["dataset"] = static_run.told(
-    held_out["dataset"], data.static, data.train.degradation
+  held_out["dataset"] = _Numbered(
+    static_run.told(held_out["dataset"], data.static, data.train.degradation)
   )
   if data.static is not None:
     held_out["header"]["static"] = list(data.static.sources)

@@ -306,7 +306,8 @@ class Job:
   def _tiles(self, i: int) -> Iterator[Any]:
     upscaler, values = self._upscaler, self._reader.read(i)
     try:
-      yield from upscaler(values, lambda tile: not self.partial.has(i, *tile))
+      is_wanted = lambda tile: not self.partial.has(i, *tile)  # noqa: E731
+      yield from upscaler(values, is_wanted, index=i)
     except ValueError as error:
       raise ValueError(f"{self._place(i)}: {error}") from error
     except OSError as error:

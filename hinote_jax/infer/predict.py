@@ -38,7 +38,7 @@ class Predictor:
     periodic: Periodic = (False, False),
     names: Sequence[str] = (),
     spec: Spec = contract.PLAIN,
-    extras_of: Callable[..., dict[str, Any]] | None = None,
+    extras_of: Callable[..., Callable[[int], dict[str, Any]]] | None = None,
     learnt: Sequence[units.Quantity] = (),
     roughness: Sequence[float] = (),
     scales: Sequence[int] = (),
@@ -54,8 +54,8 @@ class Predictor:
       periodic: whether the (y, x) axis of the fields closes on itself.
       names: names of the channels, for messages.
       spec: of the model: what it takes beside the field.
-      extras_of: function of (header, goal) that makes the extras of a field of
-        a file; see `upscaling.Target`.
+      extras_of: function of (header, goal) that makes a function of the index
+        of a field of a file, which makes its extras; see `upscaling.Target`.
       learnt: what each channel is of; none where it may be anything.
       roughness: of the fields of training, `spectral.roughness` of each
         channel; none where it is not known.
@@ -296,7 +296,8 @@ class Predictor:
     make = upscaling.Upscaler(self, field.header, goal, chosen, devices=devices)
     lead, one = field.header.lead_shape, field.values.shape[-3:]
     fine = [
-      make.field(values, extras) for values in field.values.reshape(-1, *one)
+      make.field(values, extras, i)
+      for i, values in enumerate(field.values.reshape(-1, *one))
     ]
     values = np.stack(fine).reshape(*lead, *fine[0].shape)
     return fields.Field(make.header, values)

@@ -210,11 +210,10 @@ class Upscaler:
     )
 
   @functools.cached_property
-  def _extras(self) -> dict[str, Any]:
-    """What the predictor knows of the place and the user of the blur."""
+  def _extras_of(self) -> Callable[[int], dict[str, Any]]:
+    """What the predictor knows of the place and the date of a field."""
     make = self._predictor.extras_of
-    known = {} if make is None else make(self._source, self._goal)
-    return known | self._blur
+    return make(self._source, self._goal) if make else lambda index: {}
 
   def _require_variables(self, predictor: Any) -> None:
     wanted, channels = predictor.names, predictor.channels
@@ -239,6 +238,7 @@ class Upscaler:
     values: np.ndarray,
     is_wanted: Callable[[plans.Tile], bool] | None = None,
     extras: Mapping[str, Any] | None = None,
+    index: int = 0,
   ) -> Iterator[tuple[plans.Tile, np.ndarray]]:
     """Yields where the tiles of the result are, and their values [r s c].
 
@@ -248,6 +248,7 @@ class Upscaler:
         it; None: all.
       extras: what else the model takes, in the direction of the input; None:
         what the predictor knows itself.
+      index: which field of the header it is; its date is that one's.
 
     A variable that is missing everywhere stays so, and with it all that a
     network makes of several.
@@ -256,7 +257,9 @@ class Upscaler:
       ValueError: a variable is infinite.
     """
     mask = np.isnan(values)
-    extras = self._extras if extras is None else self._blur | dict(extras)
+    if extras is None:
+      extras = self._extras_of(index)
+    extras = self._blur | dict(extras)
     gone = np.all(mask, axis=(0, 1))
     if gone.any():
       values = np.where(gone, self._predictor.blank(len(gone)), values)
@@ -385,10 +388,13 @@ class Upscaler:
     return tuple(parts), tile
 
   def field(
-    self, values: np.ndarray, extras: Mapping[str, Any] | None = None
+    self,
+    values: np.ndarray,
+    extras: Mapping[str, Any] | None = None,
+    index: int = 0,
   ) -> np.ndarray:
     """Returns one finer field, [H W c], held whole; arguments as of a call."""
     whole = np.empty((*self._plan.shape, values.shape[-1]), np.float32)
-    for (rows, columns), tile in self(values, extras=extras):
+    for (rows, columns), tile in self(values, extras=extras, index=index):
       whole[rows, columns] = tile
     return whole

@@ -55,6 +55,33 @@ def series(reader: fields.Reader) -> fields.Reader:
   return dataclasses.replace(reader, times=times)
 
 
+def dates(header: fields.Header, path: str = "the file") -> np.ndarray | None:
+  """Returns the date of every field, [count] datetime64; None without dates.
+
+  Of all leads it is time that tells; a file of one time says it by itself.
+
+  Args:
+    header: of a dataset by the CF conventions, or of another file.
+    path: of it, for messages.
+
+  Raises:
+    ValueError: a date is missing or cannot be read.
+  """
+  if header.kind != cf.KIND:
+    return None
+  along = [d for d, lead in enumerate(header.leads) if _is_time(lead)]
+  raw = _dates(header.leads[along[0]]) if along else _single_time(header)
+  if raw is None:
+    return None
+  decoded = _decoded(raw, path)
+  if not np.issubdtype(decoded.dtype, np.datetime64):
+    return None
+  if not along:
+    return np.repeat(decoded, header.count)
+  places = np.indices(header.lead_shape)[along[0]]
+  return decoded[places.ravel()]
+
+
 def _axes(reader: fields.Reader) -> str:
   """Returns what a file has along which axes, to begin a message with."""
   header = reader.header

@@ -125,7 +125,7 @@ def _samples(
         name=", ".join(f"{d.name} {n}" for d, n in leads) or "field",
         scale=scale,
         lowres=lowres[..., shown],
-        base=make.field(lowres)[..., shown],
+        base=make.field(lowres, index=i)[..., shown],
         others={"result": result.read(i)[..., shown]},
         frame=frame,
         coarse=coarse,

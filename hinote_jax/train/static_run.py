@@ -1,6 +1,8 @@
 """What a run is told of the place: made of its data, kept with its weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import functools
 import hashlib
 import pathlib
 from typing import Any
@@ -11,8 +13,15 @@ import jax
 import numpy as np
 
 from hinote_jax import models
-from hinote_jax.data import climatology, rasters, static, static_windows
+from hinote_jax.data import (
+  calendar,
+  climatology,
+  rasters,
+  static,
+  static_windows,
+)
 from hinote_jax.fields import axes
+from hinote_jax.io import cf_times
 from hinote_jax.io import files as whole_files
 from hinote_jax.train import contract
 
@@ -42,20 +51,72 @@ def make(
   """
   if not names:
     return None, None
-  usual = None
-  if static.CLIMATOLOGY in names:
-    usual = climatology.Climatology(dataset.values, train, normaliser)
-  whole = None if usual is None else usual.whole()
-  known, fixed = static.fit(names, dataset.y, dataset.x, whole)
+  dates = _dates(names, dataset)
+  usual = _climatology(names, dataset, dates, train, normaliser)
+  known, fixed = static.fit(
+    names, dataset.y, dataset.x, usual and usual.whole()
+  )
   k = fixed.shape[-1]
   return known, static_windows.StaticWindows(
     fixed=((fixed - known.mean[:k]) / known.std[:k]).astype(np.float32),
-    climatology=usual,
-    mean=known.mean[k:],
-    std=known.std[k:],
+    varying=_varying(known, dataset, dates, usual),
+    count=len(dataset),
     periodic=dataset.periodic,
     **windows,
   )
+
+
+def _dates(names: Sequence[str], dataset: Any) -> Sequence[Any]:
+  """Returns the date of every field; None for each where nothing takes it."""
+  takes = [s for s in names if s in static.TIMED or static.CLIMATOLOGIES.get(s)]
+  if not takes:
+    return [None] * len(dataset)
+  return list(calendar.dates(dataset.times, takes[0]))
+
+
+def _climatology(
+  names, dataset, dates, train, normaliser
+) -> climatology.Climatology | None:
+  chosen = [name for name in names if name in static.CLIMATOLOGIES]
+  if len(chosen) > 1:
+    raise ValueError(
+      f"config.data.static: {' and '.join(chosen)} are two climatologies of "
+      "the same fields: choose one"
+    )
+  if not chosen:
+    return None
+  of_date = static.CLIMATOLOGIES[chosen[0]]
+  groups = None if of_date is None else [of_date(when) for when in dates]
+  kind = chosen[0].partition(":")[2]
+  return climatology.Climatology(
+    dataset.values, train, normaliser, groups, kind
+  )
+
+
+def _varying(
+  known: static.Static, dataset: Any, dates: Sequence[Any], usual: Any
+) -> static_windows.Varying | None:
+  """Returns what makes the channels that differ from field to field."""
+  timed = [static.TIMED[s] for s in known.sources if s in static.TIMED]
+  if not timed and usual is None:
+    return None
+  y, x = dataset.y, dataset.x
+
+  def at(field: int, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
+    axes_of = (
+      dataclasses.replace(axis, values=axis.values[index])
+      for axis, index in ((y, iy), (x, ix))
+    )
+    rows, columns = axes_of
+    parts = [function(dates[field], rows, columns) for function in timed]
+    if usual is not None:
+      values = usual.without(field, iy, ix)
+      k = values.shape[-1]
+      parts.append((values - known.mean[-k:]) / known.std[-k:])
+    return np.concatenate(parts, axis=-1, dtype=np.float32)
+
+  at(0, np.arange(1), np.arange(1))  # what cannot be is said now
+  return at
 
 
 class WithStatic:
@@ -67,6 +128,7 @@ class WithStatic:
   def __init__(self, dataset: Any, known: static.Static, degradation: Any):
     self._dataset, self._degradation = dataset, degradation
     self._fine = known.on(dataset.y, dataset.x)
+    self._dates = _dates(known.sources, dataset)
 
   def __getattr__(self, name: str) -> Any:
     return getattr(self._dataset, name)
@@ -78,11 +140,12 @@ class WithStatic:
     self, index: int, coarse: Sequence[int], fine: Sequence[int]
   ) -> dict[str, Any]:
     """Returns what predictors take beside field `index` on these grids."""
-    del index, fine  # the same for all; fine is the data set's own grid
+    del fine  # the data set's own grid
+    values = self._fine(self._dates[index])
     reduced = static_windows.coarsened(
-      self._degradation, self._fine, coarse, self._dataset.periodic
+      self._degradation, values, coarse, self._dataset.periodic
     )
-    return {"static": {"fine": self._fine, "coarse": reduced}}
+    return {"static": {"fine": values, "coarse": reduced}}
 
 
 def told(
@@ -106,16 +169,19 @@ def save(
   if known is None:
     return {}
   meta = known.to_meta()
-  if (usual := known.climatology) is not None:
+  if usual := known.climatology:
+    first, *_ = usual.values()
+    values = np.concatenate([usual[k].values for k in sorted(usual)], axis=-1)
     if workdir is not None:
-      places = dict(y=usual.y.values, x=usual.x.values)
+      places = dict(y=first.y.values, x=first.x.values)
       with whole_files.whole(workdir / FILE, ".npz") as partial:
-        np.savez_compressed(partial, values=usual.values, **places)  # pyright: ignore[reportArgumentType]
+        np.savez_compressed(partial, values=values, **places)  # pyright: ignore[reportArgumentType]
     meta["axes"] = [
       [a.name, a.units, a.registration, a.is_periodic]
-      for a in (usual.y, usual.x)
+      for a in (first.y, first.x)
     ]
-    meta["climatology"] = _digest(usual.values)
+    meta["climatology"] = _digest(values)
+    meta["groups"] = sorted(usual)
   return {"static": meta}
 
 
@@ -138,7 +204,7 @@ def load(
         f"{workdir} was told of nothing static: leave out {', '.join(files)}"
       )
     return None
-  usual, known = None, meta["static"]
+  usual, known = {}, meta["static"]
   if "climatology" in known:
     path = workdir / FILE
     try:
@@ -154,7 +220,13 @@ def load(
         places, known["axes"], strict=True
       )
     )
-    usual = rasters.Raster(static.CLIMATOLOGY, values, y, x)
+    groups = known.get("groups", [0])  # runs of before have one
+    usual = {
+      key: rasters.Raster("climatology", part, y, x)
+      for key, part in zip(
+        groups, np.split(values, len(groups), axis=-1), strict=True
+      )
+    }
   return static.load(known, usual, files)
 
 
@@ -163,18 +235,15 @@ def extras(
   header: Any,
   goal: Any,
   degradation: Any = None,
-) -> dict[str, Any]:
-  """Returns what a network takes beside a field of a file, by name.
+) -> Callable[[int], dict[str, Any]]:
+  """Returns what a network takes beside a field of a file, by its index.
 
   Args:
     known: what the run was told of.
-    header: of the field.
+    header: of the fields.
     goal: `upscaling.Target` of the result.
     degradation: of the run; None is "area".
   """
-  fine = known.on(goal.y, goal.x)
-  for axis, is_turned in enumerate(goal.is_turned):
-    fine = np.flip(fine, axis) if is_turned else fine
   # Coarse means are made of the same fine grid as in training, over all of the
   # field, which the result may be a window of.
   counts = [
@@ -185,10 +254,21 @@ def extras(
     axis.refined(count)
     for axis, count in zip((header.y, header.x), counts, strict=True)
   )
-  coarse = static_windows.coarsened(
-    degradation, known.on(y, x), header.shape, header.periodic
-  )
-  return {"static": {"fine": fine, "coarse": coarse}}
+  asked, whole = known.on(goal.y, goal.x), known.on(y, x)
+
+  dates = cf_times.dates(header) if known.timed else None
+
+  @functools.lru_cache(maxsize=1)
+  def at(when: Any) -> dict[str, Any]:
+    fine = asked(when)
+    for axis, is_turned in enumerate(goal.is_turned):
+      fine = np.flip(fine, axis) if is_turned else fine
+    coarse = static_windows.coarsened(
+      degradation, whole(when), header.shape, header.periodic
+    )
+    return {"static": {"fine": fine, "coarse": coarse}}
+
+  return lambda index: at(None if dates is None else dates[index])
 
 
 def regression(

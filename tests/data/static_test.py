@@ -5,6 +5,7 @@ import pytest
 
 from hinote_jax import degradations
 from hinote_jax.data import (
+  calendar,
   climatology,
   normalise,
   rasters,
@@ -114,12 +115,54 @@ def test_climatology_leaves_the_field_and_its_neighbours_out():
   np.testing.assert_allclose(got[..., 1:], spread, atol=1e-5)
   # A field that was not trained on is left out of nothing.
   np.testing.assert_array_equal(
-    usual.without(11, np.arange(6), np.arange(8)), usual.whole()
+    usual.without(11, np.arange(6), np.arange(8)), usual.whole()[0]
   )
   changed = values.copy()
   changed[4] += 100.0
   again = climatology.Climatology(changed, range(10), normaliser)
   np.testing.assert_allclose(again.without(4, iy, ix), got, atol=1e-4)
+
+
+def test_climatology_of_an_hour_is_of_its_days_but_for_those_beside():
+  values, normaliser = _series(24)
+  hours = [i % 2 for i in range(24)]
+  usual = climatology.Climatology(values, range(20), normaliser, hours, "hour")
+  fields = normaliser.normalise(values)[..., :1].astype(np.float64)
+  rows, columns = np.arange(6), np.arange(8)
+  for hour, whole in usual.whole().items():
+    want = fields[hour:20:2].mean(0)
+    np.testing.assert_allclose(whole[..., :1], want, atol=1e-6)
+  others = [i for i in range(0, 20, 2) if i not in (4, 6, 8)]
+  np.testing.assert_allclose(
+    usual.without(6, rows, columns)[..., :1], fields[others].mean(0), atol=1e-6
+  )
+  with pytest.raises(ValueError, match="of hour 0 needs 8 .* there are 5"):
+    climatology.Climatology(values, range(10), normaliser, hours, "hour")
+
+
+def test_what_takes_a_date_changes_with_it():
+  y, x = _degrees((-88.0, 2.0), (90, 360), 4.0)
+  usual = {
+    month: np.random.default_rng(month).normal(size=(len(y), len(x), 2))
+    for month in (1, 2)
+  }
+  names = ("climatology:month", "sun", "season", "earth:land")
+  known, _ = static.fit(names, y, x, usual)
+  assert known.sources == ("earth:land", "sun", "season", "climatology:month")
+  assert known.timed == "sun" and known.units == ("1",) * 6
+  again = static.load(known.to_meta(), known.climatology).on(y, x)
+  one, two = (again(np.datetime64(f"2020-0{m}-01T06")) for m in (1, 2))
+  is_same = [np.array_equal(one[..., c], two[..., c]) for c in range(6)]
+  assert is_same == [True] + [False] * 5
+  np.testing.assert_allclose(
+    two[..., 4:] * known.std[4:] + known.mean[4:], usual[2], atol=1e-5
+  )
+  sun = calendar.sun(np.datetime64("2020-01-01T06"), y, x)
+  np.testing.assert_array_equal(one[..., 1:2], sun)
+  with pytest.raises(ValueError, match="takes the date of a field, and this"):
+    again()
+  with pytest.raises(ValueError, match="of month 3, .* trained on 1, 2"):
+    again(np.datetime64("2020-03-01"))
 
 
 def test_climatology_of_few_fields_is_refused():
@@ -159,15 +202,15 @@ def test_fields_are_normalised_over_the_data_set_and_come_back(tmp_path):
   np.savez(tmp_path / "x.npz", z=height)
   usual = np.random.default_rng(3).normal(size=(len(y), len(x), 2))
   names = ("climatology", "earth:orography", "latitude")
-  known, fixed = static.fit(names, y, x, usual)
+  known, fixed = static.fit(names, y, x, {0: usual})
   assert known.sources == ("earth:orography", "latitude", "climatology")
   assert known.units == ("m", "1", "1", "1")
-  values = known.on(y, x)
+  values = known.on(y, x)()
   np.testing.assert_allclose(values.mean((0, 1)), 0, atol=1e-4)
   np.testing.assert_allclose(values.std((0, 1)), 1, atol=1e-4)
   assert fixed.shape[-1] == 2
   again = static.load(known.to_meta(), known.climatology)
-  np.testing.assert_array_equal(again.on(y, x), values)
+  np.testing.assert_array_equal(again.on(y, x)(), values)
 
 
 def test_file_that_differs_lacks_or_has_other_units_is_refused(tmp_path):
@@ -189,7 +232,7 @@ def test_file_that_differs_lacks_or_has_other_units_is_refused(tmp_path):
   known, _ = static.fit([source], y, x)
   meta, moved = known.to_meta(), write("moved.nc", z, "m")
   np.testing.assert_array_equal(
-    static.load(meta, None, [moved]).on(y, x), known.on(y, x)
+    static.load(meta, None, [moved]).on(y, x)(), known.on(y, x)()
   )
   with pytest.raises(ValueError, match="is not what the run was told of"):
     static.load(meta, None, [write("other.nc", z + 1, "m")])
@@ -219,9 +262,8 @@ def test_climatology_of_a_window_is_that_of_the_whole_kept_or_not(monkeypatch):
   usual = climatology.Climatology(values, range(10), normaliser)
   options = dict(
     fixed=np.zeros((6, 8, 1), np.float32),
-    climatology=usual,
-    mean=np.asarray([0.5, -1.0]),
-    std=np.asarray([2.0, 3.0]),
+    varying=lambda *at: (usual.without(*at) - [0.5, -1.0]) / [2.0, 3.0],
+    count=len(values),
     degradation=None,
     periodic=(False, True),
     window=(2, 2),

@@ -20,7 +20,7 @@ _NETWORKS = tuple(
 # Two of the heads that take any trunk.
 _HAT = dict(encoder="hat", encoder_options=models.spec("hat").tiny)
 _CASES = [*((name, {}) for name in _NETWORKS), ("liif", _HAT), ("hinote", _HAT)]
-# One of each kind: an operator, cells, convolution, attention, a table, unfolding.
+# One of each kind: operator, cells, convolution, attention, table, unfolding.
 _QUICK = ("hinote", "liif", "edsr", "swinir", "sr_lut", "usrnet")
 
 

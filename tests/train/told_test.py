@@ -18,7 +18,7 @@ from tests import runs
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("zarr")
 
-_TOLD = ("earth:orography", "latitude", "climatology", "{}/dem.nc:z")
+_TOLD = ("earth:orography", "latitude", "sun", "climatology", "{}/dem.nc:z")
 
 
 def _write(folder, times=12):
