@@ -61,12 +61,12 @@ def build(
     frozen: regular expressions; parameters in whose path, such as
       "model/encoder/trunk/head/kernel", one of them is found stay as they are.
   """
-  rate = schedule(
-    learning_rate=learning_rate, steps=steps, warmup=warmup, final=final
-  )
+  # Whole numbers may be too large for an array, where others are not.
+  peak, decay, clip = map(float, (learning_rate, weight_decay, clip))
+  rate = schedule(learning_rate=peak, steps=steps, warmup=warmup, final=final)
   transform = optax.chain(
     optax.clip_by_global_norm(clip),
-    optax.adamw(rate, b2=b2, weight_decay=weight_decay, mask=_is_kernel),
+    optax.adamw(rate, b2=b2, weight_decay=decay, mask=_is_kernel),
   )
   if frozen:
     transform = optax.partition(

@@ -158,7 +158,10 @@ def _wrong(name: str, value: Any) -> str:
   """Returns what a number has to be and is not."""
   if not isinstance(value, int | float | np.number):
     return ""
-  if not isinstance(value, numbers.Integral) and not math.isfinite(value):
+  if isinstance(value, numbers.Integral):
+    if abs(int(value)) >= 2**63:  # no array holds it
+      return "below 2**63, or written with a point"
+  elif not math.isfinite(value):
     return "a finite number"
   for allowed in config_fields.RANGES:
     if re.fullmatch(allowed.fields, name):

@@ -97,3 +97,13 @@ def test_ema_decay_never_exceeds_its_limit():
   assert float(late["w"][0]) == pytest.approx(0.999)
   early = optim.ema(ones, zeros, decay=0.999, step=0)
   assert float(early["w"][0]) == pytest.approx(0.1)
+
+
+def test_whole_numbers_of_any_size_are_numbers():
+  params = {"kernel": jnp.ones((2, 2))}
+  whole = _build(clip=10**12, weight_decay=10**12, learning_rate=1)
+  plain = _build(clip=1e12, weight_decay=1e12, learning_rate=1.0)
+  ours, theirs = (
+    jax.jit(t.update)(params, t.init(params), params)[0] for t in (whole, plain)
+  )
+  jax.tree.map(np.testing.assert_array_equal, ours, theirs)

@@ -24,6 +24,7 @@ def config(tmp_path):
     ("ema_decay", math.nan, "config.ema_decay must be a finite number"),
     ("windows.window", (8,), "windows.window is 2 of a whole number"),
     ("windows.queries", (0, 8), "windows.queries: a querie must be at least 1"),
+    ("optim.clip", 2**70, r"optim.clip must be below 2\*\*63, or written with"),
     ("optim.b2", 1.0, "optim.b2 must be below 1, got 1.0"),
     ("optim.frozen", ("(",), r"optim.frozen: .* is no regular expression"),
     ("optim.clipp", 1.0, "field of config.optim 'clipp'; did you mean 'clip'"),
