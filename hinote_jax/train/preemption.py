@@ -13,6 +13,7 @@ import threading
 from typing import NoReturn
 
 _NAMES = ("SIGINT", "SIGHUP", "SIGTERM")  # Windows has no SIGHUP
+_AGAIN = 0.01  # seconds after which a signal that was passed over comes again
 
 
 class Stopped(KeyboardInterrupt):
@@ -58,13 +59,32 @@ def _handled(handle, names=_NAMES) -> Iterator[None]:
       signal.signal(number, handler)
 
 
-def raised() -> contextlib.AbstractContextManager[None]:
-  """Has signals raise `Stopped` wherever the program is."""
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+  """Has signals raise `Stopped` wherever the program is.
+
+  What is raised in a callback of the garbage collector or in a finaliser,
+  Python prints and passes over: there the signal is sent again, a little later.
+  """
 
   def stop(number, _):
     raise Stopped(number)
 
-  return _handled(stop)
+  def send_again(unraisable):
+    if not isinstance(unraisable.exc_value, Stopped):
+      before(unraisable)
+      return
+    known = os.getpid(), unraisable.exc_value.code - 128
+    timer = threading.Timer(_AGAIN, os.kill, known)
+    timer.daemon = True
+    timer.start()
+
+  before, sys.unraisablehook = sys.unraisablehook, send_again
+  try:
+    with _handled(stop):
+      yield
+  finally:
+    sys.unraisablehook = before
 
 
 class Request:

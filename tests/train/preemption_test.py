@@ -1,7 +1,9 @@
 """Signals: heeded after the step, at once the second time, not under nohup."""
 
+import gc
 import os
 import signal
+import time
 
 import pytest
 
@@ -27,6 +29,26 @@ def test_exit_codes_are_those_of_shells(name, code):
   finally:
     signal.signal(number, before)
   assert stopped.value.code == code
+
+
+def test_one_that_the_garbage_collector_passes_over_comes_again(capsys):
+  sent = []
+
+  def callback(phase, _):
+    if not sent:
+      sent.append(phase)
+      _send(signal.SIGTERM)
+
+  gc.callbacks.append(callback)
+  try:
+    with pytest.raises(preemption.Stopped, match="by SIGTERM"):
+      with preemption.raised():
+        gc.collect()
+        assert sent, "passed over"
+        time.sleep(5.0)
+  finally:
+    gc.callbacks.remove(callback)
+  assert not capsys.readouterr().err
 
 
 def test_the_first_is_asked_and_the_second_does_not_wait():
