@@ -144,6 +144,35 @@ def test_two_processes_train_as_one(alone, undisturbed, tmp_path, mode):
   assert (two / "report.md").exists()
 
 
+@pytest.fixture(scope="module")
+def twenty(alone, tmp_path_factory):
+  """Returns the losses of twenty steps by so many processes and devices."""
+  config = alone[1].copy_and_resolve_references()
+  config.steps, config.validate_every = 20, 20
+  folder = tmp_path_factory.mktemp("twenty")
+  path = runs.write_config(folder / "run.py", config)
+
+  @functools.cache
+  def losses(count, devices):
+    run, port = folder / f"{count}x{devices}", _free_port()
+    ranks = range(count)
+    _wait([_start(path, run, devices, rank, count, port) for rank in ranks])
+    return [line["loss"] for line in metric_log.read(run) if "loss" in line]
+
+  return losses
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize("count, devices", [(1, 8), (2, 4), (4, 2)])
+def test_twenty_steps_of_any_mesh_are_those_of_one_device(
+  twenty, count, devices
+):
+  ours, one = np.asarray(twenty(count, devices)), np.asarray(twenty(1, 1))
+  assert len(one) == 20
+  print(f"{count} x {devices}: {np.max(np.abs(ours / one - 1)):.2g}")
+  np.testing.assert_allclose(ours, one, rtol=1e-3)
+
+
 def _assert_same_run(ours, theirs):
   (_, meta), (_, other) = (checkpoint.load(r, "latest") for r in (ours, theirs))
   assert meta["sha256"] == other["sha256"]
