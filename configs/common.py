@@ -115,6 +115,7 @@ def base() -> ml_collections.ConfigDict:
   # is 1. The others share the examples.
   config.query_devices = placeholder(int)
   config.remat = placeholder(bool)  # computes again rather than remembers
+  config.saves_behind = placeholder(bool)  # writes while training goes on
   # What the loss is multiplied by for the gradient, for float16; None is 1.
   config.loss_scale = placeholder(float)
   # Steps in a row that are left out where the gradient is no number; None is 3.

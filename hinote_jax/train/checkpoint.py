@@ -12,6 +12,7 @@ alone, are read as well.
 """
 
 from collections.abc import Mapping
+from concurrent import futures
 import contextlib
 import json
 import math
@@ -127,6 +128,7 @@ class Checkpoints:
     *,
     keep: int = 2,
     is_reader: bool = False,
+    is_behind: bool = False,
   ):
     """Opens the folder, or makes it; what killed runs left is removed.
 
@@ -135,9 +137,12 @@ class Checkpoints:
       keep: how many of the latest to keep, beside the best.
       is_reader: change nothing: neither make the folder nor tidy it up, since
         a run may be writing in it.
+      is_behind: write while training goes on; see `finish`.
     """
     self.path = pathlib.Path(workdir).absolute() / DIRECTORY
     self._keep, self._is_leader = keep, jax.process_index() == 0
+    self._writer = futures.ThreadPoolExecutor(1) if is_behind else None
+    self._under_way: tuple[int, futures.Future | None] | None = None
     if is_reader or not self._is_leader:
       return
     self.path.mkdir(parents=True, exist_ok=True)
@@ -148,8 +153,11 @@ class Checkpoints:
   def __enter__(self):
     return self
 
-  def __exit__(self, *_):
-    pass
+  def __exit__(self, kind, *_):
+    if kind is None:
+      self.finish()
+    if self._writer is not None:
+      self._writer.shutdown()  # what was begun is written
 
   @property
   def steps(self) -> list[int]:
@@ -178,6 +186,9 @@ class Checkpoints:
   ) -> None:
     """Writes a checkpoint; what was there before stays until it is whole.
 
+    Where it is written behind, that of before is waited for, and its errors
+    are those of now.
+
     Args:
       step: its number.
       state: any tree.
@@ -188,21 +199,46 @@ class Checkpoints:
     Raises:
       OSError: it cannot be written; names the last checkpoint that stands.
     """
+    self.finish()
+    written = None
     if self._is_leader:
       scores = {name: float(value) for name, value in metrics.items()}
       meta = {**meta, "step": step, "metrics": scores}
-      before = self.steps
-      try:
-        with files.whole(self._folder(step)) as partial:
-          _write(partial, _host(state), meta)
-      except OSError as error:
-        kept = f"step {before[-1]} is still there" if before else "none was"
-        raise OSError(
-          f"cannot write the checkpoint of step {step} in {self.path} "
-          f"({inputs.line(error)}); of earlier checkpoints, {kept}"
-        ) from error
-      self._retain()
+      state = _host(state)
+      if self._writer is None:
+        self._save(step, state, meta)
+      else:
+        own = jax.tree.map(np.array, state)  # steps may use the memory again
+        written = self._writer.submit(self._save, step, own, meta)
+    self._under_way = step, written
+    if self._writer is None:
+      self.finish()
+
+  def finish(self) -> None:
+    """Waits for what is written behind, and for all processes.
+
+    Raises:
+      OSError: it could not be written.
+    """
+    if self._under_way is None:
+      return
+    (step, written), self._under_way = self._under_way, None
+    if written is not None:
+      written.result()
     peers.barrier(f"checkpoint {step}")
+
+  def _save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
+    before = self.steps
+    try:
+      with files.whole(self._folder(step)) as partial:
+        _write(partial, state, meta)
+    except OSError as error:
+      kept = f"step {before[-1]} is still there" if before else "none was"
+      raise OSError(
+        f"cannot write the checkpoint of step {step} in {self.path} "
+        f"({inputs.line(error)}); of earlier checkpoints, {kept}"
+      ) from error
+    self._retain()
 
   def _retain(self) -> None:
     """Removes all but the latest and the best."""

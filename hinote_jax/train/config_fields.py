@@ -22,6 +22,7 @@ RUN = {
   "start": str,
   **dict.fromkeys(("query_devices", "skip_limit"), int),
   "remat": bool,
+  "saves_behind": bool,
   "loss_scale": float,
 }
 WINDOWS = {
@@ -33,6 +34,7 @@ WINDOWS = {
 }
 OPTIONAL = (
   *("start", "query_devices", "skip_limit", "remat", "loss_scale"),
+  "saves_behind",
   *("whole", "symmetries", "power", "scales", "blurs", "noise"),
 )
 EVALUATE = {

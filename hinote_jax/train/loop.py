@@ -57,7 +57,8 @@ def train(
   )
   data, first, meta = run.data, run.first, run.meta
 
-  with checkpoint.Checkpoints(workdir) as checkpoints:
+  is_behind = bool(config.get("saves_behind"))
+  with checkpoint.Checkpoints(workdir, is_behind=is_behind) as checkpoints:
     # Step.
     validate = windows.Validator(
       run.module,
@@ -148,10 +149,12 @@ def train(
           meta |= {"log": log.digest(), "guard": guard.meta()}
           checkpoints.save(done, snapshot, meta, scores)
         if is_stopped:
+          checkpoints.finish()
           raise preemption.Stopped(
             request.number, f"at step {done} of {config.steps}, which is saved"
           )
         log.advance(**shown)
+    checkpoints.finish()
     _, meta = checkpoints.load("best", falls_back=True)
   return {
     "steps": config.steps,

@@ -126,6 +126,7 @@ def test_two_processes_train_as_one(alone, undisturbed, tmp_path, mode):
   else:
     config = config.copy_and_resolve_references()
     config.parallel, two = mode, tmp_path / "two"
+    config.saves_behind = True
     _wait(_start_all(runs.write_config(tmp_path / "run.py", config), two, 2))
   # Six Adam steps; only the order of float32 sums differs.
   for name in ("loss", "grad_norm"):

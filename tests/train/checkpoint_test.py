@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 
 import ml_dtypes
 import numpy as np
@@ -47,6 +48,39 @@ def test_full_disk_in_mid_checkpoint_keeps_the_last_one(tmp_path):
   assert meta["step"] == 1
   expected = np.random.default_rng(0).normal(size=200_000)
   np.testing.assert_array_equal(state["values"], expected)
+
+
+def test_training_goes_on_while_one_is_written_behind(tmp_path, monkeypatch):
+  write, may_go = checkpoint._write, threading.Event()
+
+  def slow(*args):
+    assert may_go.wait(60)
+    write(*args)
+
+  monkeypatch.setattr(checkpoint, "_write", slow)
+  state = {"values": np.arange(5.0)}
+  with checkpoint.Checkpoints(tmp_path, is_behind=True) as checkpoints:
+    checkpoints.save(1, state, {}, {checkpoint.BEST_KEY: 1.0})
+    assert not checkpoints.steps
+    state["values"] += 1.0  # the next step's, not the checkpoint's
+    may_go.set()
+    checkpoints.finish()
+    assert checkpoints.steps == [1]
+    checkpoints.save(2, state, {}, {checkpoint.BEST_KEY: 2.0})
+  best, latest = (checkpoint.load(tmp_path, w)[0] for w in ("best", "latest"))
+  np.testing.assert_array_equal(best["values"], np.arange(5.0))
+  np.testing.assert_array_equal(latest["values"], np.arange(5.0) + 1.0)
+
+
+def test_what_fails_behind_is_said_at_the_next(tmp_path, monkeypatch):
+  def full(*_):
+    raise OSError("no space is left")
+
+  monkeypatch.setattr(checkpoint, "_write", full)
+  checkpoints = checkpoint.Checkpoints(tmp_path, is_behind=True)
+  checkpoints.save(1, {"values": np.zeros(3)}, {}, {})
+  with pytest.raises(OSError, match="step 1 in .*no space .* none was"):
+    checkpoints.save(2, {"values": np.zeros(3)}, {}, {})
 
 
 def test_damaged_checkpoint_is_passed_over_for_an_older_one(tmp_path):

@@ -128,11 +128,14 @@ def test_two_runs_write_identical_metrics(trained, tmp_path, monkeypatch):
     return traced
 
   monkeypatch.setattr(train.parts.train_step, "make_train_step", counted)
+  trained.saves_behind = True
   train.train(trained, tmp_path / "second")
   assert len(traces) == 1, "the step is compiled once for all scales"
+  both = "run", "second"
+  (_, ours), (_, theirs) = (final_state(tmp_path / name) for name in both)
+  assert ours["values"] == theirs["values"]
   first, second = (
-    (tmp_path / name / "metrics.jsonl").read_bytes()
-    for name in ("run", "second")
+    (tmp_path / name / "metrics.jsonl").read_bytes() for name in both
   )
   assert first == second
   assert b"seconds" not in first
