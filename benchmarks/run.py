@@ -23,6 +23,7 @@ from benchmarks import (
   data_step,
   streaming,
   tables,
+  trainer,
   windows,
 )
 from hinote_jax.evaluate import markdown
@@ -38,6 +39,7 @@ _CASES = {
   "tables": tables.CASES,
   "consistent": consistent.CASES,
   "data_step": data_step.CASES,
+  "trainer": trainer.CASES,
 }
 
 
@@ -61,7 +63,8 @@ def table(results: list[dict]) -> str:
   read = [r for r in results if r["case"] in tables.CASES]
   met = [r for r in results if r["case"] in consistent.CASES]
   steps = [r for r in results if r["case"] in data_step.CASES]
-  others = tiled + made + read + met + steps
+  trained = [r for r in results if r["case"] in trainer.CASES]
+  others = tiled + made + read + met + steps + trained
   results = [r for r in results if r not in others]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
@@ -102,7 +105,23 @@ def table(results: list[dict]) -> str:
       "beside the Fourier transforms of its grid alone, forth and back, in "
       "turns in one process:\n\n" + _stepped(steps)
     )
+  if trained:
+    parts.append(
+      "A training run's step beside the compiled program alone, in turns in "
+      "one process, and what a checkpoint that is written behind holds up:"
+      "\n\n" + _trained(trained)
+    )
   return "\n\n".join(parts)
+
+
+def _trained(results) -> str:
+  lines = [["case", "compiled step", "step of a run", "more", "checkpoint"]]
+  for r in results:
+    bare, whole = r["bare_seconds"], r["trained_seconds"]
+    row = [r["case"], f"{1e3 * bare:.1f} ms", f"{1e3 * whole:.1f} ms"]
+    row += [f"{100 * (whole / bare - 1):.1f} %"]
+    lines.append([*row, f"{100 * r['saving_seconds'] / bare:.1f} % of a step"])
+  return markdown.table(lines)
 
 
 def _stepped(results) -> str:
