@@ -269,8 +269,9 @@ def test_other_parallel_modes_train_the_same(trained, tmp_path, mode):
       marks=pytest.mark.trial,
     ),
     pytest.param(dict(dtype="bfloat16"), marks=pytest.mark.trial),
+    pytest.param(dict(dtype="float16"), marks=pytest.mark.trial),
   ],
-  ids=["one", "four", "wide", "paper", "queries", "bfloat16"],
+  ids=["one", "four", "wide", "paper", "queries", "bfloat16", "float16"],
 )
 def test_every_shape_of_hinote_trains(config, tmp_path, arguments):
   config.steps = 30
@@ -279,6 +280,8 @@ def test_every_shape_of_hinote_trains(config, tmp_path, arguments):
   config.optim.learning_rate = 3e-3
   config.optim.warmup = 0
   config.ema_decay = 0.5
+  if arguments.get("dtype") == "float16":
+    config.loss_scale = 1024.0
   config.model.update(arguments)
   train.train(config, tmp_path / "run")
   state, meta = final_state(tmp_path / "run")
