@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hinote_jax.data import spans
+from hinote_jax.data import reprojection, spans
 from hinote_jax.fields import axes
 
 _SECOND = "datetime64[s]"
@@ -81,14 +81,9 @@ def sun(when: np.datetime64, y: axes.Axis, x: axes.Axis) -> np.ndarray:
   """Returns `zenith_cosine` at the centres of cells, [H W 1] float32.
 
   Raises:
-    ValueError: the axes are not latitude and longitude.
+    ValueError: the axes tell no latitude and longitude.
   """
-  if not (y.is_latitude and x.is_longitude):
-    raise ValueError(
-      f"static field 'sun': the fields lie on {y.name} [{y.units}] and "
-      f"{x.name} [{x.units}], which tell no latitude and longitude"
-    )
-  places = y.values[:, None, None], x.values[None, :, None]
+  places = (one[..., None] for one in reprojection.degrees("sun", y, x))
   return zenith_cosine(when, *places).astype(np.float32)
 
 

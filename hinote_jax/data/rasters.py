@@ -15,6 +15,7 @@ import logging
 import numpy as np
 from scipy import ndimage
 
+from hinote_jax.data import reprojection
 from hinote_jax.fields import axes, positions
 
 _BLOCK = 1 << 24  # numbers of an intermediate result at once
@@ -46,6 +47,16 @@ class Raster:
     Raises:
       ValueError: the other grid is in other units, or reaches beyond this.
     """
+    grids = (self.y, self.x), (y, x)
+    places = reprojection.between(self.name, *grids)
+    if places is not None:
+      parts = self.name, self._integral, *grids, places
+      values, spans = reprojection.Reprojected(*parts).means()
+      for axis, span in zip(grids[0], spans, strict=True):
+        if span < _COARSER:
+          step = abs(axis.step)
+          _say_coarse(self.name, axis.name, step, float(span) * step)
+      return np.clip(values, *self._range)
     low_y, high_y = self._edges(self.y, y)
     low_x, high_x = self._edges(self.x, x)
     integral, channels = self._integral, self.values.shape[-1]
@@ -70,17 +81,9 @@ class Raster:
 
   def _edges(self, own: axes.Axis, other: axes.Axis):
     """Returns both edges of the other's cells, in cells of this axis."""
-    if own.units != other.units and not (
-      (own.is_latitude and other.is_latitude)
-      or (own.is_longitude and other.is_longitude)
-    ):
-      raise ValueError(
-        f"{self.name}: its {own.name} is in {own.units!r} and {other.name} of "
-        f"the fields in {other.units!r}: give it on the same coordinates"
-      )
     bounds = (np.sort(other.bounds(), axis=-1) - own.values[0]) / own.step
     bounds = np.sort(bounds, axis=-1) + 0.5
-    n, is_closed = len(own), _is_closed(own)
+    n, is_closed = len(own), reprojection.is_closed(own)
     if own.is_longitude and not is_closed:
       turn = positions.TURN / abs(own.step)
       bounds = bounds - np.rint((bounds.mean() - n / 2) / turn) * turn
@@ -131,10 +134,6 @@ def filled(name: str, values: np.ndarray) -> tuple[np.ndarray, float]:
   return out, float(is_missing.mean())
 
 
-def _is_closed(axis: axes.Axis) -> bool:
-  return axis.is_periodic or (axis.is_longitude and axes.is_cyclic(axis))
-
-
 def _mean(integral, low, high, own: axes.Axis, axis: int) -> np.ndarray:
   """Returns the means between edges along an axis of the integral."""
   values = _at(integral, high, own, axis) - _at(integral, low, own, axis)
@@ -145,7 +144,8 @@ def _mean(integral, low, high, own: axes.Axis, axis: int) -> np.ndarray:
 def _at(integral, position, own: axes.Axis, axis: int) -> np.ndarray:
   """Returns the integral up to positions along an axis, linear in between."""
   n = integral.shape[axis] - 1
-  turns = np.floor(position / n) if _is_closed(own) else np.zeros(len(position))
+  is_closed = reprojection.is_closed(own)
+  turns = np.floor(position / n) if is_closed else np.zeros(len(position))
   position = position - turns * n
   below = np.clip(np.floor(position).astype(int), 0, n - 1)
   shape = (-1, 1, 1) if axis == 0 else (1, -1, 1)

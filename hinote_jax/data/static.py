@@ -8,7 +8,7 @@ earth:land       share of land, GLOBE
 earth:roughness  spread of the height within a cell [m]
 latitude         its sine
 longitude        sine and cosine
-FILE:VARIABLE    of any file that `io` reads, on the fields' coordinates
+FILE:VARIABLE    of any file that `io` reads, on any projection that is named
 sun              cosine of the solar zenith angle at the date of a field
 season           sine and cosine of its time of the year
 climatology      mean and log spread of the training part, by variable;
@@ -27,7 +27,7 @@ import numpy as np
 
 from hinote_jax import io
 from hinote_jax.core import naming
-from hinote_jax.data import calendar, rasters
+from hinote_jax.data import calendar, rasters, reprojection
 from hinote_jax.fields import axes
 
 _EARTH = pathlib.Path(__file__).with_name("earth_5min.npz")
@@ -71,18 +71,11 @@ def _earth(name: str) -> rasters.Raster:
 
 def _degrees(name: str, y: axes.Axis, x: axes.Axis) -> np.ndarray:
   """Returns functions of latitude or longitude at cell centres, [H W k]."""
-  axis = y if name == "latitude" else x
-  is_such = axis.is_latitude if name == "latitude" else axis.is_longitude
-  if not is_such:
-    raise ValueError(
-      f"static field {name!r}: the fields lie on {y.name} [{y.units}] and "
-      f"{x.name} [{x.units}], which tell no {name}"
-    )
-  angle = np.deg2rad(axis.values)
-  if name == "latitude":
-    values = np.sin(angle)[:, None, None]
-  else:
-    values = np.stack([np.sin(angle), np.cos(angle)], axis=-1)[None]
+  places = reprojection.degrees(name, y, x)
+  angle = np.deg2rad(places[name == "longitude"])[..., None]
+  values = np.sin(angle)
+  if name == "longitude":
+    values = np.concatenate([values, np.cos(angle)], axis=-1)
   shape = len(y), len(x), values.shape[-1]
   return np.broadcast_to(values, shape).astype(np.float32)
 

@@ -66,6 +66,7 @@ class Axis:
     label: where in its cell the file gives a position, 0 for the first edge
       and 1 for the last; None: the positions are those of the file.
     turn: the longitude at which the file's positions jump; None: they do not.
+    crs: the projection that the file names, of `io.projections`; "": none.
 
   Examples:
     >>> Axis.of("lat", [90.0, 0.0, -90.0], "degrees_north").registration
@@ -81,6 +82,7 @@ class Axis:
   is_even: bool = True
   label: float | None = None
   turn: float | None = None
+  crs: str = ""
 
   @classmethod
   def of(
@@ -352,8 +354,8 @@ class Axis:
     return self._wrapped(self._places(self._edges()))
 
   def _edges(self) -> np.ndarray:
-    flags = {"is_latitude": self.is_latitude}
-    return positions.edges(self.values, self.extent, self.step, **flags)
+    ends, is_latitude = self.extent, self.is_latitude
+    return positions.edges(self.values, ends, self.step, is_latitude)
 
   def _places(self, edges: np.ndarray) -> np.ndarray:
     if self.label is None:
@@ -361,9 +363,8 @@ class Axis:
     return edges[:, 0] + self.label * (edges[:, 1] - edges[:, 0])
 
   def _wrapped(self, places: np.ndarray) -> np.ndarray:
-    if self.turn is None:
-      return places
-    return positions.wrapped(places, self.turn, self.step)
+    turn, step = self.turn, self.step
+    return places if turn is None else positions.wrapped(places, turn, step)
 
 
 def counted(name: str, count: int) -> Axis:
@@ -379,10 +380,8 @@ def _holds_poles(axis: Axis) -> bool:
 
 def _same_units(a: Axis, b: Axis) -> bool:
   """Says whether positions can be compared; no units agree with all."""
-  if a.units == b.units or "" in (a.units, b.units):
-    return True
   both = ((a.is_latitude, b.is_latitude), (a.is_longitude, b.is_longitude))
-  return (True, True) in both
+  return a.units == b.units or "" in (a.units, b.units) or (True, True) in both
 
 
 def _turns(axis: Axis, ends: np.ndarray) -> float:

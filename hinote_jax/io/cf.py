@@ -12,7 +12,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.fields import axes, packing
-from hinote_jax.io import cf_packing, cf_references, inputs
+from hinote_jax.io import cf_packing, cf_references, inputs, projections
 
 KIND = "xarray_files"
 TIME_NAMES = ("time", "valid_time", "step", "t", "date")
@@ -112,7 +112,8 @@ def header_of(
   # One level of some of the variables is no dimension of all.
   shared = set.intersection(*(set(dataset.variables[n].dims) for n in names))
   along = [d for d in first.dims if d in shared - {y, x}]
-  both = _axis(dataset, y, where), _axis(dataset, x, where)
+  crs = projections.named(dataset, first, (y, x))
+  both = _axis(dataset, y, where, crs), _axis(dataset, x, where, crs)
   leads = tuple(_lead(dataset, dim) for dim in along)
   taken = {name for lead in leads for name in lead.coordinates}
   taken |= set(names)
@@ -286,7 +287,7 @@ def _usual(dataset, planes) -> tuple[str, ...]:
   return tuple(sorted(usual, key=lambda name: not planes[name][2]))
 
 
-def _axis(dataset, dim, where) -> axes.Axis:
+def _axis(dataset, dim, where, crs) -> axes.Axis:
   name = coordinate_of(dataset, dim)
   if name is None:
     return axes.counted(str(dim), dataset.sizes[dim])
@@ -294,7 +295,7 @@ def _axis(dataset, dim, where) -> axes.Axis:
   # What bounds the values of a coordinate does not bound a finer one.
   bounds = dataset.variables.get(variable.attributes.get("bounds"))
   is_number = bounds is not None and bounds.dtype.kind in "iuf"
-  return axes.Axis.of(
+  axis = axes.Axis.of(
     str(dim),
     _positions(name, dataset.variables[name], variable),
     _units(name, variable),
@@ -303,6 +304,7 @@ def _axis(dataset, dim, where) -> axes.Axis:
     may_be_uneven=True,
     where=where,
   )
+  return dataclasses.replace(axis, crs=crs)
 
 
 def _positions(name, raw, variable) -> np.ndarray:

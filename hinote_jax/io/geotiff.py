@@ -13,6 +13,7 @@ refused.
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import copy
+import dataclasses
 import pathlib
 from typing import Any
 import warnings
@@ -179,17 +180,13 @@ def _axes(path: pathlib.Path, file: Any) -> tuple[axes.Axis, axes.Axis]:
     return axes.counted("y", height), axes.counted("x", width)
   y = affine.f + affine.e * (np.arange(height) + 0.5)
   x = affine.c + affine.a * (np.arange(width) + 0.5)
-  if file.crs and file.crs.is_geographic:
-    return (
-      axes.Axis.of("latitude", y, "degrees_north", where=path),
-      axes.Axis.of("longitude", x, "degrees_east", where=path),
-    )
   units = file.crs.linear_units if file.crs else ""
-  units = _UNITS.get(units, units)
-  return (
-    axes.Axis.of("y", y, units, where=path),
-    axes.Axis.of("x", x, units, where=path),
-  )
+  named = ("y", y, _UNITS.get(units, units)), ("x", x, _UNITS.get(units, units))
+  if file.crs and file.crs.is_geographic:
+    named = ("latitude", y, "degrees_north"), ("longitude", x, "degrees_east")
+  crs = file.crs.to_wkt() if file.crs else ""
+  one, other = (axes.Axis.of(*axis, where=path) for axis in named)
+  return dataclasses.replace(one, crs=crs), dataclasses.replace(other, crs=crs)
 
 
 def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:

@@ -177,7 +177,7 @@ def save(
       with whole_files.whole(workdir / FILE, ".npz") as partial:
         np.savez_compressed(partial, values=values, **places)  # pyright: ignore[reportArgumentType]
     meta["axes"] = [
-      [a.name, a.units, a.registration, a.is_periodic]
+      [a.name, a.units, a.registration, a.is_periodic, a.crs]
       for a in (first.y, first.x)
     ]
     meta["climatology"] = _digest(values)
@@ -215,8 +215,10 @@ def load(
     if _digest(values) != known["climatology"]:
       raise ValueError(f"{path} is damaged: it is not that of the checkpoint")
     y, x = (
-      axes.Axis(name, place, units, registration, bool(is_periodic))
-      for place, (name, units, registration, is_periodic) in zip(
+      axes.Axis(
+        name, place, units, registration, bool(closes), crs="".join(crs)
+      )
+      for place, (name, units, registration, closes, *crs) in zip(
         places, known["axes"], strict=True
       )
     )
