@@ -38,9 +38,12 @@ def named(dataset: Any, raw: Any, dims: Sequence[str]) -> str:
       break
     mapping = word if word.endswith(":") else mapping
   known = dataset.variables.get(mapping.rstrip(":"))
-  if known is None:
-    return ""
-  return json.dumps(dict(known.attrs), default=lambda value: value.tolist())
+  return "" if known is None else text(known.attrs)
+
+
+def text(attributes: Mapping[str, Any]) -> str:
+  """Returns the attributes of a grid mapping as `parse` takes them."""
+  return json.dumps(dict(attributes), default=lambda value: value.tolist())
 
 
 @functools.cache
