@@ -1,13 +1,14 @@
 """A run on a projection told of a file on another: the same by every way."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 
-from hinote_jax import infer, io
+from hinote_jax import infer, io, models
 from hinote_jax.fields import field
-from hinote_jax.train import loop as train
+from hinote_jax.train import run_data, static_run
 from tests import runs
 
 rasterio = pytest.importorskip("rasterio")
@@ -53,10 +54,16 @@ def test_tiles_a_part_and_another_grid_have_the_values_of_the_whole(
   config.data.variables = ("t2m",)
   config.data.static = ("latitude", "climatology", f"{tmp_path}/dem.tif:band1")
   config.split.update(validation=1, test=1)
-  config.update(steps=2, validate_every=2)
-  train.train(config, tmp_path / "run")
+  data = run_data.make(config, tmp_path)
   assert "dem.tif:band1: 0.0037 % is missing" in caplog.text
-  predictor = infer.load(tmp_path / "run")
+  module, variables = static_run.regression(data, batches=2)
+  predictor = infer.Predictor(
+    module,
+    variables,
+    normaliser=data.normaliser,
+    spec=models.spec(static_run.REGRESSION),
+    extras_of=functools.partial(static_run.extras, data.static),
+  )
   source = io.read(tmp_path / "one.nc")
   whole = predictor(source, scale=2)
   size = 1e-5 * whole.values.std()
