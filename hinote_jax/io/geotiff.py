@@ -182,9 +182,11 @@ def _axes(path: pathlib.Path, file: Any) -> tuple[axes.Axis, axes.Axis]:
   x = affine.c + affine.a * (np.arange(width) + 0.5)
   units = file.crs.linear_units if file.crs else ""
   named = ("y", y, _UNITS.get(units, units)), ("x", x, _UNITS.get(units, units))
-  if file.crs and file.crs.is_geographic:
-    named = ("latitude", y, "degrees_north"), ("longitude", x, "degrees_east")
   crs = file.crs.to_wkt() if file.crs else ""
+  # Degrees from a pole that is moved are neither latitude nor longitude.
+  is_moved = "DERIVINGCONVERSION" in crs
+  if file.crs and file.crs.is_geographic and not is_moved:
+    named = ("latitude", y, "degrees_north"), ("longitude", x, "degrees_east")
   one, other = (axes.Axis.of(*axis, where=path) for axis in named)
   return dataclasses.replace(one, crs=crs), dataclasses.replace(other, crs=crs)
 

@@ -232,7 +232,7 @@ def test_grid_mappings_of_netcdf_are_known(
   np.testing.assert_allclose(got, want, atol=1e-6)
 
 
-def test_rotated_poles_are_known_and_names_that_none_knows_are_not():
+def test_rotated_poles_are_known_and_names_that_none_knows_are_not(tmp_path):
   y, x = (
     axes.Axis(name, np.asarray([-5.0, 0.0, 5.0]), "degrees") for name in "yx"
   )
@@ -241,4 +241,20 @@ def test_rotated_poles_are_known_and_names_that_none_knows_are_not():
   np.testing.assert_allclose(
     [latitude[1, 1], longitude[1, 1]], [50.75, 18.0], atol=1e-6
   )
+  path = tmp_path / "turned.tif"
+  with rasterio.open(
+    path,
+    "w",
+    driver="GTiff",
+    height=3,
+    width=3,
+    count=1,
+    dtype="float32",
+    crs=projections.parse(y.crs),
+    transform=rasterio.Affine(5, 0, -7.5, 0, 5, -7.5),
+  ) as file:
+    file.write(np.zeros((1, 3, 3), np.float32))
+  header = io.open(path).header
+  got = reprojection.degrees("sun", header.y, header.x)
+  np.testing.assert_allclose(got, [latitude, longitude], atol=1e-6)
   assert projections.parse(projections.text({"grid_mapping_name": "?"})) is None
