@@ -1,7 +1,11 @@
 """A cluster of processes makes what one makes, though one of them dies."""
 
+import json
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -55,56 +59,91 @@ def test_no_scheduler_is_one_sentence(tmp_path, monkeypatch, capsys):
   assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
 
 
-def _kill_one(cluster, done, noted):
+def _kill(find, done, noted):
   """Kills a worker once some tiles are there."""
-  while not cluster or len(list(done.glob("*/*"))) < 4:
+  while len(list(done.glob("*/*"))) < 4:
     time.sleep(0.002)
-  worker = cluster[0].workers[0]
-  noted.append(worker.pid)
-  os.kill(worker.pid, signal.SIGKILL)
+  os.kill(find(), signal.SIGKILL)
   noted.append(len(list(done.glob("*"))))
+
+
+def _requests(folder):
+  """Returns the same request twice; the first one is made."""
+  source = era5.write(folder / "in.zarr", era5.dataset(48, 6.0)[["t2m"]])
+  options = upscaling.Options(memory="1GB", side=64)
+  one, two = (
+    jobs.Request(
+      str(source), str(folder / name), "bicubic", scale=3.7, options=options
+    )
+    for name in ("one.zarr", "two.zarr")
+  )
+  batch.run([one], infer.load("bicubic"), progress.Progress(is_quiet=True))
+  return two
+
+
+def _make_while_one_dies(request, find, *connected):
+  """Makes a request by workers, of which one is killed."""
+  noted, folder = [], pathlib.Path(request.path).parent
+  done = folder / "two.zarr.partial" / "done"
+  killer = threading.Thread(target=_kill, args=(find, done, noted))
+  killer.start()
+  bar = progress.Progress(is_quiet=True)
+  with dask_jobs.connected(*connected) as make:
+    batch.run([request], infer.load("bicubic"), bar, make)
+  killer.join()
+  assert noted[0] < 48, "all was done before the worker was killed"
+  one, two = (
+    {
+      str(p.relative_to(folder / name)): p.read_bytes()
+      for p in sorted((folder / name).rglob("*"))
+      if p.is_file()
+    }
+    for name in ("one.zarr", "two.zarr")
+  )
+  assert len(one) > 48 * 2 and one == two
+  assert {p.name for p in folder.iterdir()} == {
+    "in.zarr",
+    "one.zarr",
+    "two.zarr",
+  }
 
 
 @pytest.mark.trial  # the suite has one worker, in told_test
 def test_two_workers_make_what_one_process_does(tmp_path, monkeypatch):
-  data = era5.dataset(48, 6.0)[["t2m"]]
-  source = era5.write(tmp_path / "in.zarr", data)
-  options = upscaling.Options(memory="1GB", side=64)
-  requests = [
-    jobs.Request(
-      str(source), str(tmp_path / name), "bicubic", scale=3.7, options=options
-    )
-    for name in ("one.zarr", "two.zarr")
-  ]
-  predictor = infer.load("bicubic")
-  bar = progress.Progress(is_quiet=True)
-  batch.run(requests[:1], predictor, bar)
-  cluster, noted, make_cluster = [], [], dask_jobs._local
+  cluster, make_cluster = [], dask_jobs._local
 
   def watched(*args):
     cluster.append(make_cluster(*args))
     return cluster[0]
 
   monkeypatch.setattr(dask_jobs, "_local", watched)
-  done = tmp_path / "two.zarr.partial" / "done"
-  killer = threading.Thread(target=_kill_one, args=(cluster, done, noted))
-  killer.start()
-  with dask_jobs.connected(None, 2) as make:
-    batch.run(requests[1:], predictor, bar, make)
-  killer.join()
-  _, begun = noted
-  assert begun < 48, "all was done before the worker was killed"
-  one, two = (
-    {
-      str(p.relative_to(tmp_path / name)): p.read_bytes()
-      for p in sorted((tmp_path / name).rglob("*"))
-      if p.is_file()
-    }
-    for name in ("one.zarr", "two.zarr")
-  )
-  assert len(one) > 48 * 2 and one == two
-  assert {p.name for p in tmp_path.iterdir()} == {
-    "in.zarr",
-    "one.zarr",
-    "two.zarr",
-  }
+  request = _requests(tmp_path)
+  _make_while_one_dies(request, lambda: cluster[0].workers[0].pid, None, 2)
+
+
+@pytest.mark.trial
+def test_workers_and_a_scheduler_of_their_own_commands(tmp_path):
+  known = tmp_path / "scheduler.json"
+  rest = ["--scheduler-file", str(known), "--no-dashboard"]
+  commands = [["dask_scheduler", "--host", "127.0.0.1", "--port", "0"]]
+  commands += [["dask_worker", "--nthreads", "1", "--no-nanny"]] * 2
+  (tmp_path / "fields").mkdir()
+  started = [
+    subprocess.Popen(
+      [sys.executable, "-m", f"distributed.cli.{name}", *options, *rest],
+      cwd=tmp_path,
+      stderr=subprocess.DEVNULL,
+    )
+    for name, *options in commands
+  ]
+  try:
+    while not known.exists():
+      assert started[0].poll() is None
+      time.sleep(0.1)
+    address = json.loads(known.read_text())["address"]
+    request = _requests(tmp_path / "fields")
+    _make_while_one_dies(request, lambda: started[1].pid, address, 0)
+  finally:
+    for process in started:
+      process.kill()
+      process.wait()
