@@ -327,7 +327,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   if asked.checkpoint is None:
     raise ValueError(
       "say by --checkpoint what makes the fields finer: the workdir of a run, "
-      f"the file of a published network, or an interpolation: {_NAMES}"
+      f"the file of a published network, an interpolation or a table: {_NAMES}"
     )
   is_file = os.path.isfile(asked.checkpoint) or asked.checkpoint in SHIPPED
   if not is_file and not has_grid(asked):  # a file is perhaps of one scale

@@ -104,6 +104,8 @@ class Raster:
 
 @functools.cache  # once for each pair of sizes
 def _say_coarse(name, axis, own, asked) -> None:
+  if name == "climatology":  # of the training part: no other is to be had
+    return
   logging.getLogger(__name__).warning(
     "%s has cells of %g along %s and is asked for at %g: it is interpolated, "
     "and tells nothing finer than its own",

@@ -215,6 +215,11 @@ class Job:
     predictor, source = self._predictor, self._reader.header
     variables, asked = upscaling.seen(source), self.request.options
     notes = blurred.notes(asked, predictor, variables, self._goal.lines)
+    if asked.clip != (None, None) and (asked.consistent or asked.keeps_mean):
+      notes.append(
+        "--clip comes last: where it changes a value, the result does not give "
+        "the input back, nor keep its mean"
+      )
     if (copies := predictor.copies(len(variables))) > 1:
       notes.append(
         f"{self.request.source} has one channel, {variables[0].name}: it is "

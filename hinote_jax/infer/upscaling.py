@@ -134,7 +134,8 @@ class Options:
       its range; None: it need not.
     keeps_mean: the mean over the cells is that of the input, to 1e-6 of its
       range.
-    clip: (lowest, highest) value, None for no bound; applied last.
+    clip: (lowest, highest) value, None for no bound; applied last, also to
+      what is consistent or keeps the mean.
     is_ensemble: average over the eight flips and transpositions.
     memory: of the process; None: no tiles.
     side: longest side of a tile; None chooses.

@@ -157,3 +157,13 @@ def test_a_full_disk(tmp_path, capsys):
   assert code == 2
   _require_sentence(capsys, "File too large")
   assert [p.name for p in tmp_path.iterdir()] == ["era5.nc"]
+
+
+def test_a_range_that_comes_last_is_said_to(tmp_path, capsys):
+  field = np.maximum(np.random.default_rng(0).normal(size=(6, 8)), 0.0)
+  np.save(tmp_path / "rain.npy", field.astype(np.float32))
+  asked = (tmp_path / "rain.npy", tmp_path / "fine.npy", "--scale", 2)
+  asked += ("--checkpoint", "bicubic", "--clip", "0,", "--consistent", "area")
+  assert upscale_command.run(*asked) == 0
+  assert "--clip comes last" in capsys.readouterr().err
+  assert np.load(tmp_path / "fine.npy").min() == 0.0
