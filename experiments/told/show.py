@@ -5,8 +5,11 @@ python -m experiments.told.show
 
 from collections.abc import Mapping
 import json
+import math
 import pathlib
 from typing import Any
+
+import numpy as np
 
 from hinote_jax import models as zoo
 from hinote_jax.evaluate import markdown, scores
@@ -43,7 +46,15 @@ def _errors(
       if model in zoo.INTERPOLATIONS:
         label = model
       errors.setdefault(label, {})[place] = row[key] / base[place]
-  return errors
+  places = dict.fromkeys(place for known in errors.values() for place in known)
+  return {
+    label: {place: known.get(place, math.nan) for place in places}
+    for label, known in errors.items()
+  }
+
+
+def _text(value: float, form: str) -> str:
+  return "-" if math.isnan(value) else format(value, form)
 
 
 def table(results: Results, key: str = "mse") -> str:
@@ -56,11 +67,11 @@ def table(results: Results, key: str = "mse") -> str:
   for variable in variables:
     at = [p for p in places if p[0] == variable]
     lines = [[variable, *(f"x{s:g}" for _, s in at)]]
-    best = {p: min(e[p] for e in errors.values()) for p in at}
+    best = {p: np.nanmin([e[p] for e in errors.values()]) for p in at}
     for label in order:
-      cells = [(f"{errors[label][p]:.3f}", errors[label][p], p) for p in at]
-      cells = [f"**{t}**" if value == best[p] else t for t, value, p in cells]
-      lines.append([label, *cells])
+      known = errors[label]
+      cells = [(_text(known[p], ".3f"), known[p] == best[p]) for p in at]
+      lines.append([label, *(f"**{t}**" if b else t for t, b in cells)])
     parts.append(markdown.table(lines))
   return "\n\n".join(parts)
 
@@ -73,7 +84,7 @@ def gains(results: Results) -> str:
   for name in results:
     if name != "nothing":
       told = errors[f"hinote, {_LABELS[name]}"]
-      cells = [f"{1.0 - told[place] / plain[place]:.1%}" for place in plain]
+      cells = [_text(1.0 - told[p] / plain[p], ".1%") for p in plain]
       lines.append([_LABELS[name], *cells])
   return markdown.table(lines)
 
@@ -110,6 +121,7 @@ def verdict(results: Results) -> str:
     changes = [
       f"{variable} x{scale:g} {foreign[variable, scale] / error - 1.0:+.0%}"
       for (variable, scale), error in plain.items()
+      if not math.isnan(foreign[variable, scale])
     ]
     lines.append(
       "* What the built-in orography, coarser and another model's, changes "
