@@ -54,7 +54,8 @@ def spectra(
     _figure(label, "power, in the unit of the variable squared", "log", "log"),
     _figure(label, f"relative to {names[0]} [dB]", "log", "linear"),
   ]
-  figures[1].y_range = models.Range1d(start=-22, end=8)
+  if names[0] == "truth":  # beside an interpolation a result has any power
+    figures[1].y_range = models.Range1d(start=-22, end=8)
   items = []
   palette = style.colors(names)
   for name in names:

@@ -19,7 +19,7 @@ from hinote_jax.plots import looks, maps, style
 # Steps that the colours of fields and of errors have, and the values as well.
 _STEPS, _ERROR_STEPS = 256, 24
 # Pixels of a map, at most.
-_WIDTH, _HEIGHT = 260, 340
+_WIDTH, _HEIGHT = 236, 340
 # A sample of more values is shown through a window.
 _VALUES = 1_500_000
 
