@@ -20,6 +20,7 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import pathlib
 from typing import Any
 
@@ -293,7 +294,8 @@ def _moments(grids: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
   """Returns mean and deviation by channel over grids [H W k], [k] each."""
   if not grids:
     return np.zeros(0), np.zeros(0)
-  rows = [grid.reshape(-1, grid.shape[-1]) for grid in grids]
+  # There may be no channels: -1 would not say how many cells there are.
+  rows = [g.reshape(math.prod(g.shape[:-1]), g.shape[-1]) for g in grids]
   flat = np.concatenate(rows).astype(np.float64)
   return flat.mean(0), np.maximum(flat.std(0), 1e-6)
 

@@ -215,11 +215,7 @@ class Job:
     predictor, source = self._predictor, self._reader.header
     variables, asked = upscaling.seen(source), self.request.options
     notes = blurred.notes(asked, predictor, variables, self._goal.lines)
-    if asked.clip != (None, None) and (asked.consistent or asked.keeps_mean):
-      notes.append(
-        "--clip comes last: where it changes a value, the result does not give "
-        "the input back, nor keep its mean"
-      )
+    notes += asked.notes()
     if (copies := predictor.copies(len(variables))) > 1:
       notes.append(
         f"{self.request.source} has one channel, {variables[0].name}: it is "
@@ -309,10 +305,9 @@ class Job:
     return made
 
   def _tiles(self, i: int) -> Iterator[Any]:
-    upscaler, values = self._upscaler, self._reader.read(i)
+    make, has, values = self._upscaler, self.partial.has, self._reader.read(i)
     try:
-      is_wanted = lambda tile: not self.partial.has(i, *tile)  # noqa: E731
-      yield from upscaler(values, is_wanted, index=i)
+      yield from make(values, lambda tile: not has(i, *tile), index=i)
     except ValueError as error:
       raise ValueError(f"{self._place(i)}: {error}") from error
     except OSError as error:

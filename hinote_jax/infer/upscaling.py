@@ -6,7 +6,6 @@ input again, to keep its mean, or to stay within a range.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import dataclasses
 import functools
 import math
 from typing import Any, NamedTuple
@@ -15,12 +14,20 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.core import grids, resize
-from hinote_jax.degradations import pipeline
 from hinote_jax.fields import axes, packing
-from hinote_jax.infer import blurred, consistency, masks, plans, projections
+from hinote_jax.infer import (
+  blurred,
+  consistency,
+  masks,
+  options,
+  plans,
+  projections,
+)
 from hinote_jax.io import room
 from hinote_jax.lazy import stores
 
+Options = options.Options
+_PLAIN = Options()
 # A role that a variable may say it has: opacity, which no network should see.
 ALPHA = "alpha"
 
@@ -125,37 +132,6 @@ def target(
   return Target(y, x, (line_y, line_x))
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """What is asked of a result beyond the network's answer.
-
-  Attributes:
-    consistent: degrading the result with this gives the input back, to 1e-5 of
-      its range; None: it need not.
-    keeps_mean: the mean over the cells is that of the input, to 1e-6 of its
-      range.
-    clip: (lowest, highest) value, None for no bound; applied last, also to
-      what is consistent or keeps the mean.
-    is_ensemble: average over the eight flips and transpositions.
-    memory: of the process; None: no tiles.
-    side: longest side of a tile; None chooses.
-    span: (lowest, highest) value of the file, black and white to a network of
-      colours; None: those of the type.
-    is_renamed: the variables are the model's under other names, in its order.
-    blur: what made the input, for networks that take it.
-  """
-
-  consistent: pipeline.Degradation | None = None
-  keeps_mean: bool = False
-  clip: tuple[float | int | None, float | int | None] = (None, None)
-  is_ensemble: bool = False
-  memory: str | float | int | None = None
-  side: int | None = None
-  span: tuple[float, float] | None = None
-  is_renamed: bool = False
-  blur: blurred.Blur | None = None
-
-
 class Upscaler:
   """Makes the fields of one header finer, one after the other.
 
@@ -168,7 +144,7 @@ class Upscaler:
     predictor: Any,
     header: fields.Header,
     goal: Target,
-    options: Options = Options(),
+    options: Options = _PLAIN,
     *,
     devices: Sequence[Any] | None = None,
     report: Callable | None = None,

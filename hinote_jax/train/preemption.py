@@ -59,6 +59,13 @@ def _handled(handle, names=_NAMES) -> Iterator[None]:
       signal.signal(number, handler)
 
 
+def _send_later(number: int) -> None:
+  """Sends this process a signal in a little while."""
+  timer = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))
+  timer.daemon = True
+  timer.start()
+
+
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
   """Has signals raise `Stopped` wherever the program is.
@@ -67,17 +74,22 @@ def raised() -> Iterator[None]:
   Python prints and passes over: there the signal is sent again, a little later.
   """
 
+  is_passing = False
+
   def stop(number, _):
-    raise Stopped(number)
+    if is_passing:  # what is raised below would be passed over as well
+      _send_later(number)
+    else:
+      raise Stopped(number)
 
   def send_again(unraisable):
+    nonlocal is_passing
     if not isinstance(unraisable.exc_value, Stopped):
       before(unraisable)
       return
-    known = os.getpid(), unraisable.exc_value.code - 128
-    timer = threading.Timer(_AGAIN, os.kill, known)
-    timer.daemon = True
-    timer.start()
+    is_passing = True
+    _send_later(unraisable.exc_value.code - 128)
+    is_passing = False
 
   before, sys.unraisablehook = sys.unraisablehook, send_again
   try:

@@ -276,3 +276,12 @@ def test_climatology_of_a_window_is_that_of_the_whole_kept_or_not(monkeypatch):
   np.testing.assert_array_equal(got, want)
   known = (usual.without(4, iy, ix) - [0.5, -1.0]) / [2.0, 3.0]
   np.testing.assert_allclose(got[..., 1:], known, atol=1e-6)
+
+
+def test_a_climatology_may_be_all_that_is_known():
+  y, x = _degrees((-88.0, 2.0), (90, 360), 4.0)
+  usual = np.random.default_rng(0).normal(size=(len(y), len(x), 2))
+  known, fixed = static.fit(["climatology"], y, x, {0: usual})
+  assert fixed.shape == (len(y), len(x), 0)
+  values = known.on(y, x)()
+  np.testing.assert_allclose(values.std((0, 1)), 1, atol=1e-4)

@@ -51,6 +51,26 @@ def test_one_that_the_garbage_collector_passes_over_comes_again(capsys):
   assert not capsys.readouterr().err
 
 
+def test_one_that_comes_while_another_is_passed_over_comes_again(monkeypatch):
+  later, sent = preemption._send_later, []
+
+  def at_once_then_later(number):
+    sent.append(number)
+    later(number) if len(sent) > 1 else _send(number)
+
+  monkeypatch.setattr(preemption, "_send_later", at_once_then_later)
+
+  class Finalised:
+    def __del__(self):
+      _send(signal.SIGTERM)
+
+  with pytest.raises(preemption.Stopped, match="by SIGTERM"):
+    with preemption.raised():
+      Finalised()
+      time.sleep(5.0)
+  assert sent == [signal.SIGTERM] * 2
+
+
 def test_the_first_is_asked_and_the_second_does_not_wait():
   with pytest.raises(preemption.Stopped):
     with preemption.requested() as request:
