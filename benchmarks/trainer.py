@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from configs import hinote
-from hinote_jax.train import checkpoint, loop, parallel, parts, preemption
+from hinote_jax.train import checkpoint, loop, parallel, parts
 
 _STEPS, _TURNS, _BATCHES = 200, 3, 8
 CASES = {"trainer, smoke": "smoke", "trainer, size S": "untold"}
@@ -77,7 +77,7 @@ def _saving(config: Any, folder: pathlib.Path) -> float:
 
 def measure(name: str) -> dict[str, Any]:
   """Returns seconds a step of both, and of what a checkpoint holds up."""
-  with tempfile.TemporaryDirectory() as text, preemption.raised():
+  with tempfile.TemporaryDirectory() as text:
     folder = pathlib.Path(text)
     config, bare, trained = _config(name, folder), [], []
     for turn in range(_TURNS):

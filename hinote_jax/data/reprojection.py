@@ -197,7 +197,7 @@ class Reprojected:
       ValueError: the cells reach beyond the raster.
     """
     y, x = (
-      positions.edges(a.values, a.extent, a.step, a.is_latitude)
+      positions.edges(a.values, a.extent, a.step, is_latitude=a.is_latitude)
       for a in self.other
     )
     out = np.empty((len(y), len(x), self.integral.shape[-1]), np.float32)

@@ -131,8 +131,12 @@ class Static:
   @property
   def timed(self) -> str:
     """The first source that takes the date of a field; "" for none."""
-    takes = (s for s in self.sources if s in TIMED or CLIMATOLOGIES.get(s))
-    return next(takes, "")
+    return takes_date(self.sources)
+
+  def normalised(self, values: np.ndarray, channels: slice) -> np.ndarray:
+    """Returns some channels [.. k] as the network takes them, float32."""
+    known = self.mean[channels], self.std[channels]
+    return ((values - known[0]) / known[1]).astype(np.float32)
 
   def on(self, y: axes.Axis, x: axes.Axis) -> "OnGrid":
     """Returns all channels on a grid, a function of the date of a field.
@@ -160,9 +164,9 @@ class OnGrid:
     self._known, self._y, self._x = known, y, x
     fixed = [raw(source, y, x) for source in known.sources if is_fixed(source)]
     values = np.concatenate([np.zeros((len(y), len(x), 0)), *fixed], axis=-1)
-    k = values.shape[-1]
-    values = (values - known.mean[:k]) / known.std[:k]
-    self._fixed = values.astype(np.float32)
+    self._fixed = known.normalised(values, slice(values.shape[-1]))
+    # Fields follow each other that have one date, or none.
+    self._at = functools.lru_cache(maxsize=1)(self._made)
 
   def __call__(self, when: Any = None) -> np.ndarray:
     """Returns all channels, normalised, [H W s] float32.
@@ -173,14 +177,16 @@ class OnGrid:
     Raises:
       ValueError: it needs one, or there is no climatology of its like.
     """
-    known = self._known
-    if known.timed and when is None:
+    if self._known.timed and when is None:
       raise ValueError(
-        f"the run was told of {known.timed}, which takes the date of a field, "
-        "and this one has none: give a file with times"
+        f"the run was told of {self._known.timed}, which takes the date of a "
+        "field, and this one has none: give a file with times"
       )
+    return self._at(when)
+
+  def _made(self, when: Any) -> np.ndarray:
     parts = [self._fixed]
-    for source in known.sources:
+    for source in self._known.sources:
       if source in TIMED:
         parts.append(TIMED[source](when, self._y, self._x))
       elif source in CLIMATOLOGIES:
@@ -197,8 +203,13 @@ class OnGrid:
         f"was trained on {', '.join(map(str, keys))}"
       )
     values = known.climatology[key].on(self._y, self._x)
-    k = values.shape[-1]
-    return ((values - known.mean[-k:]) / known.std[-k:]).astype(np.float32)
+    return known.normalised(values, slice(-values.shape[-1], None))
+
+
+def takes_date(sources: Sequence[str]) -> str:
+  """Returns the first source that takes the date of a field; "" for none."""
+  takes = (s for s in sources if s in TIMED or CLIMATOLOGIES.get(s))
+  return next(takes, "")
 
 
 def is_fixed(source: str) -> bool:

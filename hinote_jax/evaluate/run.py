@@ -97,20 +97,8 @@ def _told(
   return answer
 
 
-class _Numbered:
-  """A data set whose extras say which field they are of.
-
-  Its other attributes are those of the data set.
-  """
-
-  def __init__(self, dataset: Any):
-    self._dataset = dataset
-
-  def __getattr__(self, name: str) -> Any:
-    return getattr(self._dataset, name)
-
-  def __len__(self) -> int:
-    return len(self._dataset)
+class _Numbered(static_run.Wrapped):
+  """A data set whose extras say which field they are of."""
 
   def extras(self, index: int, *shapes: Any) -> dict[str, Any]:
     """Returns the data set's own extras and the index."""

@@ -354,8 +354,8 @@ class Axis:
     return self._wrapped(self._places(self._edges()))
 
   def _edges(self) -> np.ndarray:
-    ends, is_latitude = self.extent, self.is_latitude
-    return positions.edges(self.values, ends, self.step, is_latitude)
+    flags = {"is_latitude": self.is_latitude}
+    return positions.edges(self.values, self.extent, self.step, **flags)
 
   def _places(self, edges: np.ndarray) -> np.ndarray:
     if self.label is None:

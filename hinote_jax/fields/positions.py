@@ -107,6 +107,7 @@ def edges(
   values: np.ndarray,
   extent: tuple[float, float],
   step: float,
+  *,
   is_latitude: bool,
 ) -> np.ndarray:
   """Returns the bounds of cells, [n 2], half way between positions.

@@ -56,9 +56,8 @@ def make(
   known, fixed = static.fit(
     names, dataset.y, dataset.x, usual and usual.whole()
   )
-  k = fixed.shape[-1]
   return known, static_windows.StaticWindows(
-    fixed=((fixed - known.mean[:k]) / known.std[:k]).astype(np.float32),
+    fixed=known.normalised(fixed, slice(fixed.shape[-1])),
     varying=_varying(known, dataset, dates, usual),
     count=len(dataset),
     periodic=dataset.periodic,
@@ -68,10 +67,9 @@ def make(
 
 def _dates(names: Sequence[str], dataset: Any) -> Sequence[Any]:
   """Returns the date of every field; None for each where nothing takes it."""
-  takes = [s for s in names if s in static.TIMED or static.CLIMATOLOGIES.get(s)]
-  if not takes:
+  if not (wanted := static.takes_date(names)):
     return [None] * len(dataset)
-  return list(calendar.dates(dataset.times, takes[0]))
+  return list(calendar.dates(dataset.times, wanted))
 
 
 def _climatology(
@@ -103,38 +101,41 @@ def _varying(
   y, x = dataset.y, dataset.x
 
   def at(field: int, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
-    axes_of = (
+    rows, columns = (
       dataclasses.replace(axis, values=axis.values[index])
       for axis, index in ((y, iy), (x, ix))
     )
-    rows, columns = axes_of
     parts = [function(dates[field], rows, columns) for function in timed]
     if usual is not None:
       values = usual.without(field, iy, ix)
-      k = values.shape[-1]
-      parts.append((values - known.mean[-k:]) / known.std[-k:])
+      parts.append(known.normalised(values, slice(-values.shape[-1], None)))
     return np.concatenate(parts, axis=-1, dtype=np.float32)
 
   at(0, np.arange(1), np.arange(1))  # what cannot be is said now
   return at
 
 
-class WithStatic:
-  """A data set whose fields come with what is known of the place.
+class Wrapped:
+  """A data set with more to it; its other attributes are the data set's."""
 
-  Its other attributes are those of the data set.
-  """
-
-  def __init__(self, dataset: Any, known: static.Static, degradation: Any):
-    self._dataset, self._degradation = dataset, degradation
-    self._fine = known.on(dataset.y, dataset.x)
-    self._dates = _dates(known.sources, dataset)
+  def __init__(self, dataset: Any):
+    self._dataset = dataset
 
   def __getattr__(self, name: str) -> Any:
     return getattr(self._dataset, name)
 
   def __len__(self) -> int:
     return len(self._dataset)
+
+
+class WithStatic(Wrapped):
+  """A data set whose fields come with what is known of the place."""
+
+  def __init__(self, dataset: Any, known: static.Static, degradation: Any):
+    super().__init__(dataset)
+    self._degradation = degradation
+    self._fine = known.on(dataset.y, dataset.x)
+    self._dates = _dates(known.sources, dataset)
 
   def extras(
     self, index: int, coarse: Sequence[int], fine: Sequence[int]
@@ -257,7 +258,6 @@ def extras(
     for axis, count in zip((header.y, header.x), counts, strict=True)
   )
   asked, whole = known.on(goal.y, goal.x), known.on(y, x)
-
   dates = cf_times.dates(header) if known.timed else None
 
   @functools.lru_cache(maxsize=1)

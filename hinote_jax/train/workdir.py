@@ -26,8 +26,7 @@ CONFIG = "config.json"
 VERSIONS = "versions.json"
 # How a run is carried out, and not what it is of: these may change.
 _CARRIED_OUT = ("accumulate", "parallel", "query_devices", "remat")
-_CARRIED_OUT += ("saves_behind",)
-_CARRIED_OUT += ("skip_limit", "loss_scale")
+_CARRIED_OUT += ("saves_behind", "skip_limit", "loss_scale")
 _PACKAGES = ("hinote_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
