@@ -6,7 +6,7 @@ is (y, x), rows first.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -142,8 +142,12 @@ def cell_centers(shape: tuple[int, int]) -> np.ndarray:
   return np.asarray(dense(axes(shape)))
 
 
-def cell_size(shape: tuple[float | int, float | int]) -> np.ndarray:
+def cell_size(
+  shape: tuple[float | int, float | int] | np.ndarray,
+) -> np.ndarray:
   """Returns the size of one cell of an H x W grid, [2] = (2/H, 2/W).
+
+  Of the grids of a batch, [b 2], it is [b 2].
 
   H and W may be fractional: a window that covers 97.3 fine cells has cells of
   size 2/97.3 of its extent.
@@ -235,10 +239,10 @@ def scale_of(cell: Array, shape: tuple[int, int]) -> Array:
 
 
 def window(
-  start: float | int,
+  start: Any,
   count: int,
-  extent_start: float | int,
-  extent: float | int,
+  extent_start: Any,
+  extent: Any,
 ) -> np.ndarray:
   """Returns coordinates of fine cells relative to a window of the fine grid.
 
@@ -249,7 +253,8 @@ def window(
     extent: length of the window in fine cells, fractional allowed.
 
   Returns:
-    [count] float32; a cell centred within the window lies in (-1, 1).
+    [count] float32; a cell centred within the window lies in (-1, 1). Numbers
+    of each window of a batch, [b 1], give [b count].
   """
   centers = start + np.arange(count) + 0.5 - extent_start
   return (2.0 * centers / extent - 1.0).astype(np.float32)

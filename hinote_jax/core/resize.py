@@ -1,15 +1,7 @@
 """Interpolation and resampling as one small matrix per axis.
 
-A kernel K of radius r reads an axis of n cells at the fractional index u as
-sum_i K((u - i) / stretch) x_i, its weights normalised to sum to one. `stretch`
-above 1 widens the kernel: that is antialiased reduction. Cells beyond an end
-are folded back by the boundary rule, so constants are kept exactly; only "zero"
-lets them fade.
-
-NumPy positions give NumPy weights (constants, the data pipeline); traced
-positions give traced weights, hence windows anywhere in one compilation.
-
-How others resize, as method, antialias, boundary:
+Its rows are what `taps` reads at the positions of the other grid. How others
+resize, as method, antialias, boundary:
 
     MATLAB imresize           cubic, True, mirror; scale=, ceil(n scale) cells
     Pillow, float             linear, cubic or lanczos, True, drop
@@ -29,21 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax.core import grids, kernels, naming
+from hinote_jax.core import grids, naming, taps
 from hinote_jax.core.typing import Array
 
-# What stands beyond an end; the last two are not folds of the axis.
-FOLDS = ("edge", "mirror", "reflect", "wrap")
-BOUNDARIES = (*FOLDS, "drop", "zero")
 REGISTRATIONS = ("cells", "nodes")
-
-
-KERNELS = kernels.KERNELS
-# These ask how long an output cell is: they cannot be read at points.
-OF_CELLS = ("area", "area_torch", "nearest_torch")
-METHODS = ("nearest", *OF_CELLS, *KERNELS)
-# An overlap of cells below this is a rounding error.
-_TOUCH = 1e-6
 
 
 def centers(
@@ -71,108 +52,6 @@ def _node_step(n: int, count: int) -> float:
   return (n - 1) / (count - 1) if count > 1 else 0.0
 
 
-def taps(u: Array, *, method: str, stretch: float = 1.0) -> tuple[Array, Array]:
-  """Returns which cells a method reads at each position, and their weights.
-
-  Args:
-    u: positions in input index, [..].
-    method: one of `METHODS`. "area" averages the output cell; "area_torch"
-      averages alike all input cells that it touches; "nearest_torch" reads the
-      cell that its lower edge lies in.
-    stretch: width of the kernel in input cells; above 1 it antialiases. For
-      `OF_CELLS` it is the length of the output cell.
-
-  Returns:
-    index [.. t], which may lie outside the axis (see `bounded`), and weight
-    [.. t], which sums to 1 over t.
-  """
-  naming.look_up("method", method, dict.fromkeys(METHODS))
-  xp, half = kernels.namespace(u), 0.5 * stretch
-  if method in ("nearest", "nearest_torch"):
-    u = u - half + 0.5 if method == "nearest_torch" else u + 0.5
-    # Ties go up; float32 coordinates may put one a little below.
-    index = xp.floor(u + 1e-4).astype(np.int32)[..., None]
-    return index, xp.ones_like(u)[..., None]
-  is_area = method in OF_CELLS
-  radius = half + 0.5 if is_area else KERNELS[method].radius * stretch
-  count = int(np.ceil(2.0 * radius)) + 1
-  first = xp.ceil(u - radius)
-  index = first[..., None] + np.arange(count, dtype=np.float32)
-  offset = u[..., None] - index
-  if is_area:
-    upper = xp.minimum(offset + half, 0.5)
-    weight = xp.maximum(upper - xp.maximum(offset - half, -0.5), 0.0)
-    if method == "area_torch":
-      weight = xp.where(weight > _TOUCH, 1.0, 0.0)
-  else:
-    weight = KERNELS[method].values(offset / stretch)
-  weight = weight / weight.sum(-1, keepdims=True)
-  return index.astype(np.int32), weight
-
-
-def fold(index: Array, n: int, boundary: str) -> Array:
-  """Brings indices outside an axis of n cells back into it.
-
-  Args:
-    index: integers, any shape.
-    n: number of cells.
-    boundary: one of `FOLDS`. "edge" repeats the end cell, "mirror" reflects
-      about the outer cell edge (half-sample symmetric), "reflect" about the
-      centre of the end cell (whole-sample symmetric), "wrap" is periodic.
-  """
-  naming.look_up("boundary", boundary, dict.fromkeys(FOLDS))
-  xp = kernels.namespace(index)
-  if boundary == "edge":
-    return xp.clip(index, 0, n - 1)
-  if boundary == "wrap":
-    return index % n
-  if boundary == "mirror":
-    index = index % (2 * n)
-    return xp.where(index < n, index, 2 * n - 1 - index)
-  period = max(2 * n - 2, 1)
-  index = index % period
-  return xp.where(index < n, index, period - index)
-
-
-def bounded(
-  index: Array, weight: Array, n: int, boundary: str
-) -> tuple[Array, Array]:
-  """Brings taps outside an axis of n cells back into it.
-
-  Args:
-    index: of `taps`, [.. t].
-    weight: of `taps`, [.. t].
-    n: number of cells.
-    boundary: one of `BOUNDARIES`: a rule of `fold`; or "drop", which leaves
-      taps outside out and lets the others sum to 1, for positions within the
-      axis; or "zero", which takes cells outside as 0.
-  """
-  naming.look_up("boundary", boundary, dict.fromkeys(BOUNDARIES))
-  if boundary in FOLDS:
-    return fold(index, n, boundary), weight
-  xp = kernels.namespace(index)
-  weight = xp.where((index >= 0) & (index < n), weight, 0.0)
-  if boundary == "drop":
-    weight = weight / weight.sum(-1, keepdims=True)
-  return fold(index, n, "edge"), weight
-
-
-def read(
-  u: Array, n: int, *, method: str, stretch: float = 1.0, boundary: str
-) -> tuple[Array, Array]:
-  """Returns which cells of an axis of n are read at each position, [.. t].
-
-  As `taps`, bounded; a point on the outer edge of the axis is within it.
-  """
-  index, weight = taps(u, method=method, stretch=stretch)
-  if method != "nearest" or boundary != "zero":
-    return bounded(index, weight, n, boundary)
-  # Here a tie that went up would have left the axis.
-  is_within = (u >= -0.5) & (u <= n - 0.5)
-  weight = kernels.namespace(u).where(is_within[..., None], weight, 0.0)
-  return fold(index, n, "edge"), weight
-
-
 def weights(
   u: Array,
   n: int,
@@ -185,7 +64,9 @@ def weights(
 
   Rows sum to 1 whatever the method and the boundary, but for "zero".
   """
-  index, weight = read(u, n, method=method, stretch=stretch, boundary=boundary)
+  index, weight = taps.read(
+    u, n, method=method, stretch=stretch, boundary=boundary
+  )
   return _dense(index, weight, n)
 
 
@@ -214,12 +95,6 @@ class Reads(NamedTuple):
   reach: float
 
 
-def radius(method: str, stretch: float = 1.0) -> float:
-  """Returns how far, in input cells, a method reads from a point."""
-  known = KERNELS.get(method)
-  return known.radius * stretch if known else 0.5 * stretch + 0.5
-
-
 def reads(
   n: int,
   count: int,
@@ -235,20 +110,20 @@ def reads(
   Args:
     n: cells of the input.
     count: cells of the output.
-    method: one of `METHODS`.
+    method: one of `taps.METHODS`.
     antialias: widen the kernel by the step of the output when reducing.
-    boundary: one of `BOUNDARIES`; or "none", which leaves cells beyond the
+    boundary: one of `taps.BOUNDARIES`; or "none", which leaves cells beyond the
       ends where they are.
     scale: output cells per input cell; None: both grids have one extent.
     registration: "cells" aligns the outer cell edges, "nodes" the first and
       the last cell centres.
 
   Raises:
-    ValueError: a name is unknown, or `scale` or a method of `OF_CELLS` is
-      asked of nodes.
+    ValueError: a name is unknown, or `scale` or a method of `taps.OF_CELLS`
+      is asked of nodes.
   """
   naming.look_up("registration", registration, dict.fromkeys(REGISTRATIONS))
-  is_of_cells = method in OF_CELLS
+  is_of_cells = method in taps.OF_CELLS
   if registration == "nodes":
     if scale is not None or is_of_cells:
       raise ValueError(
@@ -261,10 +136,12 @@ def reads(
   if not is_of_cells:
     step = max(1.0, step) if antialias else 1.0
   if boundary == "none":
-    index, weight = taps(u, method=method, stretch=step)
+    index, weight = taps.at(u, method=method, stretch=step)
   else:
-    index, weight = read(u, n, method=method, stretch=step, boundary=boundary)
-  return Reads(np.asarray(index), np.asarray(weight), radius(method, step))
+    index, weight = taps.read(
+      u, n, method=method, stretch=step, boundary=boundary
+    )
+  return Reads(np.asarray(index), np.asarray(weight), taps.radius(method, step))
 
 
 def matrix(n: int, count: int, **options: Any) -> np.ndarray:
@@ -329,7 +206,7 @@ def sample(
   Args:
     x: [b h w c].
     coords: `grids.Axes` (two matrices) or [(b) H W 2] (a gather).
-    method: one of `METHODS` but those `OF_CELLS`.
+    method: one of `taps.METHODS` but those `taps.OF_CELLS`.
     boundary: rule for (y, x).
     registration: -1 and 1 are the outer cell edges ("cells") or the centres of
       the end cells ("nodes").
@@ -341,9 +218,9 @@ def sample(
     [b H W c].
 
   Raises:
-    ValueError: a name is unknown, or the method is one `OF_CELLS`.
+    ValueError: a name is unknown, or the method is one of cells.
   """
-  if method in OF_CELLS:
+  if method in taps.OF_CELLS:
     raise ValueError(f"{method!r} is of cells: it cannot be read at points")
   naming.look_up("registration", registration, dict.fromkeys(REGISTRATIONS))
   b, h, w, _ = x.shape
@@ -381,7 +258,7 @@ def _snapped(u, snap):
 
 def _placed_read(u, n, *, method, boundary, axis, length, placement):
   """As `read`, by the place of cells in a part of the axis."""
-  index, weight = read(u, n, method=method, boundary=boundary)
+  index, weight = taps.read(u, n, method=method, boundary=boundary)
   if placement is not None:
     index = placement.local(index, axis, boundary == "wrap", length)
   return index, weight

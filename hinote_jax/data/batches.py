@@ -291,13 +291,15 @@ class Windows:
     highres = np.empty((len(rows), *self.queries, channels), np.float32)
     own = self._holes
     known = None if own is None else np.empty_like(highres)
-    draws, turned = [], []
-    for i, row in enumerate(rows):
-      rng = numbers.of(row)
-      draw = self._draw(rng, scale)
-      draws.append(draw)
-      if self.dataset.lowres is None:
-        self._degrade(draw, rng, lowres[i])
+    draws, states, turned = [], [], []
+    for row in rows:
+      draws.append(self._draw(numbers.of(row), scale))
+      states.append(numbers.state)
+    operators = self._operators(draws)
+    for i, draw in enumerate(draws):
+      rng = numbers.at(states[i])
+      if operators is not None:
+        self._degrade(i, draw, operators, rng, lowres[i])
       else:
         first = [round(a / draw.scale) for a in draw.start]
         self._coarse.put(draw.field, first, lowres[i])
@@ -309,24 +311,22 @@ class Windows:
         known[i] = own.known(draw.field, asked, self.queries)
       if self.turns is not None and stream == _TRAINING:
         turned.append(self.turns.draw(rng))
-    places = [
-      _centres(count, draw.query[d], cells * draw.scale)
-      for draw in draws
-      for d, (*_, cells, count) in enumerate(self._axes)
-    ]
-    extent = [[n * draw.scale for n in self.window] for draw in draws]
+    query = np.array([draw.query for draw in draws])[..., None]
+    extent = np.multiply.outer([draw.scale for draw in draws], self.window)
+    y, x = (
+      grids.window(query[:, d], count, 0, extent[:, d, None])
+      for d, count in enumerate(self.queries)
+    )
     batch = {
       "lowres": lowres,
-      "coords": grids.Axes(np.stack(places[::2]), np.stack(places[1::2])),
-      "cell": np.stack([grids.cell_size(tuple(e)) for e in extent]),
+      "coords": grids.Axes(y, x),
+      "cell": grids.cell_size(extent),
       "highres": highres,
       **self._told(draws),
     }
     if known is not None:
       batch["known"] = known
     if self.static is not None:
-      is_paired = self.degradation is None
-      operators = None if is_paired else self._operators
       batch["static"] = self.static.of(draws, operators)
     return symmetries.turn(batch, turned) if turned else batch
 
@@ -335,11 +335,11 @@ class Windows:
     del draws
     return {}
 
-  def _degrade(self, draw, rng, out) -> None:
+  def _degrade(self, i, draw, operators, rng, out) -> None:
     if draw.scale == self.scale_range[0] == self.scale_range[1]:
       if self._repeated.put(self._fine, draw, rng, out):
         return
-    (iy, along_y), (ix, along_x) = self._operators(draw.start, draw.scale)
+    (iy, along_y), (ix, along_x) = operators[i]
     assert self.degradation is not None
     if self.degradation.is_local:
       cells = self._fine.normalised(draw.field, iy, ix)
@@ -350,14 +350,15 @@ class Windows:
       prepared, along_y, along_x, rng=rng
     )
 
-  def _operators(self, start, scale):
-    return self._made_operators(start, scale)
-
-  @functools.cached_property
-  def _made_operators(self) -> static_windows.Operators:
-    assert self.degradation is not None
-    return self.degradation.of_windows(
-      self.dataset.shape, count=self.window, periodic=self.dataset.periodic
+  def _operators(self, draws) -> static_windows.Operators | None:
+    if self.degradation is None:
+      return None
+    return static_windows.Operators(
+      self.degradation,
+      draws,
+      self.dataset.shape,
+      count=self.window,
+      periodic=self.dataset.periodic,
     )
 
   @functools.cached_property
@@ -378,19 +379,19 @@ class Windows:
 
   @functools.cached_property
   def _repeated(self) -> repeated.Repeated:
-    assert self.degradation is not None
-    scale = float(self.scale_range[0])
+    degradation, scale = self.degradation, float(self.scale_range[0])
+    assert degradation is not None
     (height, width), (rows, columns) = self.dataset.shape, self.window
     return repeated.Repeated(
-      self.degradation,
-      lambda start: self._operators(start, scale),
+      degradation,
+      lambda start: degradation.operators(
+        self.dataset.shape,
+        start=start,
+        scale=(scale, scale),
+        count=self.window,
+        periodic=self.dataset.periodic,
+      ),
       room=(height - rows * scale, width - columns * scale),
       shape=self.dataset.shape,
       periodic=self.dataset.periodic,
     )
-
-
-@functools.lru_cache(maxsize=1024)
-def _centres(count, query, extent) -> np.ndarray:
-  """Returns where queries lie in a window; at one scale the same come again."""
-  return grids.window(float(query), count, 0.0, float(extent))

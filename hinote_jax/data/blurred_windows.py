@@ -60,7 +60,8 @@ class BlurredWindows(batches.Windows):
     degradations = [draw.degradation for draw in draws]
     return drawn.told(degradations, int(self.scale_range[0]), self._shape)  # pyright: ignore[reportAttributeAccessIssue]
 
-  def _degrade(self, draw, rng, out) -> None:
+  def _degrade(self, i, draw, operators, rng, out) -> None:
+    del i, operators
     (iy, along_y), (ix, along_x) = draw.degradation.operators(
       self.dataset.shape,
       start=draw.start,

@@ -1,11 +1,14 @@
-"""Windows of fields, normalised while they are copied."""
+"""Windows of fields, normalised while they are copied; few fields before."""
 
 from collections.abc import Sequence
+import functools
 
 import numpy as np
 
 from hinote_jax.data import normalise
 from hinote_jax.degradations import pipeline
+
+_KEPT = 1 << 27  # bytes of fields that are normalised once
 
 
 class Crops:
@@ -30,7 +33,10 @@ class Crops:
       for to_x, from_x in _runs(start[1], out.shape[1], self._width):
         columns = slice(from_x.start * c, from_x.stop * c)
         part = flat[to_y, to_x.start * c : to_x.stop * c]
-        self._write(self._rows[field, from_y, columns], part)
+        if self._kept is not None:
+          part[:] = self._kept[field, from_y, columns]
+        else:
+          self._write(self._rows[field, from_y, columns], part)
 
   def window(
     self, field: int, start: Sequence[int], shape: tuple[int, int]
@@ -44,11 +50,24 @@ class Crops:
     self, field: int, iy: np.ndarray, ix: np.ndarray
   ) -> np.ndarray:
     """Returns the rows iy and columns ix of a field, [m n c]."""
+    if self._kept is not None:
+      whole = self._kept[field].reshape(self._values.shape[1:])
+      return pipeline.take(whole, iy, ix)
     cells = pipeline.take(self._values[field], iy, ix)
     flat = cells.reshape(len(cells), -1)
     out = np.empty(flat.shape, np.float32)
     self._write(flat, out)
     return out.reshape(cells.shape)
+
+  @functools.cached_property
+  def _kept(self) -> np.ndarray | None:
+    """Returns all fields, normalised, [t H W*c], where they are small."""
+    if 4 * self._rows.size > _KEPT:
+      return None
+    kept = np.empty(self._rows.shape, np.float32)
+    for values, out in zip(self._rows, kept, strict=True):
+      self._write(values, out)
+    return kept
 
   def _write(self, values, out):
     mean, std = self._of(values.shape[1] // self._channels)

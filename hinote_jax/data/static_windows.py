@@ -11,11 +11,37 @@ import numpy as np
 from hinote_jax import degradations
 from hinote_jax.degradations import pipeline
 
-# (start, scale) -> what `Degradation.operators` returns for a window.
-Operators = Callable[[Sequence[float], float], Any]
 # (field, rows, columns) -> what is not the same for all fields, [m n k].
 Varying = Callable[[int, np.ndarray, np.ndarray], np.ndarray]
 _KEPT = 1 << 28  # bytes of what the windows of all fields share
+
+
+class Operators:
+  """What a degradation needs for the windows of a batch, made when asked."""
+
+  def __init__(
+    self,
+    degradation: pipeline.Degradation,
+    draws: Sequence[Any],
+    shape: tuple[int, int],
+    **options: Any,
+  ):
+    """Makes nothing yet; options of `Degradation.of_windows`."""
+    self._degradation, self._draws = degradation, draws
+    self._shape, self._options = shape, options
+
+  def __getitem__(self, i: int) -> Any:
+    """Returns those of window i."""
+    return self._made[i]
+
+  @functools.cached_property
+  def _made(self):
+    return self._degradation.of_windows(
+      self._shape,
+      starts=[draw.start for draw in self._draws],
+      scales=[(draw.scale, draw.scale) for draw in self._draws],
+      **self._options,
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,12 +76,17 @@ class StaticWindows:
 
     Args:
       draws: of `Windows`.
-      operators: those of the degradation for (start, scale), where they are at
-        hand; None makes them.
+      operators: those of the degradation, where they are at hand; None makes
+        them.
     """
-    draws, operators = list(draws), operators or self._operators
+    draws = list(draws)
+    if operators is None:
+      shape = self.fixed.shape[0], self.fixed.shape[1]
+      operators = Operators(
+        self._quiet, draws, shape, count=self.window, periodic=self.periodic
+      )
     fine = [self._fine(draw) for draw in draws]
-    coarse = [self._coarse(draw, operators) for draw in draws]
+    coarse = [self._coarse(draw, operators[i]) for i, draw in enumerate(draws)]
     return {"fine": np.stack(fine), "coarse": np.stack(coarse)}
 
   def cells(self, field: int, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
@@ -90,15 +121,8 @@ class StaticWindows:
     iy, ix = (np.arange(a, a + count) % n for a, count, n in places)
     return self.cells(draw.field, iy, ix)
 
-  @functools.cached_property
-  def _operators(self) -> Operators:
-    shape = self.fixed.shape[0], self.fixed.shape[1]
-    return self._quiet.of_windows(
-      shape, count=self.window, periodic=self.periodic
-    )
-
   def _coarse(self, draw, operators) -> np.ndarray:
-    (iy, along_y), (ix, along_x) = operators(draw.start, draw.scale)
+    (iy, along_y), (ix, along_x) = operators
     if self._quiet.is_local:
       prepared = self._quiet.prepare(self.cells(draw.field, iy, ix))
     else:

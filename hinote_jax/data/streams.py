@@ -1,5 +1,7 @@
 """Random numbers of every example its own, whatever was drawn before."""
 
+from typing import Any
+
 import numpy as np
 
 
@@ -18,7 +20,16 @@ class Streams:
   def of(self, row) -> np.random.Generator:
     """Returns the generator of an example; the one before ends with it."""
     self._begin["state"]["counter"][3] = row
-    self._bits.state = self._begin
+    return self.at(self._begin)
+
+  @property
+  def state(self) -> Any:
+    """Where the generator is, for `at`."""
+    return self._bits.state
+
+  def at(self, state) -> np.random.Generator:
+    """Returns the generator where it was; the one before ends with it."""
+    self._bits.state = state
     return self._generator
 
 

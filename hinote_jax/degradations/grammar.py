@@ -14,7 +14,7 @@ drop). They differ in the cells whose kernel reaches beyond a wall.
 
 import re
 
-from hinote_jax.core import naming, resize
+from hinote_jax.core import naming, taps
 from hinote_jax.degradations import blurs, kspace, linear, pipeline
 
 # Reducing stages without arguments.
@@ -135,8 +135,8 @@ def _decimate(arguments: list[str], text: str) -> dict:
       "antialias and drop, as in decimate(cubic, antialias)"
     )
   kernel, *flags = arguments
-  if kernel not in resize.KERNELS:
-    raise ValueError(_unknown("kernel", kernel, tuple(resize.KERNELS), text))
+  if kernel not in taps.KERNELS:
+    raise ValueError(_unknown("kernel", kernel, tuple(taps.KERNELS), text))
   if flags not in ([], ["antialias"], ["drop"], ["antialias", "drop"]):
     raise ValueError(
       f"degradation {text!r}: after the kernel decimate takes antialias, drop "

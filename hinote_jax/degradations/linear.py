@@ -17,16 +17,18 @@ cosines where there are walls (`spectral`). Each coarse cell depends on all the
 fine ones: a window reads the whole field.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
-from hinote_jax.core import naming, resize, spectral
+from hinote_jax.core import naming, spectral, taps
 from hinote_jax.degradations import pipeline
 
-KERNELS = ("nearest", "area", "truncate", *resize.KERNELS)
+KERNELS = ("nearest", "area", "truncate", *taps.KERNELS)
 WALLS = ("mirror", "drop")
 # Stages that are called otherwise than their kernels.
 _STAGES = {"nearest": "uniform", "area": "area", "truncate": "truncate"}
@@ -100,13 +102,41 @@ class Linear(pipeline.Degradation):
       ValueError: the scale is below 1, or coarse cells are centred beyond a
         wall that drops what is there.
     """
-    profiles = self.blur.profiles(scale) if self.blur else (None, None)
-    return [
-      self._axis(n, s, a, m, is_periodic, profile)
-      for n, s, a, m, is_periodic, profile in zip(
-        field_shape, scale, start, count, periodic, profiles, strict=True
-      )
+    (one,) = self.of_windows(
+      field_shape,
+      starts=[start],
+      scales=[scale],
+      count=count,
+      periodic=periodic,
+    )
+    return one
+
+  def of_windows(
+    self,
+    field_shape: tuple[int, int],
+    *,
+    starts: Sequence[tuple[float | int, float | int]],
+    scales: Sequence[tuple[float | int, float | int]],
+    count: tuple[int, int],
+    periodic: tuple[bool, bool],
+  ) -> list[list[tuple[np.ndarray, Any]]]:
+    """Returns `operators` of several windows, made together."""
+    keys = [
+      [(a % 1.0, s, m) for a, s, m in zip(start, scale, count, strict=True)]
+      for start, scale in zip(starts, scales, strict=True)
     ]
+    banded = {}
+    if self.kernel != "truncate":
+      banded = self._made(dict.fromkeys(key for pair in keys for key in pair))
+    operators = []
+    for start, scale, pair in zip(starts, scales, keys, strict=True):
+      profiles = self.blur.profiles(scale) if self.blur else (None, None)
+      axes = [banded.get(key) for key in pair], profiles
+      places = field_shape, start, scale, count, periodic
+      operators.append(
+        [self._axis(*parts) for parts in zip(*places, *axes, strict=True)]
+      )
+    return operators
 
   def gain(
     self, wavenumber: np.ndarray, scale: float | int, axis: int
@@ -116,39 +146,62 @@ class Linear(pipeline.Degradation):
     if self.kernel == "truncate":
       return _kept(wavenumber, scale).astype(np.complex128)
     u = pipeline.centers(0.0, scale, _PLACES)
-    index, weight = self._taps(u, scale)
+    (index,), (weight,) = self._taps(u[None], np.array([float(scale)]))
     angle = 2.0 * np.pi * (index - u[:, None])
     wave = np.exp(1j * np.multiply.outer(np.asarray(wavenumber), angle))
     return np.sum(weight * wave, axis=-1).mean(-1)
 
-  def _axis(self, n, scale, start, count, is_periodic, profile):
-    u = pipeline.centers(start, scale, count)
-    if self.kernel == "truncate":
+  def _made(self, keys):
+    """Returns the first cell read and the matrix of each (start, scale, count).
+
+    Starts are between 0 and 1: a whole number of cells on, nothing else is new.
+    """
+    made = {}
+    for count in {key[2] for key in keys}:
+      alike = [key for key in keys if key[2] == count]
+      start, scale, _ = np.transpose(alike)
+      read = self._taps(pipeline.centers(start, scale, count), scale)
+      made |= zip(alike, _banded(*read), strict=True)
+    return made
+
+  def _axis(self, n, start, scale, count, is_periodic, banded, profile):
+    if banded is None:
+      u = pipeline.centers(start, scale, count)
       first, matrix = 0, _truncation(u, n, scale, is_periodic)
     else:
-      index, weight = self._taps(u, scale)
+      first, matrix = banded
+      first += math.floor(start)
       if self.wall == "drop" and not is_periodic:
-        self._require_inside(u, n, start)
-        _, weight = resize.bounded(index, weight, n, "drop")
-      first, matrix = _banded(index, weight)
+        matrix = self._dropped(matrix, first, n, start, scale)
     if profile is not None:
       reach, matrix = _blurred(matrix, profile)
       first -= reach
-    indices = first + np.arange(matrix.shape[-1])
-    indices = resize.fold(indices, n, "wrap" if is_periodic else "mirror")
-    return np.asarray(indices), np.asarray(matrix)
+    last = first + matrix.shape[-1]
+    indices = np.arange(first, last)
+    if first < 0 or last > n:
+      rule = "wrap" if is_periodic else "mirror"
+      indices = np.asarray(taps.fold(indices, n, rule))
+    return indices, matrix
 
   def _taps(self, u, scale):
     widen = self.antialias or self.kernel == "area"
-    stretch = float(scale) if widen else 1.0
-    return resize.taps(u, method=self.kernel, stretch=stretch)
+    stretch = scale[:, None] if widen else np.ones((1, 1))
+    return taps.at(u, method=self.kernel, stretch=stretch)
 
-  def _require_inside(self, u, n, start):
-    if u.min() < -0.5 or u.max() > n - 0.5:
+  def _dropped(self, matrix, first, n, start, scale):
+    """Returns the matrix of which nothing is read beyond the walls."""
+    middles = start + 0.5 * scale, start + (len(matrix) - 0.5) * scale
+    if middles[0] < -_ON_IT or middles[1] > n + _ON_IT:
       raise ValueError(
         f"{self}: coarse cells from {start:g} on lie beyond the {n} cells of "
         "the axis: there is nothing to make them from"
       )
+    cells = first + np.arange(matrix.shape[-1])
+    is_inside = (cells >= 0) & (cells < n)
+    if is_inside.all():
+      return matrix
+    matrix = np.where(is_inside, matrix, 0.0)
+    return matrix / matrix.sum(axis=1, keepdims=True)
 
   def _reduced(self, prepared, along_y, along_x, rng):
     del rng
@@ -215,11 +268,28 @@ def _truncation(u, n, scale, is_periodic):
 
 
 def _banded(index, weight):
-  """Returns the first cell read and the dense matrix from that cell on."""
-  first = int(index.min())
-  matrix = np.zeros((len(index), int(index.max()) - first + 1))
-  np.put_along_axis(matrix, index - first, weight, axis=1)
-  return first, matrix
+  """Returns the first cell read and the dense matrix from that cell on.
+
+  Args:
+    index: of taps that go up, [b count t].
+    weight: of each.
+
+  Returns:
+    b pairs; the last column of a matrix is that of the last tap that weighs.
+  """
+  b, count, _ = index.shape
+  first = index[:, 0, 0]
+  column = index - first[:, None, None]
+  matrix = np.zeros((b, count, int(column.max()) + 1))
+  at = np.arange(b)[:, None, None], np.arange(count)[:, None], column
+  matrix[at] = weight
+  widths = np.where(weight != 0, column, 0).max((1, 2)) + 1
+  return [
+    (start, matrix[i, :, :width])
+    for i, (start, width) in enumerate(
+      zip(first.tolist(), widths.tolist(), strict=True)
+    )
+  ]
 
 
 def _blurred(matrix, profile):

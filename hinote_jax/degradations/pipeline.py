@@ -6,14 +6,12 @@ cells of the whole one. Constants stay.
 """
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
-import functools
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from hinote_jax.core import resize
 from hinote_jax.degradations import blurs
 
 T = TypeVar("T", bound="Degradation")
@@ -23,7 +21,6 @@ T = TypeVar("T", bound="Degradation")
 # training step holds the cores.
 _ONE_THREAD = {np.float32: 1 << 17, np.complex64: 1 << 15}
 _BLOCK = 32
-_LATEST = 64  # windows whose operators are kept, more than a batch has
 # Wider bands are cut, lest a block on one thread be a few columns wide, and
 # lest one column, to OpenBLAS a vector, go on several threads from a matrix of
 # 9,216 real or 4,096 complex numbers on.
@@ -140,28 +137,18 @@ class Degradation(abc.ABC):
     self,
     field_shape: tuple[int, int],
     *,
+    starts: Sequence[tuple[float | int, float | int]],
+    scales: Sequence[tuple[float | int, float | int]],
     count: tuple[int, int],
     periodic: tuple[bool, bool],
-  ) -> Callable[[Sequence[float], float], Any]:
-    """Returns (start, scale) -> `operators` of a window, the latest ones kept.
-
-    Args:
-      field_shape: (H, W), fine cells of the whole field.
-      count: (h, w), coarse cells of the window.
-      periodic: which axes (y, x) wrap around.
-    """
-
-    @functools.lru_cache(maxsize=_LATEST)
-    def operators(start, scale):
-      return self.operators(
-        field_shape,
-        start=(float(start[0]), float(start[1])),
-        scale=(scale, scale),
-        count=count,
-        periodic=periodic,
+  ) -> list[list[tuple[np.ndarray, Any]]]:
+    """Returns `operators` of several windows, one `start` and `scale` each."""
+    return [
+      self.operators(
+        field_shape, start=start, scale=scale, count=count, periodic=periodic
       )
-
-    return operators
+      for start, scale in zip(starts, scales, strict=True)
+    ]
 
   def without_noise(self: T) -> T:
     """Returns the degradation, which then draws nothing."""
@@ -263,30 +250,44 @@ class Degradation(abc.ABC):
     return rng
 
 
-def centers(start: float, scale: float | int, count: int) -> np.ndarray:
-  """Returns where coarse cells are centred, in fine index, [count] float64.
+def centers(start: Any, scale: Any, count: int) -> np.ndarray:
+  """Returns where coarse cells are centred, in fine index, [.. count] float64.
 
   Rounded, so that a point on a cell edge falls alike in window and whole.
 
+  Args:
+    start: where the first cell begins, [..].
+    scale: fine cells per coarse cell, [..].
+    count: coarse cells.
+
   Raises:
-    ValueError: the scale is below 1.
+    ValueError: a scale is below 1.
   """
-  if not 1.0 <= scale < np.inf:
-    raise ValueError(f"scale must be finite and at least 1, got {scale}")
-  return np.round(start + resize.centers(count * scale, count), 9)
+  start, scale = np.asarray(start, np.float64), np.asarray(scale, np.float64)
+  is_one = (scale >= 1.0) & (scale < np.inf)
+  if not is_one.all():
+    raise ValueError(
+      f"scale must be finite and at least 1, got {scale[~is_one].flat[0]:g}"
+    )
+  step = scale * count / count
+  cells = (np.arange(count) + 0.5) * step[..., None] - 0.5
+  return np.round(start[..., None] + cells, 9)
+
+
+def run(index: np.ndarray) -> slice | None:
+  """Returns the slice that indices are, where each follows the one before."""
+  first, last = int(index[0]), int(index[-1])
+  if last - first != len(index) - 1:
+    return None
+  is_run = (index[1:] - index[:-1] == 1).all()
+  return slice(first, last + 1) if is_run else None
 
 
 def take(values: np.ndarray, iy: np.ndarray, ix: np.ndarray) -> np.ndarray:
   """Returns values[iy][:, ix] of [H W c]; contiguous runs cost no gather."""
-  return _take(_take(values, iy, 0), ix, 1)
-
-
-def _take(values, index, axis):
-  steps = np.diff(index)
-  if np.all(steps == 1):
-    inside = slice(int(index[0]), int(index[-1]) + 1)
-    return values[inside] if axis == 0 else values[:, inside]
-  return np.take(values, index, axis=axis)
+  rows, columns = run(iy), run(ix)
+  values = values[rows] if rows else np.take(values, iy, axis=0)
+  return values[:, columns] if columns else np.take(values, ix, axis=1)
 
 
 def along_both(
@@ -316,6 +317,8 @@ def _product(matrix, cells):
   """Returns matrix @ cells, [h m] by [m k]."""
   kind = np.complex64 if np.iscomplexobj(matrix) else np.float32
   count, k = len(matrix), cells.shape[-1]
+  if count <= _BLOCK and matrix.size * k <= _ONE_THREAD[kind]:
+    return matrix.astype(kind) @ cells
   out = np.empty((count, k), kind)
   for i in range(0, count, _BLOCK):
     rows = slice(i, i + _BLOCK)

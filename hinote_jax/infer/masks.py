@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, taps
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.infer import krylov
 
@@ -125,7 +125,7 @@ def restore(
 
 def _nearest(line: grids.Line, n: int, is_periodic: bool) -> np.ndarray:
   boundary = "wrap" if is_periodic else "edge"
-  index, _ = resize.read(line.index(), n, method="nearest", boundary=boundary)
+  index, _ = taps.read(line.index(), n, method="nearest", boundary=boundary)
   return np.asarray(index[..., 0])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, taps
 from hinote_jax.core.typing import Periodic
 from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Reading, bind
 from hinote_jax.lazy.ops import local
@@ -74,7 +74,7 @@ def _folded(mode: str, params, window, patch):
   for axis, n in enumerate(shape):
     if window.domain.shape[axis] == n:  # nothing is added, or it is a circle
       continue
-    index = resize.fold(window.indices(axis), n, mode) - start[axis]
+    index = taps.fold(window.indices(axis), n, mode) - start[axis]
     values = jnp.take(values, index, axis=1 + axis)
   return values
 

@@ -309,7 +309,7 @@ def resample(
   Args:
     x: the field.
     shape: of the result.
-    method: of `resize.KERNELS`.
+    method: of `taps.KERNELS`.
     boundary: rule for (y, x); periodic axes of a lazy grid wrap.
     antialias: widen the kernel where the result is coarser.
     registration: of `resize.matrix`.

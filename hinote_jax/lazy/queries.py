@@ -8,7 +8,7 @@ from flax import linen as nn
 import jax
 import numpy as np
 
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, resize, taps
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.lazy.grid import Domain, Grid, LazyGrid, Patch, Reading, bind
 
@@ -128,7 +128,7 @@ def interpolate(
   """Returns a field interpolated at query points, see `resize.sample`."""
   function = bind(_interpolated, method, grids.pair(boundary), snap)
   if isinstance(x, LazyGrid) or isinstance(coords, Queries):
-    reach = math.ceil(resize.radius(method))
+    reach = math.ceil(taps.radius(method))
     return at_queries(function, (), coords, x, reach=reach)
   options: Any = dict(method=method, boundary=boundary, snap=snap)
   return resize.sample(x, coords, **options)

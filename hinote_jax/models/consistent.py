@@ -21,7 +21,7 @@ from jaxtyping import Float
 import numpy as np
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, taps
 from hinote_jax.core.typing import Array, Periodic
 
 # Of the diagonal of A A^T: rounding in float32.
@@ -36,7 +36,7 @@ class Consistent(nn.Module):
   Attributes:
     plain: the model.
     degradation: D, as text, for `infer`.
-    method: of D: "area", "nearest", or one of `resize.KERNELS`; what lies
+    method: of D: "area", "nearest", or one of `taps.KERNELS`; what lies
       beyond a wall is the mirrored field.
     antialias: whether its kernel is as wide as a coarse cell.
     channels: variables of the field; None for any number.
@@ -116,7 +116,7 @@ class Consistent(nn.Module):
     elif self.method == "nearest":
       reach = jnp.full_like(scale, 0.25)
     else:
-      reach = resize.KERNELS[self.method].radius * stretch - 0.5
+      reach = taps.KERNELS[self.method].radius * stretch - 0.5
 
     def weight(at):
       off = at[:, None, :] - centre[:, :, None]
@@ -126,7 +126,7 @@ class Consistent(nn.Module):
         return jnp.maximum(upper - jnp.maximum(off - 0.5, -half), 0.0)
       if self.method == "nearest":
         return (jnp.abs(off) < 0.5).astype(off.dtype)
-      values = resize.KERNELS[self.method].values
+      values = taps.KERNELS[self.method].values
       return values(off / stretch[:, None, None])
 
     first, last = u[:, :1] - 0.5, u[:, -1:] + 0.5

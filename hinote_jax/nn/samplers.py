@@ -17,7 +17,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, taps
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.nn import blocks
 
@@ -58,7 +58,7 @@ def neighbours(
   t = jnp.maximum(u - first, 0.0)
   index = first.astype(jnp.int32)[..., None] + jnp.arange(2)
   weight = jnp.stack([1.0 - t, t], axis=-1)
-  folded = resize.fold(index, n, "wrap" if is_periodic else "edge")
+  folded = taps.fold(index, n, "wrap" if is_periodic else "edge")
   # At a wall both neighbours are the end cell; across a seam they are not.
   position = index if is_periodic else folded
   if halve_at_walls and not is_periodic:

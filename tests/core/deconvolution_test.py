@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax.core import deconvolution, resize
+from hinote_jax.core import deconvolution, taps
 from tests.parity import reference
 
 
@@ -25,7 +25,7 @@ def _dense(kernel, shape, scale, rules, registration):
   for i, j in itertools.product(range(h), range(w)):
     y = scale[0] * i + oy - (np.arange(p) - p // 2)
     x = scale[1] * j + ox - (np.arange(q) - q // 2)
-    y, x = resize.fold(y, height, rules[0]), resize.fold(x, width, rules[1])
+    y, x = taps.fold(y, height, rules[0]), taps.fold(x, width, rules[1])
     np.add.at(matrix[i, j], (y[:, None], x), kernel)
   return matrix
 
@@ -67,8 +67,8 @@ def test_step_is_the_dense_least_squares(
   z = deconvolution.data_step(x, y, kernel, alpha, **options)
   assert z.dtype == np.float64
   for b, c in itertools.product(range(2), range(3)):
-    taps = kernel[b, ..., 0 if shares else c]
-    dense = _dense(taps, shape, scale, rules, registration)
+    profile = kernel[b, ..., 0 if shares else c]
+    dense = _dense(profile, shape, scale, rules, registration)
     want = _solved(dense, x[b, ..., c], y[b, ..., c], alpha[b])
     np.testing.assert_allclose(z[b, ..., c], want, atol=1e-10)
 

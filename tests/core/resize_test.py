@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, resize, taps
 
 _KEY = jax.random.key(0)
-_FOLD = st.sampled_from(resize.FOLDS)
-_METHOD = st.sampled_from(resize.METHODS)
+_FOLD = st.sampled_from(taps.FOLDS)
+_METHOD = st.sampled_from(taps.METHODS)
 
 
 def _inside(u, n, radius):
@@ -89,7 +89,7 @@ def test_area_conserves_the_mean(shape):
   np.testing.assert_allclose(got, x.mean((1, 2)), atol=1e-6)  # float32 sums
 
 
-@pytest.mark.parametrize("method", resize.METHODS)
+@pytest.mark.parametrize("method", taps.METHODS)
 def test_matrix_of_the_same_grid_is_the_identity(method):
   matrix = resize.matrix(7, 7, method=method)
   np.testing.assert_allclose(matrix, np.eye(7), atol=1e-12)
@@ -187,8 +187,8 @@ def test_fold_is_numpy_padding(boundary, pad, n):
   halo = 2 * n + 3  # twice around
   index = np.arange(-halo, n + halo)
   want = np.pad(np.arange(n), halo, mode=pad)
-  np.testing.assert_array_equal(resize.fold(index, n, boundary), want)
-  folded = resize.fold(jnp.asarray(index), n, boundary)
+  np.testing.assert_array_equal(taps.fold(index, n, boundary), want)
+  folded = taps.fold(jnp.asarray(index), n, boundary)
   np.testing.assert_array_equal(folded, want)
 
 
@@ -209,7 +209,7 @@ def test_weights_rows_sum_to_one(n, u, method, boundary, stretch):
 @given(
   st.integers(1, 12),
   st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6),
-  st.sampled_from([m for m in resize.METHODS if m != "nearest_torch"]),
+  st.sampled_from([m for m in taps.METHODS if m != "nearest_torch"]),
   st.floats(1.0, 5.0),
 )
 def test_dropped_rows_sum_to_one_within_the_axis(n, where, method, stretch):
@@ -222,7 +222,7 @@ def test_dropped_rows_sum_to_one_within_the_axis(n, where, method, stretch):
 @given(
   st.integers(1, 12),
   st.lists(st.floats(-30.0, 30.0), min_size=1, max_size=6),
-  st.sampled_from([m for m in resize.METHODS if "nearest" not in m]),
+  st.sampled_from([m for m in taps.METHODS if "nearest" not in m]),
 )
 def test_zero_is_a_field_with_zeros_around_it(n, u, method):
   u, halo = np.asarray(u), 40
@@ -239,8 +239,8 @@ def test_nearest_with_zeros_around_has_the_outer_edges():
   np.testing.assert_array_equal(matrix, want)
 
 
-@pytest.mark.parametrize("method", resize.METHODS)
-@pytest.mark.parametrize("boundary", resize.BOUNDARIES)
+@pytest.mark.parametrize("method", taps.METHODS)
+@pytest.mark.parametrize("boundary", taps.BOUNDARIES)
 def test_weights_traced_equal_numpy(method, boundary):
   reach = (1.0, 8.0) if boundary == "drop" else (-4.0, 12.0)
   u = np.random.default_rng(1).uniform(*reach, (3, 5)).astype(np.float32)
@@ -253,7 +253,7 @@ def test_weights_traced_equal_numpy(method, boundary):
   np.testing.assert_allclose(got, want, atol=5e-6)
 
 
-@pytest.mark.parametrize("method", ["nearest", *resize.KERNELS])
+@pytest.mark.parametrize("method", ["nearest", *taps.KERNELS])
 @pytest.mark.parametrize(
   "boundary", [("edge", "wrap"), ("mirror", "edge"), ("zero", "drop")]
 )
@@ -328,7 +328,7 @@ def test_unknown_names_raise():
   ):
     resize.matrix(4, 8, method="linear", boundary="zeros")
   with pytest.raises(ValueError, match="unknown boundary 'drop'; .*edge"):
-    resize.fold(np.arange(3), 2, "drop")
+    taps.fold(np.arange(3), 2, "drop")
   with pytest.raises(ValueError, match="unknown registration 'node'; did you"):
     resize.matrix(4, 8, method="linear", registration="node")
 
@@ -340,6 +340,6 @@ def test_what_has_no_meaning_raises():
     resize.matrix(4, 8, method="linear", registration="nodes", scale=2)
   with pytest.raises(ValueError, match="nor cells: got scale=None, 'area'"):
     resize.matrix(4, 8, method="area", registration="nodes")
-  for method in resize.OF_CELLS:
+  for method in taps.OF_CELLS:
     with pytest.raises(ValueError, match="cannot be read at points"):
       resize.sample(np.zeros((1, 4, 4, 1)), grids.axes((5, 5)), method=method)

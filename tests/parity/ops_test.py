@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import degradations, lazy
-from hinote_jax.core import resize
+from hinote_jax.core import resize, taps
 from hinote_jax.evaluate import image_sets, protocols
 from hinote_jax.nn import blocks
 from tests.parity import reference
@@ -228,8 +228,8 @@ def test_matlabs_own_files_of_set5(name):
 def test_pads_are_folds(pad):
   key = {"reflect": "pad_reflect", "edge": "pad_replicate"}[pad]
   x = _MISC["x"]
-  rows = resize.fold(np.arange(-3, x.shape[2]), x.shape[2], pad)
-  columns = resize.fold(np.arange(-2, x.shape[3] + 1), x.shape[3], pad)
+  rows = taps.fold(np.arange(-3, x.shape[2]), x.shape[2], pad)
+  columns = taps.fold(np.arange(-2, x.shape[3] + 1), x.shape[3], pad)
   np.testing.assert_array_equal(x[:, :, rows][..., columns], _MISC[key])
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 import numpy as np
 
-from hinote_jax.core import resize
+from hinote_jax.core import resize, taps
 from hinote_jax.core.typing import Array
 from hinote_jax.models.diffusion import autoencoder, schedule, unet
 from hinote_jax.models.single_scale import fixed_scale
@@ -111,7 +111,7 @@ class Sinsr(fixed_scale.FixedScale):
     x = lowres
     for axis, n in enumerate(x.shape[1:3], start=1):
       whole = np.arange(n + -n % self.multiple)
-      x = x[(slice(None),) * axis + (resize.fold(whole, n, "reflect"),)]
+      x = x[(slice(None),) * axis + (taps.fold(whole, n, "reflect"),)]
     _, h, w, _ = x.shape
     enlarged = resize.resize(
       x, (4 * h, 4 * w), method="cubic_torch", antialias=False

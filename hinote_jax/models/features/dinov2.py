@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Bool, Float
 import numpy as np
 
-from hinote_jax.core import naming, resize
+from hinote_jax.core import naming, resize, taps
 from hinote_jax.core.typing import Array
 from hinote_jax.nn import activations, blocks
 
@@ -230,7 +230,7 @@ class Dinov2(nn.Module):
     for axis, n in enumerate(x.shape[1:3], start=1):
       # A side shorter than what is added is mirrored more than once.
       whole = np.arange(n + -n % self.patch)
-      x = x[(slice(None),) * axis + (resize.fold(whole, n, "reflect"),)]
+      x = x[(slice(None),) * axis + (taps.fold(whole, n, "reflect"),)]
     shape = x.shape[1] // self.patch, x.shape[2] // self.patch
     return self.parts(self.tokens(x)[-1], shape)
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 import numpy as np
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, naming, resize
+from hinote_jax.core import grids, naming, resize, taps
 from hinote_jax.core.typing import Array
 from hinote_jax.nn import activations, bands
 
@@ -185,7 +185,7 @@ def sinc_filter(cutoff: float, size: int) -> np.ndarray:
   Odd: it is off the centre, by half a sample (floor(-size / 2) to
   floor(size / 2) in `size` steps); sin(2 pi f r) / (pi r) of the radius is not
   the low-pass of a disk; it is not tapered, and at the cutoff the gain is 4.
-  `resize.KERNELS["sinc"]` is a sound one.
+  `taps.KERNELS["sinc"]` is a sound one.
 
   Args:
     cutoff: in cycles a sample; 0.25 in the release.
@@ -360,7 +360,7 @@ def _off_centres(coord, point, n, method):
   Returns:
     [..], and how much of the interpolation's weight lies beyond the axis.
   """
-  index, weight = resize.taps(grids.to_index(point, n), method=method)
+  index, weight = taps.at(grids.to_index(point, n), method=method)
   is_beyond = (index < 0) | (index >= n)
   centre = jnp.asarray(grids.axis_centers(n))[jnp.clip(index, 0, n - 1)]
   centre = jnp.where(is_beyond, 0.0, centre)

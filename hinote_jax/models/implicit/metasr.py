@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, resize
+from hinote_jax.core import grids, taps
 from hinote_jax.core.typing import Periodic
 from hinote_jax.models.implicit import base
 from hinote_jax.nn import blocks
@@ -89,7 +89,7 @@ def _within(start: jax.Array, n: int, is_periodic: bool):
   if not is_periodic:
     index = jnp.clip(index, 0, n - 1)
   rule = "wrap" if is_periodic else "edge"
-  return resize.fold(index.astype(jnp.int32), n, rule), position - index
+  return taps.fold(index.astype(jnp.int32), n, rule), position - index
 
 
 build = MetaSr
