@@ -63,8 +63,9 @@ def _trained(config: Any, folder: pathlib.Path) -> float:
 
 def _saving(config: Any, folder: pathlib.Path) -> float:
   """Returns seconds that training waits for a checkpoint written behind."""
-  state = parts.make(config, folder).state.to_dict()
-  seconds = []
+  run, seconds = parts.make(config, folder), []
+  state = parallel.put_state(run.state, config.parallel)
+  state = parallel.get_state(state).to_dict()
   score = {checkpoint.BEST_KEY: 1.0}
   with checkpoint.Checkpoints(folder, is_behind=True) as checkpoints:
     for step in range(1, 6):

@@ -32,7 +32,7 @@ from hinote_jax.infer import (
   upscaling,
 )
 from hinote_jax.io import files, formats, inputs, room
-from hinote_jax.train import checkpoint, workdir
+from hinote_jax.train import digests, workdir
 
 _Pair = tuple[float | int, float | int]
 
@@ -256,7 +256,7 @@ class Job:
       f"periodic {source.periodic}",
       "grid": f"{self.header.shape} {goal.lines} {grid.hexdigest()}",
       "network": fingerprint.of(predictor.module),
-      "parameters": checkpoint.digest(predictor.variables),
+      "parameters": digests.of_tree(predictor.variables),
       "normalisation": str(predictor.normaliser and vars(predictor.normaliser)),
       "devices": str(request.devices),
       "static": str(request.static),

@@ -1,20 +1,11 @@
 """Checkpoints of a workdir: the latest ones and the best on validation.
 
-A checkpoint is a folder called after its step, and one thing under one digest:
-
-  state      the tree, as Orbax writes it
-  meta.json  what belongs with it, digests of the tree and of the files that
-             hold it, and one of all that
-
-Nothing of it is used before the digests are found to be right, because flipped
-bits otherwise go unseen. Those of earlier versions, with a digest of the values
-alone, are read as well.
+Each is a folder called after its step, see `checkpoint_folder`.
 """
 
 from collections.abc import Mapping
 from concurrent import futures
 import contextlib
-import json
 import math
 import os
 import pathlib
@@ -22,95 +13,13 @@ from typing import Any
 
 from absl import logging
 import jax
-import numpy as np
 
 from hinote_jax.core import naming
 from hinote_jax.io import files, inputs
-from hinote_jax.train import digests, peers
+from hinote_jax.train import checkpoint_folder, peers
 
 DIRECTORY = "checkpoints"
 BEST_KEY = "validation/error"  # lower is better
-_STATE, _META = "state", "meta.json"
-digest = digests.of_tree
-
-
-def _host(tree: Any) -> Any:
-  """Copies a tree to NumPy: what is saved knows nothing of devices."""
-  return jax.tree.map(np.asarray, jax.device_get(tree))
-
-
-def _orbax() -> Any:
-  """Returns what reads or writes a tree in this process, whatever others do.
-
-  Left to itself Orbax waits for all processes, by a collective that gives up
-  where one of them is late.
-  """
-  import orbax.checkpoint as ocp  # slow to import, and only needed here
-
-  options: dict[str, Any] = {}
-  if jax.process_count() > 1:
-    own = jax.process_index()
-    options["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
-      primary_host=own,
-      active_processes={own},
-      barrier_sync_key_prefix=f"state of {own}",
-    )
-  return ocp.Checkpointer(ocp.StandardCheckpointHandler(**options), **options)
-
-
-def _write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
-  folder.mkdir()
-  try:
-    with _orbax() as writer:
-      writer.save(folder / _STATE, state)
-  except Exception as error:  # Orbax raises many kinds where a disk is full
-    raise OSError(inputs.line(error)) from error
-  meta = meta | {"values": digest(state), "digest": 3}
-  meta = digests.sealed(meta) | {"files": digests.of_files(folder / _STATE)}
-  text = json.dumps(meta, indent=2) + "\n"
-  (folder / _META).write_text(text, encoding="utf-8")
-
-
-def _read_meta(folder: pathlib.Path) -> dict[str, Any]:
-  """Reads what belongs with a state.
-
-  Raises:
-    ValueError: it is damaged.
-  """
-  path = folder / _META
-  try:
-    if not path.exists():
-      return json.loads((folder / "meta" / "metadata").read_text())
-    meta = json.loads(path.read_text())
-    if meta["sha256"] != digests.sealed(meta)["sha256"]:
-      raise ValueError(f"{path.name} does not match its digest")
-  except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-    raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
-  return meta
-
-
-def _read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
-  """Reads a checkpoint, into the shape of a template where there is one.
-
-  Raises:
-    ValueError: it is damaged, or is not of the template.
-  """
-  meta = _read_meta(folder)
-  version = meta.get("digest", 1)
-  if version > 2 and digests.of_files(folder / _STATE) != meta.get("files"):
-    raise ValueError(f"step {folder.name}: its files do not match their digest")
-  try:
-    with _orbax() as reader:
-      state = _host(reader.restore(folder / _STATE, template))
-    known = meta["values"] if version > 2 else meta["sha256"]
-    is_whole = digest(state, min(version, 2)) == known
-  except Exception as error:  # Orbax raises many kinds for a damaged file
-    raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
-  if not is_whole:
-    raise ValueError(
-      f"step {folder.name}: its values do not match their digest"
-    )
-  return state, meta
 
 
 def _error(meta: Mapping[str, Any]) -> float:
@@ -174,7 +83,7 @@ class Checkpoints:
     whole = {}
     for step in self.steps:
       with contextlib.suppress(ValueError):
-        whole[step] = _read_meta(self._folder(step))
+        whole[step] = checkpoint_folder.read_meta(self._folder(step))
     return whole
 
   def save(
@@ -204,12 +113,12 @@ class Checkpoints:
     if self._is_leader:
       scores = {name: float(value) for name, value in metrics.items()}
       meta = {**meta, "step": step, "metrics": scores}
-      state = _host(state)
       if self._writer is None:
         self._save(step, state, meta)
       else:
-        own = jax.tree.map(np.array, state)  # steps may use the memory again
-        written = self._writer.submit(self._save, step, own, meta)
+        written = self._writer.submit(
+          self._save, step, checkpoint_folder.own(state), meta
+        )
     self._under_way = step, written
     if self._writer is None:
       self.finish()
@@ -231,7 +140,7 @@ class Checkpoints:
     before = self.steps
     try:
       with files.whole(self._folder(step)) as partial:
-        _write(partial, state, meta)
+        checkpoint_folder.write(partial, checkpoint_folder.host(state), meta)
     except OSError as error:
       kept = f"step {before[-1]} is still there" if before else "none was"
       raise OSError(
@@ -270,7 +179,9 @@ class Checkpoints:
     steps = self.steps[::-1]
     if not steps:
       return None
-    state, meta, damaged = self._first_whole(steps, _host(like))
+    state, meta, damaged = self._first_whole(
+      steps, checkpoint_folder.host(like)
+    )
     for step in damaged:
       self._remove(step)
     if self._is_leader:
@@ -288,7 +199,11 @@ class Checkpoints:
       ValueError: those before it are all damaged.
     """
     steps = [known for known in self.steps[::-1] if known < step]
-    return self._first_whole(steps, _host(like))[:2] if steps else None
+    return (
+      self._first_whole(steps, checkpoint_folder.host(like))[:2]
+      if steps
+      else None
+    )
 
   def _first_whole(
     self, steps: list[int], template: Any | None = None
@@ -301,7 +216,7 @@ class Checkpoints:
     damaged = {}
     for step in steps:
       try:
-        state, meta = _read(self._folder(step), template)
+        state, meta = checkpoint_folder.read(self._folder(step), template)
       except ValueError as error:
         damaged[step] = str(error)
         continue
@@ -345,7 +260,7 @@ class Checkpoints:
     if falls_back:
       return self._first_whole(steps)[:2]
     try:
-      return _read(self._folder(steps[0]), None)
+      return checkpoint_folder.read(self._folder(steps[0]), None)
     except ValueError as error:
       raise ValueError(
         f"the {which} checkpoint in {self.path} is damaged ({error})"

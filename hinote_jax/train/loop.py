@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import jax
-import numpy as np
 
 from hinote_jax import models
 from hinote_jax.data import batches
@@ -74,6 +73,7 @@ def train(
     program = parallel.compiled(step_fn, state, run.batch(first))
     if jax.process_count() == 1:
       step_fn = program  # of more, pmap's is called with what all hold
+    rate = jax.jit(run.rate).lower(first).compile()
     peers.barrier("compiled")
     if is_leader:
       workdirs.claim(workdir, config)
@@ -129,9 +129,9 @@ def train(
             log.write_event(late, event)
         if is_logged:
           shown["loss"] = f"{values['loss']:.3g}"
-          rate = {"learning_rate": float(np.asarray(run.rate(step)))}
+          values["learning_rate"] = float(rate(step))
           skipped = {"skipped": guard.skipped} if guard.skipped else {}
-          log.write(done, values | rate | skipped)
+          log.write(done, values | skipped)
           elapsed = time.monotonic() - started
           log.write_timing(
             done,

@@ -21,7 +21,15 @@ from hinote_jax.data import builder
 from hinote_jax.data.sources import files as sources
 from hinote_jax.infer import jobs
 from hinote_jax.io import files
-from hinote_jax.train import checkpoint, loop, metric_log, preemption, workdir
+from hinote_jax.train import (
+  checkpoint,
+  checkpoint_folder,
+  digests,
+  loop,
+  metric_log,
+  preemption,
+  workdir,
+)
 from tests import runs
 from tests.faults.outcome import Outcome
 
@@ -83,7 +91,7 @@ class _Checkpoint(_Case):
         {},
         {},
       )
-    if (checkpoint.digest(state), meta) not in self._known:
+    if (digests.of_tree(state), meta) not in self._known:
       return "other weights, or other things beside them"
     whole = [
       int(own.name)
@@ -98,13 +106,13 @@ class _Checkpoint(_Case):
 
   def prepare(self):
     """Notes what is right."""
-    read = checkpoint._read
+    read = checkpoint_folder.read
     stored = [
       read(path, None)
       for path in (self.folder / checkpoint.DIRECTORY).iterdir()
     ]
     assert [meta["step"] for _, meta in stored] in ([3, 6], [6, 3])
-    self._known = [(checkpoint.digest(state), meta) for state, meta in stored]
+    self._known = [(digests.of_tree(state), meta) for state, meta in stored]
 
 
 class _Cache(_Case):

@@ -11,14 +11,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from hinote_jax.train import checkpoint
+from hinote_jax.train import checkpoint, checkpoint_folder, digests
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 _FULL_DISK = """
 import resource, signal, sys
 import numpy as np
-from hinote_jax.train import checkpoint
+from hinote_jax.train import checkpoint, checkpoint_folder, digests
 state = {"values": np.random.default_rng(0).normal(size=200_000)}
 score = {checkpoint.BEST_KEY: 1.0}
 with checkpoint.Checkpoints(sys.argv[1]) as checkpoints:
@@ -51,13 +51,13 @@ def test_full_disk_in_mid_checkpoint_keeps_the_last_one(tmp_path):
 
 
 def test_training_goes_on_while_one_is_written_behind(tmp_path, monkeypatch):
-  write, may_go = checkpoint._write, threading.Event()
+  write, may_go = checkpoint_folder.write, threading.Event()
 
   def slow(*args):
     assert may_go.wait(60)
     write(*args)
 
-  monkeypatch.setattr(checkpoint, "_write", slow)
+  monkeypatch.setattr(checkpoint_folder, "write", slow)
   state = {"values": np.arange(5.0)}
   with checkpoint.Checkpoints(tmp_path, is_behind=True) as checkpoints:
     checkpoints.save(1, state, {}, {checkpoint.BEST_KEY: 1.0})
@@ -76,7 +76,7 @@ def test_what_fails_behind_is_said_at_the_next(tmp_path, monkeypatch):
   def full(*_):
     raise OSError("no space is left")
 
-  monkeypatch.setattr(checkpoint, "_write", full)
+  monkeypatch.setattr(checkpoint_folder, "write", full)
   checkpoints = checkpoint.Checkpoints(tmp_path, is_behind=True)
   checkpoints.save(1, {"values": np.zeros(3)}, {}, {})
   with pytest.raises(OSError, match="step 1 in .*no space .* none was"):
@@ -188,19 +188,19 @@ def test_what_killed_runs_left_goes_and_unscored_ones_go_with_the_next(
 def test_digest_knows_values_and_paths_and_not_containers():
   state = {"a": np.arange(3.0), "b": (np.ones(2), np.zeros(2, np.float32))}
   again = {"b": [np.ones(2), np.zeros(2, np.float32)], "a": np.arange(3.0)}
-  assert checkpoint.digest(state) == checkpoint.digest(again)
+  assert digests.of_tree(state) == digests.of_tree(again)
   state["a"][1] = np.nextafter(1.0, 2.0)
-  assert checkpoint.digest(state) != checkpoint.digest(again)
+  assert digests.of_tree(state) != digests.of_tree(again)
 
 
 def test_digest_sees_two_parameters_change_places():
   one, other = np.arange(3.0), np.ones(3)
   state, turned = {"a": one, "b": other}, {"a": other, "b": one}
-  assert checkpoint.digest(state) != checkpoint.digest(turned)
+  assert digests.of_tree(state) != digests.of_tree(turned)
   # What checkpoints of before carry does not, and is still theirs.
-  assert checkpoint.digest(state, 1) == checkpoint.digest(turned, 1)
+  assert digests.of_tree(state, 1) == digests.of_tree(turned, 1)
   state["a"] = np.nextafter(one, 9.0)
-  assert checkpoint.digest(state, 1) != checkpoint.digest(turned, 1)
+  assert digests.of_tree(state, 1) != digests.of_tree(turned, 1)
 
 
 def test_best_and_latest_stay_and_older_ones_go(tmp_path):
