@@ -60,14 +60,6 @@ def _unit(name: str, crs: Any) -> float | None:
   return None if pair is None else pair[0] / size
 
 
-def is_alike(own: axes.Axis, other: axes.Axis) -> bool:
-  """Says whether positions of two axes are of one kind, by their units."""
-  return own.units == other.units or (
-    (own.is_latitude and other.is_latitude)
-    or (own.is_longitude and other.is_longitude)
-  )
-
-
 def is_closed(axis: axes.Axis) -> bool:
   """Says whether an axis goes once around."""
   return axis.is_periodic or (axis.is_longitude and axes.is_cyclic(axis))
@@ -83,7 +75,7 @@ def between(name: str, own: Grid, other: Grid) -> tuple[Place, Place] | None:
     ModuleNotFoundError: rasterio is missing.
     ValueError: a projection is not known, and the positions are of two kinds.
   """
-  is_same = all(map(is_alike, own, other))
+  is_same = all(map(axes.is_alike, own, other))
   if is_same and (_is_globe(own) or own[0].crs == other[0].crs):
     return None
   is_named = all(grid[0].crs or _is_globe(grid) for grid in (own, other))
@@ -91,7 +83,7 @@ def between(name: str, own: Grid, other: Grid) -> tuple[Place, Place] | None:
   if ours and theirs:
     return None if is_same and ours == theirs else (ours, theirs)
   for a, b in zip(own, other, strict=True):
-    if not is_alike(a, b):
+    if not axes.is_alike(a, b):
       raise ValueError(
         f"{name}: its {a.name} is in {a.units!r} and {b.name} of the fields in "
         f"{b.units!r}: give it on the same coordinates, or the projections of"

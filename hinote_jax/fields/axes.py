@@ -288,7 +288,8 @@ class Axis:
       ValueError: the units differ, or the positions are coarser than these or
         beyond their extent.
     """
-    if not _same_units(self, other):
+    is_given = self.units and other.units  # no units agree with all
+    if is_given and not is_alike(self, other):
       raise ValueError(
         f"{self.name} is in {self.units!r} and {other.name} of the target in "
         f"{other.units!r}: give both in the same units"
@@ -378,10 +379,10 @@ def _holds_poles(axis: Axis) -> bool:
   return axis.is_latitude and set(axis.values[[0, -1]].tolist()) == poles
 
 
-def _same_units(a: Axis, b: Axis) -> bool:
-  """Says whether positions can be compared; no units agree with all."""
+def is_alike(a: Axis, b: Axis) -> bool:
+  """Says whether positions of two axes are of one kind, by their units."""
   both = ((a.is_latitude, b.is_latitude), (a.is_longitude, b.is_longitude))
-  return a.units == b.units or "" in (a.units, b.units) or (True, True) in both
+  return a.units == b.units or (True, True) in both
 
 
 def _turns(axis: Axis, ends: np.ndarray) -> float:
