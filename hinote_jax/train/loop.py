@@ -71,8 +71,10 @@ def train(
     state = parallel.put_state(run.state, config.parallel)
     step_fn = run.step()
     program = parallel.compiled(step_fn, state, run.batch(first))
-    if jax.process_count() == 1:
-      step_fn = program  # of more, pmap's is called with what all hold
+    # Of more processes pmap's is called with what all hold, and of windows at
+    # scales drawn a batch each has a program.
+    if jax.process_count() == 1 and not hasattr(data.train, "scales"):
+      step_fn = program
     rate = jax.jit(run.rate).lower(first).compile()
     peers.barrier("compiled")
     if is_leader:
