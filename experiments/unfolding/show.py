@@ -1,6 +1,6 @@
 """Fills the page from committed results.
 
-    python -m experiments.unfolding.show
+python -m experiments.unfolding.show
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,16 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main() -> None:
   """Fills the page and prints its table."""
-  made = table(json.loads(RESULTS.read_text())["rows"])
-  page = FOLDER / "README.md"
-  files.write_text(page, markdown.filled(page.read_text(), {"errors": made}))
-  print(made)
+  results, page = json.loads(RESULTS.read_text()), FOLDER / "README.md"
+  steps = results["steps"]
+  made = {
+    "steps": markdown.table(
+      [["", *steps], ["steps", *map(str, steps.values())]]
+    ),
+    "errors": table(results["rows"]),
+  }
+  files.write_text(page, markdown.filled(page.read_text(), made))
+  print(made["errors"])
 
 
 if __name__ == "__main__":
