@@ -18,6 +18,7 @@ from tests import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 _STEPS = 6
+_PEERS = "liif", "srno", "lte", "metasr", "edsr", "rdn", "swinir"
 
 
 def _config(name: str, folder: pathlib.Path):
@@ -83,9 +84,7 @@ def _child(call: str, *arguments: str):
 
 
 @pytest.mark.trial
-@pytest.mark.parametrize(
-  "name", ["S", "B", "demo of liif", "demo of srno", "demo of edsr"]
-)
+@pytest.mark.parametrize("name", ["S", "B", *(f"demo of {p}" for p in _PEERS)])
 def test_memory_is_within_a_fifth_and_a_step_within_half(tmp_path, name):
   fields = np.random.default_rng(0).normal(size=(12, 200, 200))
   np.save(tmp_path / "fields.npy", fields.astype(np.float32))
