@@ -6,24 +6,15 @@ import numpy as np
 import pytest
 
 from hinote_jax.nn import galerkin
+from tests.infer import networks
 
 _KEY = jax.random.key(0)
 _HEADS = 3
 
 
-def _noisy(params, scale=0.3):
-  """Adds noise to every parameter: fresh scales and biases hide mistakes."""
-  leaves, tree = jax.tree.flatten(params)
-  keys = jax.random.split(_KEY, len(leaves))
-  return tree.unflatten(
-    leaf + scale * jax.random.normal(key, leaf.shape)
-    for leaf, key in zip(leaves, keys, strict=True)
-  )
-
-
 def _attention(x, source=None):
   layer = galerkin.GalerkinAttention(_HEADS)
-  variables = _noisy(layer.init(_KEY, x, source))
+  variables = networks.random_variables(layer, x, source)
   return jax.jit(layer.apply), variables
 
 
@@ -80,7 +71,7 @@ def test_cross_attention_integrates_over_the_source():
 def test_block_is_two_residual_steps():
   x = jax.random.normal(_KEY, (1, 3, 4, 12))
   block = galerkin.GalerkinBlock(_HEADS)
-  variables = _noisy(block.init(_KEY, x))
+  variables = networks.random_variables(block, x)
   params = variables["params"]
   y = np.float64(x) + _reference(params["attention"], x, x)
   hidden = np.asarray(jax.nn.gelu(jnp.asarray(_dense(params["expand"], y))))
@@ -125,7 +116,7 @@ def test_attention_does_not_depend_on_the_resolution_of_its_source():
     return jnp.asarray(np.stack(waves, -1)[None] @ mix, jnp.float32)
 
   layer = galerkin.GalerkinAttention(_HEADS)
-  variables = _noisy(layer.init(_KEY, x, source(4)))
+  variables = networks.random_variables(layer, x, source(4))
   z = [layer.apply(variables, x, source(n)) for n in (4, 8, 16, 32)]
   steps = [np.abs(b - a).max() for a, b in zip(z, z[1:], strict=False)]
   assert steps[1] < steps[0] / 3 and steps[2] < steps[1] / 3
@@ -155,7 +146,7 @@ def test_bands_change_neither_answer_nor_gradient(norm):
 
   def run(most):
     block = galerkin.GalerkinBlock(_HEADS, norm=norm, points_at_once=most)
-    variables = _noisy(block.init(_KEY, x, source))
+    variables = networks.random_variables(block, x, source)
 
     def loss(variables, x):
       y = block.apply(variables, x, source)

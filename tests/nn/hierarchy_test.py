@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hinote_jax.nn import hierarchy
+from tests.infer import networks
 
 _KEY = jax.random.key(0)
 
@@ -16,21 +17,12 @@ def _square(x):
   return x * x
 
 
-def _noisy(params, scale=0.3):
-  leaves, tree = jax.tree.flatten(params)
-  keys = jax.random.split(_KEY, len(leaves))
-  return tree.unflatten(
-    leaf + scale * jax.random.normal(key, leaf.shape)
-    for leaf, key in zip(leaves, keys, strict=True)
-  )
-
-
 def _hierarchy(shape, **kwargs):
-  """Returns f(x) of a hierarchy of three levels with noisy parameters."""
+  """Returns f(x) of a hierarchy of three levels with random parameters."""
   arguments = dict(widths=(4, 8, 8), blocks=(1, 1, 1), convs=(0, 0, 0), heads=2)
   module = hierarchy.Hierarchy(**{**arguments, **kwargs})
   x = jnp.zeros((1, *shape, 4))
-  variables = _noisy(jax.jit(module.init)(_KEY, x))
+  variables = networks.random_variables(module, x)
   return jax.jit(functools.partial(module.apply, variables))
 
 
