@@ -1,11 +1,17 @@
 """A tiny run for tests: a few smooth random fields in a file, a small model."""
 
 import pathlib
+from typing import Any
+from unittest import mock
 
+import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from configs import common
+from hinote_jax.train import loop
+from hinote_jax.train import step as train_step
 
 
 def write_fields(path: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
@@ -62,3 +68,34 @@ def write_config(
     f"  return ml_collections.ConfigDict({config.to_dict()!r})\n"
   )
   return path
+
+
+def train_lightly(
+  config: ml_collections.ConfigDict, workdir: pathlib.Path
+) -> dict[str, Any]:
+  """Trains by steps that push the parameters a little, without a gradient.
+
+  It makes a workdir where a test is of what is done with a run, and not of what
+  it learns: the gradient is most of what a training compiles.
+  """
+
+  def make_train_step(*args, **kwargs):
+    del args, kwargs
+    return _push
+
+  with mock.patch.object(train_step, "make_train_step", make_train_step):
+    return loop.train(config, workdir)
+
+
+def _push(state, batch, axis_name=None):
+  del batch, axis_name
+
+  def pushed(leaf):
+    wave = jnp.sin(1.0 + jnp.arange(leaf.size, dtype=leaf.dtype))
+    return leaf + 0.01 * wave.reshape(leaf.shape)
+
+  params = jax.tree.map(pushed, state.params)
+  average = jax.tree.map(pushed, state.average)
+  metrics = {name: jnp.ones(()) for name in ("loss", "mse", "grad_norm")}
+  moved = state.replace(params=params, average=average, step=state.step + 1)
+  return moved, metrics

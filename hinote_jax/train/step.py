@@ -61,11 +61,17 @@ def init_state(
     "loss": dict(prior),
   }
   params = {part: own.pop("params", {}) for part, own in every.items()}
+
+  @jax.jit  # one program, and not one a shape
+  def begin(params):
+    return jax.tree.map(jnp.copy, params["model"]), transform.init(params)
+
+  average, opt_state = begin(params)
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
-    average=jax.tree.map(jnp.copy, params["model"]),
-    opt_state=transform.init(params),
+    average=average,
+    opt_state=opt_state,
     untrained={part: rest for part, rest in every.items() if rest},
   )
 

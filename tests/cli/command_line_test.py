@@ -30,6 +30,22 @@ def test_ones_own_config_comes_first_and_its_mistakes_are_said(
     command_line._check_fields(given)
 
 
+@pytest.mark.parametrize(
+  "given, reason",
+  [
+    (":demoo", "did you mean 'demo'"),
+    (":smoke --config.batchsize=4", "did you mean 'batch_size'"),
+    (":smoke --config.model.head_widht=4", "did you mean 'head_width'"),
+    (" --config=configs/absent.py", "no config file 'configs/absent.py'"),
+  ],
+)
+def test_what_is_misspelt_is_named(monkeypatch, given, reason):
+  monkeypatch.setattr(sys, "path", [*sys.path])
+  arguments = f"main --config=configs/hinote.py{given}".split()
+  with pytest.raises((ValueError, OSError), match=reason):
+    command_line.check(arguments)
+
+
 def test_a_field_of_a_field_without_any_is_said():
   given = ["--config=configs/hinote.py:smoke", "--config.steps.more=3"]
   with pytest.raises(ValueError, match="config.steps in .* has no fields"):

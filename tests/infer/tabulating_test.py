@@ -18,7 +18,7 @@ def test_a_run_becomes_a_file_that_a_run_begins_with(tmp_path):
   fields = runs.write_fields(tmp_path / "fields.npy")
   config = runs.tiny_config(fields, tmp_path / "cache")
   config.model = _SMALL
-  loop.train(config, tmp_path / "net")
+  runs.train_lightly(config, tmp_path / "net")
   network = infer.load(tmp_path / "net")
   lowres = np.load(fields)[-1][::2, ::2]
   ((low, high),) = network.module.limits

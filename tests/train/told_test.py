@@ -55,12 +55,24 @@ def told(tmp_path_factory):
   config.windows.update(min_scale=1.5, max_scale=2.0)
   config.split.update(validation=1, test=1)
   config.validate_every = 6
-  train.train(config, folder / "run")
+  runs.train_lightly(config, folder / "run")
   return folder, config
 
 
-def test_it_resumes_bit_for_bit(told, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def evaluated(told):
+  """The evaluation of the run, of what is made consistent too."""
   folder, config = told
+  config = config.copy_and_resolve_references()
+  config.evaluate.consistent = True
+  shutil.copytree(folder / "run", folder / "evaluated")
+  return report.read(train.evaluate(config, folder / "evaluated").parent)
+
+
+@pytest.mark.trial  # in the suite, train_test has a run that resumes so
+def test_it_resumes_bit_for_bit(told, tmp_path, monkeypatch):
+  _, config = told
+  train.train(config, tmp_path / "whole")
   advance, calls = metric_log.MetricLog.advance, []
 
   def advance_and_signal(self, **shown):
@@ -74,7 +86,7 @@ def test_it_resumes_bit_for_bit(told, tmp_path, monkeypatch):
     train.train(config, tmp_path / "run")
   assert train.train(config, tmp_path / "run")["steps_now"] > 0
   digests = []
-  for workdir in (folder / "run", tmp_path / "run"):
+  for workdir in (tmp_path / "whole", tmp_path / "run"):
     with checkpoint.Checkpoints(workdir) as checkpoints:
       digests.append(checkpoints.load("latest")[1]["sha256"])
   assert digests[0] == digests[1]
@@ -129,7 +141,7 @@ def test_a_part_and_a_grid_of_another_file_have_the_whole_ones_values(told):
 
 
 def test_another_run_is_told_what_it_learnt_with_in_its_own_unit(
-  told, tmp_path
+  told, evaluated, tmp_path
 ):
   folder, config = told
   data = xarray.open_dataset(folder / "t2m.nc").load()
@@ -139,26 +151,19 @@ def test_another_run_is_told_what_it_learnt_with_in_its_own_unit(
   config.data.path = str(tmp_path / "t2m.nc")
   config.data.static = ("latitude",)
   config.evaluate.against = ("bicubic", str(folder / "run"))
-  train.train(config, tmp_path / "run")
+  runs.train_lightly(config, tmp_path / "run")
   path = train.evaluate(config, tmp_path / "run")
-  own = train.evaluate(told[1], folder / "run")
   label = str(folder / "run")
   (row,) = report.read(path.parent).select(model=label)
-  (want,) = report.read(own.parent).select(model="hinote")
+  (want,) = evaluated.select(model="hinote")
   np.testing.assert_allclose(row["mse"], want["mse"], rtol=1e-3)
 
 
-def test_consistent_rows_stand_in_the_report(told, tmp_path):
-  folder, config = told
-  shutil.copytree(folder / "run", tmp_path / "run")
-  config = config.copy_and_resolve_references()
-  config.evaluate.consistent = True
-  path = train.evaluate(config, tmp_path / "run")
-  evaluation = report.read(path.parent)
-  names = evaluation.header["models"]
+def test_consistent_rows_stand_in_the_report(evaluated):
+  names = evaluated.header["models"]
   assert names[:3] == ["hinote", "static_regression", "bicubic"]
   assert names[3:] == [f"{name}, consistent" for name in names[:3]]
-  mse = {row["model"]: row["mse"] for row in evaluation.rows}
+  mse = {row["model"]: row["mse"] for row in evaluated.rows}
   for name in names[:3]:
     # The truth satisfies it, so that the projection takes only error away.
     assert mse[f"{name}, consistent"] <= mse[name] * (1 + 1e-6)
