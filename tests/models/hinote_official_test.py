@@ -11,6 +11,7 @@ from hinote_jax import interop, models
 from hinote_jax.core import grids, resize
 from hinote_jax.models.hinote_official import published
 from tests import trials
+from tests.infer import networks
 
 _KEY = jax.random.key(0)
 _SMALL = dict(attention_width=16, attention_head=2)
@@ -25,13 +26,7 @@ def _inputs(shape, window, batch=1):
 def _network(inputs, **kwargs):
   """Returns a small network and parameters, none of them special."""
   module = models.build("hinote_official", **{**_SMALL, **kwargs})
-  variables = jax.jit(module.init)(_KEY, *inputs)
-  leaves, tree = jax.tree.flatten(variables)
-  keys = jax.random.split(_KEY, len(leaves))
-  return module, tree.unflatten(
-    leaf + 0.2 * jax.random.normal(key, leaf.shape)
-    for leaf, key in zip(leaves, keys, strict=True)
-  )
+  return module, networks.random_variables(module, *inputs)
 
 
 @pytest.mark.parametrize(

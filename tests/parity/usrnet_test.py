@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from hinote_jax import interop, models
+from tests import trials
 from tests.parity import reference
 
 _CASES = reference.cases("usrnet", "usrnet_*")
@@ -17,8 +18,16 @@ def _options(case):
   return {name: case.meta["config"][name] for name in modes}
 
 
+# Every network once, every scale once.
+_QUICK = (
+  "usrnet_tiny_official__x3_11x14",
+  "usrnet_small__x2_16x24",
+  "usrnet_small_leaky_px__x4_12x10",
+)
+
+
 @reference.needs_reference
-@pytest.mark.parametrize("name", _CASES)
+@pytest.mark.parametrize("name", trials.apart_from(_QUICK.__contains__, _CASES))
 def test_published_network(name):
   case = reference.case("usrnet", name)
   imported = interop.from_tensors(
