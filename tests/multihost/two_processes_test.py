@@ -15,7 +15,7 @@ import pytest
 
 from hinote_jax.train import checkpoint, metric_log
 from hinote_jax.train import loop as train
-from tests import quick_xla, runs, trials
+from tests import quick_xla, runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 # In a config file: a process gets a signal from itself after some steps.
@@ -99,6 +99,12 @@ def alone(tmp_path_factory):
   return folder / "one", config
 
 
+def _write_hooked(folder, config):
+  path = runs.write_config(folder / "run.py", config)
+  path.write_text(path.read_text() + _HOOK)
+  return path
+
+
 @pytest.fixture(scope="module")
 def undisturbed(alone, tmp_path_factory):
   """Returns what runs the same by so many processes: config file, folder."""
@@ -107,28 +113,15 @@ def undisturbed(alone, tmp_path_factory):
   @functools.cache
   def run(count):
     folder = tmp_path_factory.mktemp(f"by_{count}")
-    path = runs.write_config(folder / "run.py", config)
-    path.write_text(path.read_text() + _HOOK)
+    path = _write_hooked(folder, config)
     _wait(_start_all(path, folder / "run", count))
     return path, folder / "run"
 
   return run
 
 
-@pytest.mark.parametrize(
-  "mode",
-  trials.apart_from(lambda mode: mode == "pmap", ["pmap", "shard_map", "jit"]),
-)
-def test_two_processes_train_as_one(alone, undisturbed, tmp_path, mode):
-  one, config = alone
-  if mode == config.parallel:
-    _, two = undisturbed(2)
-  else:
-    config = config.copy_and_resolve_references()
-    config.parallel, two = mode, tmp_path / "two"
-    config.saves_behind = True
-    _wait(_start_all(runs.write_config(tmp_path / "run.py", config), two, 2))
-  # Six Adam steps; only the order of float32 sums differs.
+def _assert_trained_as(one, two):
+  """Six Adam steps; only the order of float32 sums differs."""
   for name in ("loss", "grad_norm"):
     ours, theirs = (
       [x[name] for x in metric_log.read(run) if name in x] for run in (two, one)
@@ -143,6 +136,21 @@ def test_two_processes_train_as_one(alone, undisturbed, tmp_path, mode):
     theirs["params"],
   )
   assert (two / "report.md").exists()
+
+
+# In the suite, two processes of which one is killed train as one.
+@pytest.mark.trial
+@pytest.mark.parametrize("mode", ["pmap", "shard_map", "jit"])
+def test_two_processes_train_as_one(alone, undisturbed, tmp_path, mode):
+  one, config = alone
+  if mode == config.parallel:
+    _, two = undisturbed(2)
+  else:
+    config = config.copy_and_resolve_references()
+    config.parallel, two = mode, tmp_path / "two"
+    config.saves_behind = True
+    _wait(_start_all(runs.write_config(tmp_path / "run.py", config), two, 2))
+  _assert_trained_as(one, two)
 
 
 @pytest.fixture(scope="module")
@@ -181,17 +189,8 @@ def _assert_same_run(ours, theirs):
   assert logs[0] == logs[1]
 
 
-_RANKS = [(count, rank) for count in (2, 4) for rank in range(count)]
-
-
-@pytest.mark.parametrize(
-  "count, rank", trials.apart_from(lambda case: case == (2, 0), _RANKS)
-)
-def test_one_that_is_killed_ends_all_and_the_run_goes_on(
-  undisturbed, tmp_path, count, rank
-):
-  path, whole = undisturbed(count)
-  run = tmp_path / "run"
+def _kill_and_go_on(path, run, count, rank):
+  """Runs so many of which one is killed and all end; then all to the end."""
   killed = f"{rank}:4:{int(signal.SIGKILL)}"
   processes = _start_all(path, run, count, killed)
   processes[rank].communicate(timeout=400)
@@ -207,7 +206,24 @@ def test_one_that_is_killed_ends_all_and_the_run_goes_on(
     assert "Traceback" not in output and "***" not in output
   assert time.monotonic() - since < 30
   _wait(_start_all(path, run, count))
-  _assert_same_run(run, whole)
+
+
+def test_one_that_is_killed_ends_all_and_the_run_goes_on(alone, tmp_path):
+  one, config = alone
+  _kill_and_go_on(_write_hooked(tmp_path, config), tmp_path / "run", 2, 0)
+  _assert_trained_as(one, tmp_path / "run")
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize(
+  "count, rank", [(count, rank) for count in (2, 4) for rank in range(count)]
+)
+def test_whoever_is_killed_the_run_is_the_undisturbed_one(
+  undisturbed, tmp_path, count, rank
+):
+  path, whole = undisturbed(count)
+  _kill_and_go_on(path, tmp_path / "run", count, rank)
+  _assert_same_run(tmp_path / "run", whole)
 
 
 @pytest.mark.trial
