@@ -11,7 +11,7 @@ from tests.faults import outcome, run
 pytest.importorskip("tensorflow_datasets")
 pytest.importorskip("zarr")
 # Those of kills and files are processes of their own.
-_COUNTS = {"configs": 25, "corruptions": 8, "files": 40, "arguments": 20}
+_COUNTS = {"configs": 25, "corruptions": 4, "files": 40, "arguments": 20}
 
 
 @pytest.mark.parametrize("part", _COUNTS)

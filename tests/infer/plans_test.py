@@ -81,7 +81,9 @@ def _by_hand(module, variables, lowres, fine):
   return total / 8
 
 
-@pytest.mark.parametrize("memory", [None, "1GB"])
+@pytest.mark.parametrize(
+  "memory", [None, pytest.param("1GB", marks=pytest.mark.trial)]
+)
 def test_the_ensemble_is_the_mean_of_eight_views(memory):
   module, variables = _network(
     "srno",

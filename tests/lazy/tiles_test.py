@@ -13,6 +13,7 @@ import pytest
 from hinote_jax import lazy
 from hinote_jax.core import grids
 from hinote_jax.lazy import stores, tiles
+from tests import trials
 from tests.infer import networks
 
 
@@ -33,7 +34,14 @@ def test_spans_count_every_cell_once(n, most, is_cut):
 _DRAWS = int(os.environ.get("HINOTE_JAX_DRAWS", "1"))
 
 
-@pytest.mark.parametrize("name", networks.NAMES)
+# Their layers stream in others too: the features of LTE and MetaSR are read as
+# LIIF's, RDN and WDSR are convolutions as EDSR is, HAT has windows as SwinIR.
+_LONG = ("lte", "metasr", "rdn", "wdsr", "hat")
+
+
+@pytest.mark.parametrize(
+  "name", trials.apart_from(lambda name: name not in _LONG, networks.NAMES)
+)
 def test_tiles_are_those_of_one_call(name):
   # None is tried again to be made smaller: that would compile for minutes.
   @settings(max_examples=_DRAWS, phases=[Phase.generate])
@@ -75,7 +83,12 @@ class _Steps:
 
 @pytest.mark.parametrize(
   ("name", "options", "memory"),
-  [("liif", {}, 8e4), ("hinote", dict(preset="pointwise"), 2e5)],
+  [
+    ("liif", {}, 8e4),
+    pytest.param(
+      *("hinote", dict(preset="pointwise"), 2e5), marks=pytest.mark.trial
+    ),
+  ],
 )
 def test_little_memory_takes_small_tiles_and_a_scratch_file(
   name, options, memory

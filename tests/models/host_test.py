@@ -32,7 +32,7 @@ def _table(pattern, scale, interval, **options):
   ("pattern", "scale", "interval", "options"),
   [
     ("S", 3, 64, dict(compat="official")),
-    ("F", 2, 32, dict(periodic=(False, True))),
+    pytest.param("F", 2, 32, dict(periodic=(False, True)), marks=trials.trial),
     ("V", 2, 1, {}),
   ],
 )

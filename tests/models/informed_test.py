@@ -11,6 +11,7 @@ from hinote_jax.core import grids
 from hinote_jax.infer import plans
 from hinote_jax.models import informed
 from hinote_jax.train import static_run
+from tests import trials
 
 _UNITS = (0.5, 2.0)
 
@@ -51,7 +52,10 @@ def _values(plan, lowres, extras):
   return out
 
 
-@pytest.mark.parametrize("name", ["hinote", "edsr"])
+# A run of hinote is told of the place in tiles and devices in told_test.
+@pytest.mark.parametrize(
+  "name", trials.apart_from("edsr".__eq__, ["hinote", "edsr"])
+)
 def test_tiles_and_devices_answer_as_the_whole(name):
   options = dict(scale=2) if name == "edsr" else {}
   module = _build(name, **options)

@@ -20,8 +20,8 @@ _NETWORKS = tuple(
 # Two of the heads that take any trunk.
 _HAT = dict(encoder="hat", encoder_options=models.spec("hat").tiny)
 _CASES = [*((name, {}) for name in _NETWORKS), ("liif", _HAT), ("hinote", _HAT)]
-# One of each kind: operator, cells, convolution, attention, table, unfolding.
-_QUICK = ("hinote", "liif", "edsr", "swinir", "sr_lut", "usrnet")
+# One of each kind that is soon compiled: operator, cells, convolution, table.
+_QUICK = ("hinote", "liif", "edsr", "sr_lut")
 
 
 @functools.cache

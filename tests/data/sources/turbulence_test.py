@@ -181,6 +181,7 @@ def test_energy_goes_up_and_enstrophy_down_the_scales(tiny):
   assert -3.9 < physics.slope(omega, 6, 16) < -2.9
 
 
+@pytest.mark.trial
 def test_twice_the_resolution_changes_large_scales_little(tiny):
   flow, state, _ = tiny
   fine = _flow("forced", flow.reynolds, 2 * flow.grid)
