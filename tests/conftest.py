@@ -1,5 +1,6 @@
 """Sets the stage before jax is imported: eight CPU devices, one cache."""
 
+import gc
 import os
 from pathlib import Path
 import sys
@@ -34,6 +35,12 @@ from hinote_jax import pages  # noqa: E402
 from tests import compiled  # noqa: E402
 
 compiled.install()
+
+
+def pytest_collection_finish():
+  """What is imported stays: the collector need not go over it again."""
+  gc.collect()
+  gc.freeze()
 
 
 @pytest.fixture(autouse=True)

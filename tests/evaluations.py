@@ -1,12 +1,15 @@
 """Fields, predictors and a run of the evaluation, for its tests."""
 
+import contextlib
 import dataclasses
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 
 from hinote_jax.core import resize
 from hinote_jax.evaluate import fields
+from hinote_jax.plots import style
 
 
 @dataclasses.dataclass
@@ -88,3 +91,16 @@ class Close:
     self.calls += 1
     answer = self.values[(self.calls - 1) % len(self.values)]
     return answer * np.float32(self.factor)
+
+
+@contextlib.contextmanager
+def rough_figures():
+  """Lays nothing out and draws few pixels: most of the time of a figure."""
+
+  def figure(width, height):
+    drawn = style.Figure(figsize=(width, height), dpi=30)
+    style.FigureCanvasAgg(drawn)
+    return drawn
+
+  with mock.patch.multiple(style, DPI=30, figure=figure):
+    yield

@@ -186,6 +186,7 @@ def _one_picture():
 class ReportTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
+    self.enter_context(ev.rough_figures())
     self.folder = self.create_tempdir().full_path
     self.dataset = ev.dataset()
 
