@@ -7,6 +7,7 @@ import argparse
 import collections
 from collections.abc import Sequence
 import contextlib
+import dataclasses
 import glob
 import os
 import shlex
@@ -14,6 +15,7 @@ import sys
 from typing import Any
 
 from hinote_jax.cli import command_line, interrupts, upscale_arguments
+from hinote_jax.core import naming
 from hinote_jax.train import host_memory, preemption
 
 _PERIODIC = {
@@ -64,16 +66,10 @@ def _requests(asked: argparse.Namespace, files: Any) -> Any:
   from hinote_jax.infer import jobs, upscaling
 
   names = [n for text in asked.variable or () for n in text.split(",")]
-  low, high = asked.clip or (None, None)
-  if low is not None and high is not None and low > high:
-    raise ValueError(f"--clip {low:g},{high:g} leaves nothing: swap them")
-  black, white = asked.range or (0.0, 1.0)
-  if black is None or white is None or not black < white:
-    raise ValueError("--range wants two numbers, the smaller one first")
   options = upscaling.Options(
     consistent=_degradation(asked),
     keeps_mean=asked.keep_mean,
-    clip=(low, high),
+    clip=asked.clip or (None, None),
     is_ensemble=asked.tta,
     memory=asked.memory,
     span=asked.range and tuple(asked.range),
@@ -149,12 +145,33 @@ def _require_page(path: str, files: Sequence[tuple[str, str]]) -> None:
     raise FileNotFoundError(f"no folder {parent}: create it first")
 
 
+def _require_new(files: Sequence[tuple[str, str]]) -> None:
+  """Refuses results that are there, before anything is imported.
+
+  Raises:
+    FileExistsError: one is, and no run of several files was killed after it;
+      if one was, `jobs.Job.require` says whether it was this very one.
+  """
+  for _, path in files:
+    is_left = os.path.exists(f"{path}.partial/finished.json")
+    if os.path.exists(path) and not is_left:
+      raise FileExistsError(naming.taken(path))
+
+
 def _upscale(arguments: Sequence[str]) -> None:
   asked = upscale_arguments.parse(arguments)
   files = pairs(asked.files)
   upscale_arguments.require_checkpoint(asked.checkpoint)
   if asked.view is not None:
     _require_page(asked.view, files)
+  if not asked.overwrite:
+    _require_new(files)
+  name = asked.checkpoint
+  if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
+    asked.checkpoint = os.path.abspath(name)
+  requests = _requests(asked, files)
+  for request in requests:
+    request.require()
   from hinote_jax import infer, interop
   from hinote_jax.infer import batch, progress
 
@@ -167,9 +184,6 @@ def _upscale(arguments: Sequence[str]) -> None:
       make = stack.enter_context(
         dask_jobs.connected(asked.scheduler, asked.workers)
       )
-    name = asked.checkpoint
-    if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
-      asked.checkpoint = os.path.abspath(name)
     predictor = infer.load(
       asked.checkpoint,
       asked.which,
@@ -177,10 +191,10 @@ def _upscale(arguments: Sequence[str]) -> None:
       **dict(map(interop.parse_option, asked.option or ())),
     )
     if not upscale_arguments.has_grid(asked):
-      asked.scale = getattr(predictor.module, "scale", None)
-      if asked.scale is None:
+      scale = getattr(predictor.module, "scale", None)
+      if scale is None:
         raise ValueError(upscale_arguments.NO_GRID)
-    requests = _requests(asked, files)
+      requests = [dataclasses.replace(r, scale=scale) for r in requests]
     if asked.dry_run:
       from hinote_jax.infer import preview
 

@@ -14,6 +14,8 @@ from hinote_jax.core import naming
 
 _CONFIG = "--config="
 _FIELD = "--config."
+# Whose errors are sentences to a user: the package, its configs and its flags.
+_EXPECTED = ("__main__", "<run_path>", "hinote_jax", "absl.flags", "argparse")
 # configs/ lies beside the package; in it, where a wheel has been installed.
 _HOMES = [pathlib.Path(__file__).parents[2]]
 _HOMES += [pathlib.Path(__file__).parents[1] / "shipped"]
@@ -23,11 +25,17 @@ _ROOT = next(
 
 
 def print_error(error: Exception) -> int:
-  """Says what is wrong in one sentence; returns the exit code for that."""
+  """Says what is wrong in one sentence; returns the exit code for that.
+
+  What a library raised, and nobody here expected, comes with how to find where.
+  """
   if os.environ.get("HINOTE_JAX_TRACEBACK"):
     traceback.print_exc()
   print(f"hinote_jax: {error}", file=sys.stderr)
-  print("(HINOTE_JAX_TRACEBACK=1 shows where)", file=sys.stderr)
+  frames = [f for f, _ in traceback.walk_tb(error.__traceback__)]
+  names = [f.f_globals.get("__name__", "") for f in frames[-1:]]
+  if any(not name.startswith(_EXPECTED) for name in names):
+    print("(HINOTE_JAX_TRACEBACK=1 shows where)", file=sys.stderr)
   return 2
 
 

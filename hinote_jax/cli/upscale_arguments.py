@@ -279,7 +279,9 @@ def _add_machine(group) -> None:
     metavar="N",
     help="have N processes of this machine do it, by Dask",
   )
-  add("--quiet", action="store_true", help="show no progress")
+  add(
+    "--quiet", action="store_true", help="show no progress, nor what was made"
+  )
   add(
     "--dry-run",
     action="store_true",
@@ -332,6 +334,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   is_file = os.path.isfile(asked.checkpoint) or asked.checkpoint in SHIPPED
   if not is_file and not has_grid(asked):  # a file is perhaps of one scale
     raise ValueError(NO_GRID)
+  low, high = asked.clip or (None, None)
+  if low is not None and high is not None and low > high:
+    raise ValueError(f"--clip {low:g},{high:g} leaves nothing: swap them")
+  black, white = asked.range or (0.0, 1.0)
+  if black is None or white is None or not black < white:
+    raise ValueError("--range wants two numbers, the smaller one first")
   if asked.workers is not None and asked.workers < 1:
     raise ValueError(f"--workers must be at least 1, got {asked.workers}")
   if asked.workers is not None and asked.scheduler is not None:

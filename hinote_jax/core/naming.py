@@ -32,6 +32,11 @@ def look_up(kind: str, name: str, table: Mapping[str, T]) -> T:
   return table[name]
 
 
+def taken(path: Any) -> str:
+  """Returns what to say where a result is there already."""
+  return f"{path} exists: give another name, or --overwrite to replace it"
+
+
 def entry(text: str) -> Callable[..., Any]:
   """Returns the function that "module:function" names.
 

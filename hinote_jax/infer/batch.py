@@ -8,6 +8,8 @@ knows which files are its own.
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 
+import numpy as np
+
 from hinote_jax.infer import jobs, partial_result, predict, progress
 from hinote_jax.io import inputs
 
@@ -73,9 +75,19 @@ def _run(job: jobs.Job, bar: progress.Progress, make: Callable) -> None:
   else:
     raise OSError(f"{partial.folder} does not keep what is written there")
   job.finish(bar)
-  sides = " x ".join(map(str, job.header.shape))
-  fields = f"{job.count} field{'s' * (job.count != 1)} of {sides}"
-  bar.finish(f"{partial.path}: {fields}")
+  bar.finish(f"{partial.path}: {_summary(job)}")
+
+
+def _summary(job: jobs.Job) -> str:
+  """Returns what was made: how many fields of which size, and by what."""
+  fine, coarse = job.header.shape, job.reader.header.shape
+  sides = " x ".join(map(str, fine))
+  scale = job.request.scale or np.divide(fine, coarse)
+  finer = " x ".join(dict.fromkeys(f"{s:.3g}" for s in np.ravel(scale)))
+  return (
+    f"{job.count} field{'s' * (job.count != 1)} of {sides}, {finer} times "
+    f"finer by {job.request.checkpoint},"
+  )
 
 
 def _begin(job: jobs.Job, bar: progress.Progress) -> None:

@@ -1,8 +1,8 @@
 """From one file to one finer file, in memory of a few tiles.
 
-What is asked travels as plain values, a `Request`; a `Job` is that with the
-file open and the network at hand. The work is done in a `PartialResult`, with
-which a run that was killed goes on: the file is the same to the last bit.
+What is asked is a `Request`; a `Job` is that with the file open and the network
+at hand. The work is done in a `PartialResult`, with which a run that was killed
+goes on: the file is the same to the last bit.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +19,7 @@ import numpy as np
 
 from hinote_jax import degradations, io
 from hinote_jax._version import __version__
+from hinote_jax.core import naming
 from hinote_jax.fields import packing
 from hinote_jax.infer import (
   blurred,
@@ -27,6 +28,7 @@ from hinote_jax.infer import (
   partial_result,
   predict,
   progress,
+  requests,
   tile_store,
   units,
   upscaling,
@@ -34,52 +36,11 @@ from hinote_jax.infer import (
 from hinote_jax.io import files, formats, inputs, room
 from hinote_jax.train import digests, workdir
 
-_Pair = tuple[float | int, float | int]
+Request = requests.Request
 
 
 class Overflow(ValueError):
   """A value does not fit the type of the result."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-  """What is asked of one file.
-
-  Attributes:
-    source: path of the input.
-    path: of the result.
-    checkpoint: what `infer.load` takes.
-    which: checkpoint of a run, "best" or "latest".
-    variables: names, in order; None takes those of the network, or all.
-    registration: of `io.open`.
-    periodic: of `io.open`.
-    scale: of `upscaling.target`.
-    shape: of `upscaling.target`.
-    like: path of a file whose grid to take.
-    options: of the upscaler.
-    static: of `infer.load`.
-    dtype: of the result, "float32"; None keeps how the input is packed.
-    devices: how many to divide a field among; 0 for all.
-    overwrite: replace the result that is there.
-    follow_links: of `io.open`.
-  """
-
-  source: str
-  path: str
-  checkpoint: str
-  which: str = "best"
-  variables: tuple[str, ...] | None = None
-  registration: str | tuple[str | None, str | None] | None = None
-  periodic: tuple[bool, bool] | None = None
-  scale: float | int | _Pair | None = None
-  shape: tuple[int, int] | None = None
-  like: str | None = None
-  options: upscaling.Options = upscaling.Options()
-  static: tuple[str, ...] = ()
-  dtype: str | None = None
-  devices: int = 1
-  overwrite: bool = False
-  follow_links: bool = False
 
 
 def degradation_of(name: str) -> degradations.Degradation:
@@ -119,11 +80,7 @@ class Job:
     """
     self.request, self._predictor, self._report = request, predictor, report
     self._reader = self._open()
-    like = io.open(request.like).header if request.like else None
-    source = self._reader.header
-    wanted: dict[str, Any] = dict(
-      scale=request.scale, shape=request.shape, like=like
-    )
+    source, wanted = self._reader.header, request.grid()
     self._require_room(source, upscaling.shape_of(source, **wanted))
     goal = upscaling.target(source, **wanted)
     # The tiles lie in the direction of the input: they begin at 0.
@@ -140,20 +97,13 @@ class Job:
 
   def _open(self) -> io.Reader:
     request = self.request
-    read = functools.partial(
-      io.open,
-      request.source,
-      registration=request.registration,
-      periodic=request.periodic,
-      follow_links=request.follow_links,
-    )
     try:
-      return read(request.variables or self._predictor.names or None)
+      return request.open(self._predictor.names or None)
     except ValueError:
       if request.variables or self._predictor.copies(1) == 1:
         raise
       # Grey, for a network of colours.
-      reader = read()
+      reader = request.open()
       if len(upscaling.seen(reader.header)) > 1:
         raise
       return reader
@@ -194,10 +144,7 @@ class Job:
     )
     if self.partial.path.exists() and not self.request.overwrite:
       if not self.partial.is_of(self.manifest()):
-        raise FileExistsError(
-          f"{self.partial.path} exists: give another name, or --overwrite to "
-          "replace it"
-        )
+        raise FileExistsError(naming.taken(self.partial.path))
 
   @functools.cached_property
   def _upscaler(self) -> upscaling.Upscaler:

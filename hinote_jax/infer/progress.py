@@ -10,15 +10,15 @@ import tqdm
 class Progress:
   """A bar over the tiles of all fields of a file.
 
-  It is there where standard error is a terminal. What must be said is said in
-  any case.
+  It is there where standard error is a terminal. What was made is said in any
+  case but quiet, what must be known in any.
   """
 
   def __init__(self, *, is_quiet: bool = False):
-    """Makes a bar that is not there yet; `is_quiet` leaves it out."""
+    """Makes a bar that is not there yet; `is_quiet` has none at all."""
     self._is_quiet = is_quiet
     self._bar: Any = None
-    self._name, self._began = "", 0.0
+    self._name, self._began = "", time.monotonic()
 
   def start(self, name: str, done: int = 0, total: int | None = None) -> None:
     """Begins a file.
@@ -70,11 +70,11 @@ class Progress:
       print(f"hinote_jax: {text}", file=sys.stderr)
 
   def finish(self, what: str) -> None:
-    """Ends the bar and says what was made in which time, where it was shown."""
-    is_shown = self._bar is not None and not self._bar.disable
+    """Ends the bar and says what was made in which time, unless quiet."""
     self.close()
-    if is_shown:
+    if not self._is_quiet:
       self.note(f"{what} in {duration(time.monotonic() - self._began)}")
+    self._began = time.monotonic()
 
   def close(self) -> None:
     """Ends the bar."""

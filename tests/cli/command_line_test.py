@@ -1,10 +1,12 @@
 """Flags read from any folder."""
 
+import json
 import sys
 
 import pytest
 
 from hinote_jax.cli import command_line
+from hinote_jax.core import naming
 
 
 @pytest.mark.parametrize("flag", ["--config=", "-config=", "--config "])
@@ -50,3 +52,14 @@ def test_a_field_of_a_field_without_any_is_said():
   given = ["--config=configs/hinote.py:smoke", "--config.steps.more=3"]
   with pytest.raises(ValueError, match="config.steps in .* has no fields"):
     command_line._check_fields(given)
+
+
+@pytest.mark.parametrize(
+  "read, lines", [(lambda: naming.entry("a"), 1), (lambda: json.loads("{"), 2)]
+)
+def test_only_what_nobody_expected_says_how_to_find_where(read, lines, capsys):
+  with pytest.raises(ValueError) as caught:
+    read()
+  assert command_line.print_error(caught.value) == 2
+  said = capsys.readouterr().err.splitlines()
+  assert len(said) == lines and ("TRACEBACK" in said[-1]) == (lines == 2)
