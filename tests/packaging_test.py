@@ -55,6 +55,8 @@ _HEAVY = (
     "from hinote_jax import upscale; upscale.main(['a', 'b', '--scale', 'c'])",
     "from hinote_jax import upscale; upscale.main(['README.md', 'b.nc', "
     "'--scale', '2', '--checkpoint', 'runs/no'])",
+    "from hinote_jax import upscale; upscale.main(['README.md', 'LICENSE', "
+    "'--scale', '2', '--checkpoint', 'bicubic'])",
     "from hinote_jax import upscale; upscale.main(['no.nc', 'b.nc', "
     "'--scale', '2', '--checkpoint', 'bicubic'])",
   ],

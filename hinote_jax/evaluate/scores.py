@@ -18,7 +18,7 @@ from hinote_jax.metrics import domains, running
 BASELINE = "bicubic"  # what errors are compared with
 Predictors = Mapping[str, Callable[..., Any]]
 # Values of all truths that a page can hold.
-_ROOM = 3_000_000
+_ROOM = 4_000_000
 # What of a row is no number.
 _LABELS = ("model", "variable", "image")
 

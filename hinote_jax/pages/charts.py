@@ -57,15 +57,16 @@ def spectra(
   if names[0] == "truth":  # beside an interpolation a result has any power
     figures[1].y_range = models.Range1d(start=-22, end=8)
   items = []
-  palette = style.colors(names)
+  looks = style.lines(names)
   for name in names:
     for figure, column in zip(figures, (name, f"{name} dB"), strict=True):
-      look = dict(color=palette[name], line_width=2, name=column)
-      line = figure.line("k", column, source=shown, **look)
+      color, dash = looks[name]
+      line = figure.line("k", column, source=shown, color=color, name=column)
+      line.glyph.update(line_dash=dash, line_width=2)
       line.glyph.tags = [INK] * (name == "truth")
       if figure is figures[0]:
         items.append(models.LegendItem(label=name, renderers=[line]))
-  legend = models.Legend(items=items, click_policy="hide")
+  legend = models.Legend(items=items, click_policy="hide", glyph_width=36)
   figures[0].add_layout(legend, "right")
   drawn = [_read_by_mouse(figure, "k") for figure in figures]
   sources = {key: models.ColumnDataSource(d) for key, d in data.items()}
@@ -79,16 +80,17 @@ def _columns(
   """Returns the curves of one channel, those that are resolved."""
   waves = np.asarray(entry["wavenumber"])
   inside = radial.resolved(waves)
-  columns: dict[str, Any] = {"k": waves[inside]}
+  columns: dict[str, Any] = {"k": waves[inside].astype(np.float32)}
   powers = {
     n: np.asarray(p)[channel, inside] for n, p in entry["power"].items()
   }
   first = powers[reference]
   for name, power in powers.items():
     power = np.where(power > 0, power, np.nan)
-    columns[name] = power
+    columns[name] = power.astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-      columns[f"{name} dB"] = 10 * np.log10(power / first)
+      decibels = 10 * np.log10(power / first)
+    columns[f"{name} dB"] = decibels.astype(np.float32)
   return columns
 
 

@@ -1,8 +1,8 @@
 """Fields as a page holds them: rounded, and as differences from one of them.
 
 What a page shows of a field is the base, a truth or an interpolation, and of
-each reconstruction what it differs by; the browser adds them. Differences are
-smaller and smoother than fields: rounded finely they still take few bytes.
+each reconstruction what it differs by; the browser adds them. All are counted
+in the steps of their colours: whole numbers that take few bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,8 @@ import numpy as np
 from hinote_jax.plots import looks, maps, style
 
 # Steps that the colours of fields and of errors have, and the values as well.
-_STEPS, _ERROR_STEPS = 256, 24
+_STEPS, _ERROR_STEPS = 256, 16
+_COUNTS = (np.int8, np.int16, np.int32)
 # Pixels of a map, at most.
 _WIDTH, _HEIGHT = 236, 340
 # A sample of more values is shown through a window.
@@ -91,7 +92,8 @@ class Packed:
     arrays: by name [h w], the row of least y and the column of least x first.
     said: sample, then channel -> titles and limits of colours, and the names of
       the arrays of its parts: "input", "base", "0", the first of the others
-      less the base, and so on; in colour "0 image" as well. Colours are bytes.
+      less the base, and so on; in colour "0 image" as well. Colours are bytes,
+      all else `counts` with the first value and the step in "codes".
     places: sample -> name, extents and size of the maps.
     palettes: those that `said` counts.
   """
@@ -135,15 +137,17 @@ class Packed:
     if palette not in self.palettes:
       self.palettes.append(palette)
     step = (high - low) / _STEPS
+    code = [low + step / 2, step]
     parts = {
-      "input": self._add(_even(sample.lowres[..., c], step), sample.coarse),
-      "base": self._add(_even(base, step), sample.frame),
+      "input": self._add(counts(sample.lowres[..., c], *code), sample.coarse),
+      "base": self._add(counts(base, *code), sample.frame),
     }
     errors = {n: v[..., c] - base for n, v in sample.others.items()}
     unit = style.unit_label(units).strip(" []") or variable["name"]
     colours = {"low": low, "high": high, "unit": unit}
     colours["palette"] = self.palettes.index(palette)
-    return colours | self._said(sample, errors, parts, units)
+    codes = dict.fromkeys(parts, code)
+    return colours | self._said(sample, errors, parts, units, codes)
 
   def _colours(self, sample) -> dict[str, Any]:
     """Packs photographs as bytes, and their errors as means over colours."""
@@ -157,16 +161,17 @@ class Packed:
       parts[part] = self._add(pixels.view(np.uint32)[..., 0], frame)
     base = sample.base.mean(-1)
     errors = {n: v.mean(-1) - base for n, v in sample.others.items()}
-    return {"unit": "of white"} | self._said(sample, errors, parts, "")
+    return {"unit": "of white"} | self._said(sample, errors, parts, "", {})
 
-  def _said(self, sample, errors, parts, units) -> dict[str, Any]:
+  def _said(self, sample, errors, parts, units, codes) -> dict[str, Any]:
     """Adds the errors; returns where all is, and what else is said of it."""
     limit = style.symmetric(*(np.nan_to_num(e) for e in errors.values()))[1]
+    code = [0.0, limit / _ERROR_STEPS]
     for n, error in enumerate(errors.values()):
-      error = _even(error, limit / _ERROR_STEPS)
-      parts = parts | {str(n): self._add(error, sample.frame)}
+      parts = parts | {str(n): self._add(counts(error, *code), sample.frame)}
+      codes = codes | {str(n): code}
     titles = self._titles(sample, errors, units)
-    return {"parts": parts, "titles": titles, "limit": limit}
+    return {"parts": parts, "codes": codes, "titles": titles, "limit": limit}
 
   def _add(self, values: np.ndarray, frame: maps.Frame) -> str:
     """Adds an array, once; returns its name."""
@@ -176,7 +181,8 @@ class Packed:
     if left > right:
       values = values[:, ::-1]
     values = np.ascontiguousarray(values)
-    name = hashlib.sha256(values.data).hexdigest()[:16]
+    kind = f"{values.dtype} {values.shape}".encode()
+    name = hashlib.sha256(kind + values.tobytes()).hexdigest()[:16]
     self.arrays[name] = values
     return name
 
@@ -205,10 +211,19 @@ def _palette(look: Mapping[str, Any]) -> tuple[list[str], float, float]:
   return palette, float(norm.vmin), float(norm.vmax)
 
 
-def _even(values: np.ndarray, step: float) -> np.ndarray:
-  """Returns values in steps of a power of two, which compress well."""
-  step = 2.0 ** np.floor(np.log2(step))
-  return (np.round(values / step) * step).astype(np.float32)
+def counts(values: np.ndarray, first: float, step: float) -> np.ndarray:
+  """Returns how many steps from the first value each value is.
+
+  They are of the smallest type that holds them; the least number of a type is
+  for what is missing.
+  """
+  values, known = np.asarray(values, np.float64), np.isfinite(values)
+  steps = np.round((np.where(known, values, first) - first) / step)
+  limit = np.abs(steps).max(initial=0)
+  kind = next(k for k in _COUNTS if limit <= np.iinfo(k).max or k == np.int32)
+  info = np.iinfo(kind)
+  steps = np.clip(steps, info.min + 1, info.max)
+  return np.where(known, steps, info.min).astype(kind)
 
 
 def _place(sample: Sample) -> dict[str, Any]:

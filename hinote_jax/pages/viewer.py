@@ -28,14 +28,21 @@ time.disabled = row.length < 2
 const i = row[Math.min(time.value, row.length - 1)]
 const c = Math.max(said.variables.indexOf(variable.value), 0)
 const at = said.places[i], now = said.said[i][c]
-time.title = at.name
-const part = (name) => store.get_column(now.parts[name])?.[0]
+label.text = at.name
+const Floats = store.get_column("floats")[0].constructor
+const missing = {int8: -(2 ** 7), int16: -(2 ** 15), int32: -(2 ** 31)}
 const field = (name) => {
-  const image = part(name)
-  if (image || !name.endsWith(" image"))
-    return image
-  const error = part(name.split(" ")[0]), base = part("base")
-  const sum = new base.constructor(base, base.shape)
+  const counts = store.get_column(now.parts[name])?.[0]
+  if (counts && !now.codes[name])
+    return counts
+  if (counts) {
+    const [first, step] = now.codes[name], none = missing[counts.dtype]
+    const values = new Floats(counts, counts.shape)
+    for (let j = 0; j < values.length; j++)
+      values[j] = counts[j] == none ? NaN : first + step * counts[j]
+    return values
+  }
+  const sum = field("base"), error = field(name.split(" ")[0])
   for (let j = 0; j < sum.length; j++)
     sum[j] += error[j]
   return sum
@@ -111,31 +118,34 @@ def viewer(
   order = [f"{n} image" for n in range(len(samples[0].others))]
   order = ["input", "base", *order]
   grid, parts = _maps(order, None if in_colour else colours, errors)
-  widgets = _choices(rows, names, samples)
+  widgets = _choices(rows, names)
+  # A slider ends its own title with a colon.
+  label = models.Div(text=samples[0].name, render_as_text=True, name="label")
+  held: Any = {key: [values] for key, values in packed.arrays.items()}
+  held["floats"] = [np.zeros((1, 1), np.float32)]  # for their constructor
   show = models.CustomJS(
     code=_SHOW,
     args=dict(
       text=json.dumps(said),
-      store=models.ColumnDataSource(
-        {key: [values] for key, values in packed.arrays.items()}
-      ),
+      store=models.ColumnDataSource(held),
       colours=colours,
       errors=errors,
       curves=curves.data if curves else {},
       shown=curves.shown if curves else None,
+      label=label,
       **parts,
       **widgets,
     ),
   )
   for widget in widgets.values():
     widget.js_on_change("value", show)
-  return layouts.column(layouts.row(*widgets.values()), grid), show
+  *choices, time = widgets.values()
+  row = layouts.row(*choices, layouts.column(label, time))
+  return layouts.column(row, grid), show
 
 
 def _choices(
-  rows: Mapping[str, Sequence[int]],
-  names: Sequence[str],
-  samples: Sequence[packing.Sample],
+  rows: Mapping[str, Sequence[int]], names: Sequence[str]
 ) -> dict[str, Any]:
   """Returns what chooses: the variable, the scale and the field."""
   longest = max(map(len, rows.values()))
@@ -150,7 +160,7 @@ def _choices(
       value=0,
       step=1,
       show_value=False,
-      title=samples[0].name,
+      title="",
       width=420,
     ),
   }

@@ -53,7 +53,7 @@ def scales(
 def panel(axes: Axes, scale: np.ndarray, ratios: dict) -> None:
   """Draws one variable, both axes logarithmic; ratios of 0 are left out."""
   order = np.argsort(scale)
-  palette = style.colors(list(ratios))
+  lines = style.lines(list(ratios))
   axes.set_xscale("log")
   axes.set_yscale("log")
   for name, values in ratios.items():
@@ -63,8 +63,9 @@ def panel(axes: Axes, scale: np.ndarray, ratios: dict) -> None:
     axes.plot(
       scale[order],
       values,
-      "o-",
-      color=palette[name],
+      marker="o",
+      color=lines[name].color,
+      linestyle=lines[name].dash,
       linewidth=1.8,
       markersize=4.5,
       label=name,

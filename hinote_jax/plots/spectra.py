@@ -84,14 +84,15 @@ def spectra(
 
 
 def _powers(axes: Axes, waves: np.ndarray, curves: dict) -> None:
-  palette = style.colors(list(curves))
+  lines = style.lines(list(curves))
   axes.set_yscale("log")
   for name, power in curves.items():
     is_truth = name == "truth"
     axes.plot(
       waves,
       np.where(power > 0.0, power, np.nan),
-      color=palette[name],
+      color=lines[name].color,
+      linestyle=lines[name].dash,
       linewidth=2.6 if is_truth else 1.6,
       zorder=2.5 if is_truth else 3.0,
       alpha=0.85 if is_truth else 1.0,
@@ -104,24 +105,26 @@ def _powers(axes: Axes, waves: np.ndarray, curves: dict) -> None:
 
 
 def _ratios(axes: Axes, waves: np.ndarray, curves: dict) -> None:
-  palette = style.colors(list(curves))
-  axes.axhline(0.0, color=palette["truth"], linewidth=1.4)
+  lines = style.lines(list(curves))
+  axes.axhline(0.0, color=lines["truth"].color, linewidth=1.4)
   for name, power in curves.items():
     if name == "truth":
       continue
     with np.errstate(divide="ignore", invalid="ignore"):
       decibel = 10.0 * np.log10(power / curves["truth"])
     decibel = np.where(np.isfinite(decibel), decibel, np.nan)
-    axes.plot(waves, decibel, color=palette[name], linewidth=1.6, label=name)
+    (line,) = axes.plot(waves, decibel, linewidth=1.6, label=name)
+    line.set(color=lines[name].color, linestyle=lines[name].dash)
   axes.set_ylim(-22.0, 8.0)
   axes.yaxis.set_major_locator(ticker.MultipleLocator(10.0))
 
 
 def _coherences(axes: Axes, waves: np.ndarray, curves: dict) -> None:
-  palette = style.colors(["truth", *curves])
+  lines = style.lines(["truth", *curves])
   axes.axhline(coherences.HALF, color=style.MUTED, linewidth=1.0)
   for name, shared in curves.items():
-    axes.plot(waves, shared, color=palette[name], linewidth=1.6, label=name)
+    (line,) = axes.plot(waves, shared, linewidth=1.6, label=name)
+    line.set(color=lines[name].color, linestyle=lines[name].dash)
   axes.set_ylim(0.0, 1.03)
   axes.yaxis.set_major_locator(ticker.MultipleLocator(0.5))
 

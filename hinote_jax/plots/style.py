@@ -1,9 +1,10 @@
 """The look of every figure, its colours, and how it is saved."""
 
+import collections
 import os
 import pathlib
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -51,6 +52,7 @@ _COLORS = {
   "lanczos": "#7fb2dd",
   "spectral": "#5aa89a",
 }
+_DASHES = ("solid", "dashed", "dotted", "dashdot")
 _LOUD = ("#c2410c", "#7c3aed", "#be185d", "#4d7c0f", "#a16207", "#0e7490")
 
 
@@ -68,9 +70,31 @@ def figure(width: float, height: float) -> Figure:
 
 def colors(names: list[str]) -> dict[str, str]:
   """Returns the colour of every curve: fixed for known names."""
-  unknown = [name for name in names if name not in _COLORS]
-  loud = {name: _LOUD[i % len(_LOUD)] for i, name in enumerate(unknown)}
-  return {name: (_COLORS | loud)[name] for name in names}
+  return {name: line.color for name, line in lines(names).items()}
+
+
+class Line(NamedTuple):
+  """The look of a curve; both libraries call dashes alike."""
+
+  color: str
+  dash: str
+
+
+def lines(names: list[str]) -> dict[str, Line]:
+  """Returns the look of every curve, no two alike.
+
+  Known names have a colour of their own, and "hinote, consistent" has that of
+  "hinote"; what shares a colour differs by its dashes.
+  """
+  stems = {n: s if (s := n.partition(", ")[0]) in names else n for n in names}
+  unknown = [s for s in dict.fromkeys(stems.values()) if s not in _COLORS]
+  loud = {s: _LOUD[i % len(_LOUD)] for i, s in enumerate(unknown)}
+  table, taken, looks = _COLORS | loud, collections.Counter(), {}
+  for name, stem in stems.items():
+    color = table[stem]
+    looks[name] = Line(color, _DASHES[taken[color] % len(_DASHES)])
+    taken[color] += 1
+  return looks
 
 
 def unit_label(units: str) -> str:

@@ -53,17 +53,41 @@ def _sample(shape=(6, 9), coarse=(3, 4), y=None, seed=0):
   return samples.Sample("a", "x2", low, base, {"b": other}, frame, frame)
 
 
+def _shown(packed, said, name):
+  """Returns what the browser makes of a part."""
+  first, step = said["codes"][name]
+  return first + step * packed.arrays[said["parts"][name]]
+
+
+@pytest.mark.parametrize(
+  "values, kind",
+  [
+    ([0.0, 12.7, np.nan], np.int8),
+    ([-12.75, 3.0, np.inf], np.int16),
+    ([4000.0, np.nan, 0.0], np.int32),
+    ([-1e30, 0.0, 1.0], np.int32),
+  ],
+)
+def test_values_are_counted_in_the_least_type(values, kind):
+  counts = samples.counts(np.float32(values), 0.0, 0.1)
+  assert counts.dtype == kind
+  least, known = np.iinfo(kind).min, np.isfinite(values)
+  np.testing.assert_array_equal(counts == least, ~known)
+  expected = np.maximum(np.round(np.divide(values, 0.1)), least + 1)
+  np.testing.assert_array_equal(counts[known], expected[known])
+
+
 @pytest.mark.parametrize("order", [1, -1, 0])
 def test_base_and_difference_add_up_with_the_least_y_first(order):
   y = np.arange(6.0)[::order] if order else None
   sample = _sample(y=y)
   packed = samples.Packed([sample], _VARIABLES, base="truth")
   said = packed.said[0][0]
-  parts = {name: packed.arrays[key] for name, key in said["parts"].items()}
+  parts = {name: _shown(packed, said, name) for name in said["parts"]}
   given = sample.others["b"][..., 0]
   # Without positions the first row is up, and counts downward from 0.
   given = given[::-1] if order == -1 else given
-  step = (said["high"] - said["low"]) / 256 + said["limit"] / 24
+  step = (said["high"] - said["low"]) / 256 + said["limit"] / 16
   np.testing.assert_allclose(parts["base"] + parts["0"], given, atol=step / 2)
   rms = np.sqrt(np.mean((sample.others["b"] - sample.base) ** 2))
   assert said["titles"]["0"] == f"b − truth, RMS {rms:.3g} K"
@@ -117,7 +141,7 @@ def test_the_gallery_takes_the_same_share_of_every_scale():
   passed = list(scores.kept(given, gallery, ["a"], [2.0, 4.0]))
   assert passed == given
   assert [(e.scale, e.name) for e in gallery] == [
-    (s, str(i)) for s in (2.0, 4.0) for i in range(3)
+    (s, str(i)) for s in (2.0, 4.0) for i in range(4)
   ]
   assert all(list(e.predictions) == ["a"] for e in gallery)
 
@@ -163,7 +187,7 @@ _SHOWN = """() => {
   const source = models.find((m) => m.name == "0 image")
   const image = source.get_column("image")[0]
   return {
-    name: models.find((m) => m.type == "Slider").title,
+    name: models.find((m) => m.name == "label").text,
     sum: image.reduce((a, b) => a + b),
   }
 }"""

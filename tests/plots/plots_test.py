@@ -121,6 +121,13 @@ class StyleTest(absltest.TestCase):
     names = ["truth", "bicubic", "hinote", "liif", "nearest"]
     self.assertLen(set(style.colors(names).values()), 5)
 
+  def test_as_many_curves_as_there_are_look_different(self):
+    names = [*"abcdefgh", "bicubic", "truth"]
+    names += [f"{name}, consistent" for name in names[:-1]]
+    lines = style.lines(names)
+    self.assertLen(set(lines.values()), len(names))
+    self.assertEqual(lines["c, consistent"], (lines["c"].color, "dashed"))
+
 
 class PanelsTest(absltest.TestCase):
   def test_every_field_and_error_is_drawn_as_given(self):
