@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke sciences test trials format bench site clean
+.PHONY: help demo smoke sciences test minimum trials format bench site clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' \
@@ -50,6 +50,18 @@ test: $(VENV)/.tests-stamp  ## lint, check format and types, run the tests
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+# Of every package the oldest release that setup.cfg allows.
+MINIMUM := .cache/minimum
+minimum:  ## test with the oldest packages that are allowed
+	@mkdir -p $(MINIMUM)
+	sed -nE 's/^ +([A-Za-z0-9_-]+)(\[[a-z]+\])?[>=]=([0-9.]+).*/\1==\3/p' \
+	  setup.cfg > $(MINIMUM)/constraints.txt
+	PIP_CONSTRAINT=$(CURDIR)/$(MINIMUM)/constraints.txt \
+	  $(MAKE) VENV=$(MINIMUM) $(MINIMUM)/.tests-stamp
+	$(MINIMUM)/bin/python -m pytest -n auto --maxprocesses 4 \
+	  tests/core tests/fields tests/io tests/cli tests/pages tests/plots \
+	  tests/train/train_test.py tests/train/checkpoint_test.py
 
 trials: $(VENV)/.tests-stamp  ## long tests; kill and damage thousands of runs
 	$(BIN)/python -m pytest -m trial -n auto --maxprocesses 4
