@@ -212,5 +212,5 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     text=True,
   )
   assert done.returncode == 0, done.stderr
-  assert "(166, 333)" in done.stdout
+  assert "(167, 333)" in done.stdout
   assert "Warning" not in done.stderr
