@@ -60,8 +60,8 @@ minimum:  ## test with the oldest packages that are allowed
 	PIP_CONSTRAINT=$(CURDIR)/$(MINIMUM)/constraints.txt \
 	  $(MAKE) VENV=$(MINIMUM) $(MINIMUM)/.tests-stamp
 	$(MINIMUM)/bin/python -m pytest -n auto --maxprocesses 4 \
-	  tests/core tests/fields tests/io tests/cli tests/pages tests/plots \
-	  tests/train/train_test.py tests/train/checkpoint_test.py
+	  tests/io tests/pages tests/plots tests/cli/upscale_test.py \
+	  tests/train/checkpoint_test.py tests/train/train_test.py
 
 trials: $(VENV)/.tests-stamp  ## long tests; kill and damage thousands of runs
 	$(BIN)/python -m pytest -m trial -n auto --maxprocesses 4
