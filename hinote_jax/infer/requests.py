@@ -81,4 +81,4 @@ class Request:
     header, grid = self.open().header, self.grid()
     formats.writer_of(pathlib.Path(self.path), header)
     if any(value is not None for value in grid.values()):
-      upscaling.shape_of(header, **grid)
+      upscaling.target(header, **grid)
