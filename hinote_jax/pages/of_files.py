@@ -74,10 +74,11 @@ def write(
     in_colour=in_colour,
     curves=curves,
   )
+  count = f"{len(made)} of {job.count} fields. " * (job.count > 1)
+  keys = "; the slider takes the arrow keys" * (len(made) > 1)
   held = (
-    f"<p>{len(made)} of {job.count} fields. There is no truth: what differs is "
-    f"the result from {rival}. The maps zoom together; the slider takes the "
-    "arrow keys.</p>"
+    f"<p>{count}There is no truth: what differs is the result from {rival}. "
+    f"The maps zoom together{keys}.</p>"
   )
   parts.insert(0, document.Part("Fields", held, drawn))
   facts = {
