@@ -4,11 +4,15 @@ Most of a cold run is XLA, and tiny programs gain nothing by its best: the
 simplest code, one module a program, takes a fifth of the time to compile.
 """
 
+from importlib import metadata
+
 _QUICK = {
   "xla_backend_optimization_level": "0",
-  "xla_cpu_use_fusion_emitters": "false",
   "xla_cpu_parallel_codegen_split_count": "1",
 }
+# XLA ends the process for a flag that it does not know any more.
+if metadata.version("jaxlib").startswith("0.10."):
+  _QUICK["xla_cpu_use_fusion_emitters"] = "false"
 
 
 def flags(devices: int, given: str = "") -> str:

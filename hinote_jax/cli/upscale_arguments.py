@@ -32,6 +32,7 @@ where the coarse cell that it lies in is.
 
 Exit codes: 0; 2 and one sentence where something is wrong with what was asked;
 130, 143 or 129 where SIGINT (Ctrl-C), SIGTERM or SIGHUP stopped it.
+HINOTE_JAX_TRACEBACK=1 shows where in the code an error was raised.
 """
 
 
