@@ -264,8 +264,7 @@ class Axis:
     if self.is_latitude and beyond.any():
       raise ValueError(
         f"{self.name} {values[np.argmax(beyond)]:g} would lie beyond the pole: "
-        "the outer cells reach across it; register the axis at nodes "
-        "(--registration nodes,cells)"
+        "outer cells reach across: give it nodes (--registration nodes,cells)"
       )
     is_periodic = self.is_periodic and line.is_whole(n)
     return dataclasses.replace(self, values=values, is_periodic=is_periodic)
