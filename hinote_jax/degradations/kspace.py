@@ -22,6 +22,7 @@ it there. Noise makes magnitudes Rician: over no signal their mean is
 sqrt(pi/2) times its deviation.
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
@@ -108,17 +109,23 @@ class KSpace(pipeline.Degradation):
     values = np.atleast_1d(np.asarray(zero, np.float64))
     return dataclasses.replace(self, zero=tuple(values.tolist()))
 
-  def operators(
+  def of_windows(
     self,
     field_shape: tuple[int, int],
     *,
-    start: tuple[float | int, float | int],
-    scale: tuple[float | int, float | int],
+    starts: Sequence[tuple[float | int, float | int]],
+    scales: Sequence[tuple[float | int, float | int]],
     count: tuple[int, int],
     periodic: tuple[bool, bool],
-  ) -> list[tuple[np.ndarray, Lines]]:
-    """Returns all cells and the `Lines` of y and of x."""
+  ) -> list[list[tuple[np.ndarray, Any]]]:
+    """Returns all cells and the `Lines` of y and of x, for every window."""
     del periodic
+    return [
+      self._lines(field_shape, *window, count)
+      for window in zip(starts, scales, strict=True)
+    ]
+
+  def _lines(self, field_shape, start, scale, count):
     profiles = [np.ones((1, 1))] * 2
     if self.blur:
       profiles = self.blur.profiles(scale)

@@ -75,42 +75,6 @@ class Linear(pipeline.Degradation):
     flags = ["antialias"] * self.antialias + ["drop"] * (self.wall == "drop")
     return f"decimate({', '.join([self.kernel, *flags])})"
 
-  def operators(
-    self,
-    field_shape: tuple[int, int],
-    *,
-    start: tuple[float | int, float | int],
-    scale: tuple[float | int, float | int],
-    count: tuple[int, int],
-    periodic: tuple[bool, bool],
-  ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the blur and reduction of y and of x as gathers and matrices.
-
-    Args:
-      field_shape: (H, W), fine cells of the whole field.
-      start: fine cell edges (y, x) at which the first coarse cells begin.
-      scale: fine cells per coarse cell (y, x), at least 1.
-      count: (h, w), coarse cells.
-      periodic: which axes (y, x) wrap around; the others mirror.
-
-    Returns:
-      of each axis the indices [m] of the cells to read, folded into it, and the
-      matrix [count m] to multiply them by, float64 with rows that sum to 1;
-      [r count m] where the blur is a sum of r products.
-
-    Raises:
-      ValueError: the scale is below 1, or coarse cells are centred beyond a
-        wall that drops what is there.
-    """
-    (one,) = self.of_windows(
-      field_shape,
-      starts=[start],
-      scales=[scale],
-      count=count,
-      periodic=periodic,
-    )
-    return one
-
   def of_windows(
     self,
     field_shape: tuple[int, int],
@@ -120,7 +84,16 @@ class Linear(pipeline.Degradation):
     count: tuple[int, int],
     periodic: tuple[bool, bool],
   ) -> list[list[tuple[np.ndarray, Any]]]:
-    """Returns `operators` of several windows, made together."""
+    """Returns the blur and reduction of y and of x as gathers and matrices.
+
+    Those of a window are the indices [m] of the cells to read, folded into the
+    axis, and the matrix [count m] to multiply them by, float64 with rows that
+    sum to 1; [r count m] where the blur is a sum of r products.
+
+    Raises:
+      ValueError: a scale is below 1, or coarse cells are centred beyond a wall
+        that drops what is there.
+    """
     keys = [
       [(a % 1.0, s, m) for a, s, m in zip(start, scale, count, strict=True)]
       for start, scale in zip(starts, scales, strict=True)

@@ -81,6 +81,17 @@ class Degradation(abc.ABC):
     """
 
   @abc.abstractmethod
+  def of_windows(
+    self,
+    field_shape: tuple[int, int],
+    *,
+    starts: Sequence[tuple[float | int, float | int]],
+    scales: Sequence[tuple[float | int, float | int]],
+    count: tuple[int, int],
+    periodic: tuple[bool, bool],
+  ) -> list[list[tuple[np.ndarray, Any]]]:
+    """Returns `operators` of several windows, one `start` and `scale` each."""
+
   def operators(
     self,
     field_shape: tuple[int, int],
@@ -107,6 +118,14 @@ class Degradation(abc.ABC):
       ValueError: the scale is below 1, or the window lies where there is
         nothing to make it from.
     """
+    (one,) = self.of_windows(
+      field_shape,
+      starts=[start],
+      scales=[scale],
+      count=count,
+      periodic=periodic,
+    )
+    return one
 
   @abc.abstractmethod
   def _reduced(self, prepared, along_y, along_x, rng) -> np.ndarray:
@@ -132,23 +151,6 @@ class Degradation(abc.ABC):
     """
     del zero
     return self
-
-  def of_windows(
-    self,
-    field_shape: tuple[int, int],
-    *,
-    starts: Sequence[tuple[float | int, float | int]],
-    scales: Sequence[tuple[float | int, float | int]],
-    count: tuple[int, int],
-    periodic: tuple[bool, bool],
-  ) -> list[list[tuple[np.ndarray, Any]]]:
-    """Returns `operators` of several windows, one `start` and `scale` each."""
-    return [
-      self.operators(
-        field_shape, start=start, scale=scale, count=count, periodic=periodic
-      )
-      for start, scale in zip(starts, scales, strict=True)
-    ]
 
   def without_noise(self: T) -> T:
     """Returns the degradation, which then draws nothing."""
