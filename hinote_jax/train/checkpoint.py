@@ -199,11 +199,8 @@ class Checkpoints:
       ValueError: those before it are all damaged.
     """
     steps = [known for known in self.steps[::-1] if known < step]
-    return (
-      self._first_whole(steps, checkpoint_folder.host(like))[:2]
-      if steps
-      else None
-    )
+    template = checkpoint_folder.host(like)
+    return self._first_whole(steps, template)[:2] if steps else None
 
   def _first_whole(
     self, steps: list[int], template: Any | None = None
