@@ -29,7 +29,7 @@ def _usrnet(config, scales, side, blurs=None, noise=None):
   config.model.size = "tiny"
   del config.model["scale"]  # which is that of the windows elsewhere
   config.model.scale = placeholder(object)
-  for field in ("iterations", "hyper_width", "widths"):
+  for field in ("iterations", "hyper_width", "widths", "residual"):
     config.model[field] = None
   _drawn(config, scales, side, blurs, noise)
 
@@ -80,7 +80,10 @@ def _fields(config):
   config.split = common.split(validation=2, test=3, gap=0)
   config.degradation = "blur(0.5)|uniform"
   config.steps = 6000
-  _usrnet(config, (2, 3, 4), 48, None, 0.02)
+  # Walls of windows are none of the field: few and large ones have less of them.
+  _usrnet(config, (2, 3, 4), 96, None, 0.02)
+  config.batch_size = 2
+  config.model.residual = True
 
 
 def _files(config):

@@ -48,9 +48,9 @@ _OTHERS = {
   "windows.max_scale": 4.0,
   "windows.whole": 1.0,
 }
-# So many that one takes as long as another: a step of them takes 1.3, .08 and
-# 1.9 s on two cores, in turns, beside other work.
-STEPS = {"usrnet": 1500, "hinote": 16000, "srno": 900}
+# So many that one takes as long as another, ten minutes: a step of them takes
+# .5, .028 and .45 s on two cores.
+STEPS = {"usrnet": 1200, "hinote": 21000, "srno": 1330}
 _SMOKE = {
   "data.grid": 64,
   "data.reynolds": 50.0,

@@ -13,6 +13,7 @@ from hinote_jax.io import files
 
 FOLDER = pathlib.Path(__file__).parent
 RESULTS = FOLDER / "results.json"
+PHOTOGRAPHS = FOLDER / "photographs.json"
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -27,18 +28,39 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
   return markdown.table(lines, left=2)
 
 
+def photographs(rows: Sequence[dict[str, Any]]) -> str:
+  """Returns mean PSNR in dB, a row a scale, noise and kernel."""
+  values: dict[tuple, dict[str, float]] = {}
+  for row in rows:
+    where = row["scale"], row["noise"], row["kernel"]
+    values.setdefault(where, {})[row["way"]] = row["psnr"]
+  ways = list(dict.fromkeys(row["way"] for row in rows))
+  lines = [["scale", "noise of 255", "kernel", *ways]]
+  lines += [
+    [f"x{s}", f"{255 * noise:.4g}", f"`{kernel}`"]
+    + [f"{own[way]:.2f}" for way in ways]
+    for (s, noise, kernel), own in values.items()
+  ]
+  return markdown.table(lines, left=3)
+
+
 def main() -> None:
-  """Fills the page and prints its table."""
-  results, page = json.loads(RESULTS.read_text()), FOLDER / "README.md"
-  steps = results["steps"]
-  made = {
-    "steps": markdown.table(
+  """Fills the page and prints its tables, of what there are results."""
+  made = {}
+  if RESULTS.exists():
+    results = json.loads(RESULTS.read_text())
+    steps = results["steps"]
+    made["steps"] = markdown.table(
       [["", *steps], ["steps", *map(str, steps.values())]]
-    ),
-    "errors": table(results["rows"]),
-  }
+    )
+    made["errors"] = table(results["rows"])
+  if PHOTOGRAPHS.exists():
+    made["photographs"] = photographs(
+      json.loads(PHOTOGRAPHS.read_text())["rows"]
+    )
+  page = FOLDER / "README.md"
   files.write_text(page, markdown.filled(page.read_text(), made))
-  print(made["errors"])
+  print(*made.values(), sep="\n\n")
 
 
 if __name__ == "__main__":

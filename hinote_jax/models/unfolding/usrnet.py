@@ -75,6 +75,8 @@ class UsrNet(nn.Module):
     registration: where coarse samples lie, see `deconvolution.offset`.
     walls: of `WALLS`: whether the convolution mirrors the field at axes that
       do not close, or goes around them, as published.
+    residual: the prior says what to add to z, not what is in its place, so
+      that an untrained network is nearly the closed form. False is published.
     periodic: which of (y, x) close on themselves.
     dtype: type of the prior's products.
   """
@@ -92,6 +94,7 @@ class UsrNet(nn.Module):
   noise: float | int = 0.0
   registration: str = "cells"
   walls: str = "mirror"
+  residual: bool = False
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
@@ -159,6 +162,7 @@ class UsrNet(nn.Module):
       level = lazy.constant(hyper[:, 1, i, None], z)
       x = lazy.stored(denoise(lazy.concatenate([z, level])))
       x = lazy.pointwise(blocks.as_float32, x)
+      x = z + x if self.residual else x
       seen += [z, x]
     return (x, hyper, seen) if taps else x
 
