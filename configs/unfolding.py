@@ -80,7 +80,7 @@ def _fields(config):
   config.split = common.split(validation=2, test=3, gap=0)
   config.degradation = "blur(0.5)|uniform"
   config.steps = 6000
-  # Walls of windows are none of the field: few and large ones have less of them.
+  # Walls of windows are none of the field: large ones have less of them.
   _usrnet(config, (2, 3, 4), 96, None, 0.02)
   config.batch_size = 2
   config.model.residual = True

@@ -115,3 +115,25 @@ def test_only_a_denoiser_is_plugged_in(denoiser):
       infer.Predictor(module, imported.variables),
       degradations.parse("truncate"),
     )
+
+
+def test_residual_network_without_its_prior_is_the_closed_form():
+  given = dict(channels=1, iterations=2, hyper_width=4, widths=(2, 2, 2, 2))
+  module = models.build("usrnet", **given, residual=True, periodic=(True, True))
+  lowres = np.random.default_rng(0).normal(size=(1, 8, 8, 1))
+  call = np.float32(lowres), grids.axes((16, 16)), np.full((1, 2), 2.0 / 16)
+  kernel, noise = np.ones((1, 3, 3)) / 9.0, np.array([0.1])
+  params = module.init(jax.random.key(0), *call)["params"]
+  tail = params["prior"]["tail"]
+  params["prior"]["tail"] = jax.tree.map(np.zeros_like, tail)
+  x, hyper, _ = module.apply(
+    {"params": params}, call[0], (2, 2), kernel, noise, True, method="enlarge"
+  )
+  want = lowres.repeat(2, axis=1).repeat(2, axis=2)
+  for alpha in np.asarray(hyper, np.float64)[0, 0]:
+    want = deconvolution.data_step(want, lowres, kernel[..., None], alpha[None])
+  np.testing.assert_allclose(x, want, atol=2e-5)
+  with pytest.raises(ValueError, match="adds its prior to z"):
+    interop.to_tensors(
+      "usrnet", dict(**given, residual=True), dict(params=params)
+    )

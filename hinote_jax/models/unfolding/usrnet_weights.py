@@ -47,7 +47,14 @@ def _arguments(shapes, *, downsample_mode, **chosen):
   )
 
 
-def _rules(*, widths, blocks, downsample_mode, upsample_mode, **_):
+def _rules(
+  *, widths, blocks, downsample_mode, upsample_mode, residual=False, **_
+):
+  if residual:
+    raise ValueError(
+      "usrnet with residual=True adds its prior to z and the published network "
+      "does not: a file of it would be read as another network"
+    )
   table = [
     rules.Rule("p.m_head.weight", "prior/head/kernel", rules.conv),
     rules.Rule("p.m_tail.weight", "prior/tail/kernel", rules.conv),
