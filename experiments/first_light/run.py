@@ -19,9 +19,8 @@ import jax
 import numpy as np
 
 from configs import hinote
-from hinote_jax.evaluate import run as scoring
-from hinote_jax.train import checkpoint, run_data, workdir
-from hinote_jax.train import loop as train
+from experiments import equal_time
+from hinote_jax.train import workdir
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 MODELS = {
@@ -32,7 +31,6 @@ MODELS = {
   "hinote, preset paper": dict(preset="paper"),
   "plain pointwise head": dict(preset="pointwise"),
 }
-_PROBE = 40  # steps timed, after as many that warm up
 
 
 def _config(arguments: dict, seed: int, steps: int):
@@ -45,39 +43,15 @@ def _config(arguments: dict, seed: int, steps: int):
   return config
 
 
-def _seconds_a_step(arguments: dict, folder: pathlib.Path) -> float:
-  """Times training itself, data and logging included, compilation not."""
-  config = _config(arguments, 0, 2 * _PROBE)
-  config.validate_every = 2 * _PROBE
-  config.log_every = _PROBE
-  shutil.rmtree(folder, ignore_errors=True)
-  train.train(config, folder)
-  lines = (folder / "timings.jsonl").read_text().splitlines()
-  rates = [json.loads(line) for line in lines]
-  ends = [line["step"] / line["steps_per_second"] for line in rates]
-  return (ends[1] - ends[0]) / _PROBE
-
-
 def _train(name: str, seed: int, seconds: float, root: pathlib.Path) -> dict:
   arguments = MODELS[name]
-  step = _seconds_a_step(arguments, root / "probe")
+  probe = _config(arguments, 0, 1)
+  step = equal_time.seconds_a_step(probe, root / "probe")
   config = _config(arguments, seed, int(seconds / step))
   folder = root / f"{name.replace(' ', '_')}_{seed}"
   shutil.rmtree(folder, ignore_errors=True)
-  summary = train.train(config, folder)
-  evaluation = scoring.evaluate_run(
-    config, folder, run_data.make(config, folder)
-  )
-  variables, _ = checkpoint.load_variables(folder)
-  return {
-    "model": name,
-    "seed": seed,
-    "steps": config.steps,
-    "seconds": summary["seconds"],
-    "seconds_a_step": step,
-    "parameters": sum(x.size for x in jax.tree.leaves(variables)),
-    "rows": evaluation.rows,
-  }
+  scored = equal_time.trained(config, folder)
+  return {"model": name, "seed": seed, "seconds_a_step": step} | scored
 
 
 def run(

@@ -1,0 +1,1 @@
+"""Networks whose last layer meets their input, beside the same without it."""
