@@ -1,6 +1,6 @@
-"""Prints the errors of a run at scales far beyond those it was trained at.
+"""Prints the errors of runs at scales far beyond those they were trained at.
 
-    python -m experiments.far_scales.show [--update=runs/far]
+    python -m experiments.far_scales.show [--update=runs/far [--grid=1024]]
 
 With --update, first keeps the scores of that run here.
 """
@@ -16,6 +16,8 @@ from hinote_jax.train import workdir
 
 FOLDER = pathlib.Path(__file__).parent
 README = FOLDER / "README.md"
+# Cells a side -> where the scores are kept.
+KEPT = {512: FOLDER, 1024: FOLDER / "larger"}
 
 
 def table(evaluation: scores.Evaluation) -> str:
@@ -34,16 +36,22 @@ def main() -> None:
   """Keeps another run where one is given, fills the page, prints the table."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--update", type=pathlib.Path)
+  parser.add_argument("--grid", type=int, choices=KEPT, default=512)
   arguments = parser.parse_args()
   if arguments.update:
+    folder = KEPT[arguments.grid]
+    folder.mkdir(exist_ok=True)
     made = report.read(arguments.update).to_dict() | {"spectra": []}
-    workdir.write_json(FOLDER / "report.json", made)
+    workdir.write_json(folder / "report.json", made)
     blend = json.loads((arguments.update / "blend.json").read_text())
-    workdir.write_json(FOLDER / "blend.json", blend)
-  text = README.read_text()
-  made = table(report.read(FOLDER))
-  files.write_text(README, markdown.filled(text, {"errors": made}))
-  print(made)
+    workdir.write_json(folder / "blend.json", blend)
+  made = {
+    f"errors {grid}": table(report.read(folder))
+    for grid, folder in KEPT.items()
+    if folder.is_dir()
+  }
+  files.write_text(README, markdown.filled(README.read_text(), made))
+  print(*made.values(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""hinote and its peers at equal time and at equal steps, on six sets."""

@@ -1,0 +1,149 @@
+"""What is trained: sets of fields, models, seeds, and their configs."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+from configs import hinote, sciences
+from experiments.four_sciences import archives
+from experiments.four_sciences import runs as earlier
+from experiments.told import run as told
+
+ROOT = pathlib.Path("runs/peers")
+SEEDS = (0, 1, 2)
+RATES = (1e-3, 2e-3, 4e-3)
+SECONDS = 180.0
+# Of the time of a run, what a try of a learning rate takes.
+TRIED = 0.25
+WAYS = ("time", "steps")
+INSIDE, OUTSIDE = (2.0, 2.5, 3.0, 4.0), (4.6, 8.2, 15.7, 32.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldSet:
+  """Fields, and who learns them.
+
+  Attributes:
+    science: of `configs.sciences`.
+    fields: what its config has beside that.
+    models: who learns them; they have one trunk and are told the same.
+    scales: they are scored at.
+    prepare: (archives, folder) writes the fields that come with no package.
+  """
+
+  science: str
+  fields: dict[str, Any]
+  models: tuple[str, ...] = ("hinote", "srno", "liif")
+  scales: tuple[float, ...] = INSIDE + OUTSIDE
+  prepare: Any = None
+
+
+def _hres(source, folder):
+  told.prepare(source / "weather" / "hres_0p1deg.nc", folder / "hres.nc")
+
+
+def _rain(source, folder):
+  archive = source / "radar" / "mrms_preciprate_tiles384.npz"
+  if not (folder / "rain").is_dir():
+    archives.main("rain", str(archive), str(folder / "rain"))
+
+
+def _images(source, folder):
+  del folder
+  if not (source / "natural" / "BSDS500_train200").is_dir():
+    raise FileNotFoundError(f"{source} has no natural/BSDS500_train200")
+
+
+_ALL = ("hinote", "srno", "liif", "lte", "metasr")
+_DATA = ROOT / "data"
+SETS = {
+  "weather": FieldSet(
+    "weather",
+    {"data.static": hinote.EARTH},
+    models=_ALL,
+    scales=INSIDE + OUTSIDE[:2],
+  ),
+  "forecast": FieldSet(
+    "weather",
+    {
+      "data.variables": ("t2m", "tcwv", "u10", "v10"),
+      "data.places": told.PLACES,
+      "data.path": str(_DATA / "hres.nc"),
+      "data.static": told.STATIC["earth"],
+      "split.validation": 1,
+      "split.test": 1,
+      "split.gap": 0,
+    },
+    prepare=_hres,
+  ),
+  "turbulence": FieldSet(
+    "turbulence", {"data.trajectories": 10, "data.snapshots": 4}, models=_ALL
+  ),
+  "rain": FieldSet(
+    "rain",
+    earlier.EXTRA["rain"] | {"data.path": str(_DATA / "rain" / "*.nc")},
+    prepare=_rain,
+  ),
+  "heads": FieldSet("mri", {}, scales=INSIDE + OUTSIDE[:2]),
+  "photographs": FieldSet(
+    "images",
+    {"split.validation": 0.05, "split.test": 0.1},
+    scales=INSIDE + OUTSIDE[:2],
+    prepare=_images,
+  ),
+}
+_SMOKE = {
+  "windows.window": (8, 8),
+  "windows.queries": (12, 12),
+  "log_every": 5,
+  "validation_examples": 4,
+}
+
+
+@functools.cache
+def prepared(name: str, source: pathlib.Path) -> None:
+  """Writes the fields of a set where they are not there yet."""
+  prepare = SETS[name].prepare
+  if prepare is not None:
+    _DATA.mkdir(parents=True, exist_ok=True)
+    prepare(source, _DATA)
+
+
+def config(
+  name: str,
+  model: str,
+  *,
+  source: pathlib.Path,
+  steps: int,
+  rate: float | None = None,
+  seed: int = 0,
+  is_smoke: bool = False,
+):
+  """Returns the config of a run.
+
+  Args:
+    name: of `SETS`.
+    model: one of the set's.
+    source: folder of archives.
+    steps: of training.
+    rate: learning rate; None is that of the science.
+    seed: of parameters and windows.
+    is_smoke: whether it is to be made small.
+  """
+  prepared(name, source)
+  own = SETS[name]
+  made = sciences.get_config(f"{own.science},small,model={model}")
+  if name == "forecast":
+    with made.unlocked():
+      made.data = hinote.get_config("files").data
+  made.update_from_flattened_dict(own.fields | (_SMOKE if is_smoke else {}))
+  if name == "photographs":
+    made.data.path = str(source / "natural" / "BSDS500_train200")
+  made.seed, made.steps, made.validate_every = seed, steps, max(steps // 4, 1)
+  made.optim.learning_rate = rate or made.optim.learning_rate
+  made.evaluate.scales = own.scales[:1] if is_smoke else own.scales
+  made.evaluate.consistent, made.evaluate.figures = True, False
+  if model != "hinote" or seed:  # interpolations know no seed
+    made.evaluate.against = ("bicubic",)
+  return made

@@ -1,0 +1,123 @@
+"""Fills the page from committed results.
+
+python -m experiments.peers.show
+"""
+
+from collections.abc import Mapping
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from experiments.peers import plan
+from hinote_jax.evaluate import markdown, scores
+from hinote_jax.io import files
+
+FOLDER = pathlib.Path(__file__).parent
+RESULTS = FOLDER / "results"
+# What is asked for: so much below the best of the others, x2 to x4.
+_ASKED = 0.2
+
+
+def ratios(run: Mapping[str, Any]) -> dict[str, dict[float, float]]:
+  """Returns model -> scale -> MSE over bicubic's, mean over variables."""
+  mse: dict[tuple[str, float], dict[str, float]] = {}
+  for row in run["rows"]:
+    where = row["model"], row["scale"]
+    mse.setdefault(where, {})[row["variable"]] = row["mse"]
+  made: dict[str, dict[float, float]] = {}
+  for (model, scale), own in mse.items():
+    base = mse[scores.BASELINE, scale]
+    over = [own[variable] / base[variable] for variable in own]
+    made.setdefault(model, {})[scale] = float(np.mean(over))
+  return made
+
+
+def seeds(known: Mapping[str, Any], model: str, way: str) -> list[dict]:
+  """Returns scale -> error of a model, a table a seed that is there."""
+  keys = (f"{model} {way} {seed}" for seed in plan.SEEDS)
+  found = [known["runs"][key] for key in keys if key in known["runs"]]
+  return [ratios(run)[model] for run in found]
+
+
+def table(name: str, known: Mapping[str, Any], way: str) -> str:
+  """Returns a set's errors over bicubic's: mean, and half the spread."""
+  own = plan.SETS[name]
+  header = ["model", "steps", "ms a step", *(f"x{s:g}" for s in own.scales)]
+  lines = [header]
+  for model in own.models:
+    every = seeds(known, model, way)
+    if not every:
+      continue
+    steps = known["runs"][f"{model} {way} {plan.SEEDS[0]}"]["steps"]
+    step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
+    cells = [_cell([seed[s] for seed in every]) for s in own.scales]
+    lines.append([model, f"{steps}", step, *cells])
+  first = known["runs"].get(f"hinote {way} {plan.SEEDS[0]}")
+  for other, errors in ratios(first).items() if first else ():
+    if other not in own.models and "consistent" not in other:
+      cells = [f"{errors[s]:.3f}" for s in own.scales]
+      lines.append([other, "", "", *cells])
+  return markdown.table(lines)
+
+
+def _cell(values):
+  spread = 0.5 * (max(values) - min(values))
+  return f"{np.mean(values):.3f}" + f" ± {spread:.3f}" * (len(values) > 1)
+
+
+def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
+  """Says how far hinote is ahead of its best peer, mean over x2 to x4."""
+  inside = {
+    model: [
+      float(np.mean([seed[s] for s in plan.INSIDE]))
+      for seed in seeds(known, model, way)
+    ]
+    for model in plan.SETS[name].models
+  }
+  inside = {model: values for model, values in inside.items() if values}
+  if len(inside) < 2 or "hinote" not in inside:
+    return f"* {name}, equal {way}: not run yet."
+  own = inside.pop("hinote")
+  best = min(inside, key=lambda model: np.mean(inside[model]))
+  other = inside[best]
+  less = 1.0 - float(np.mean(own)) / float(np.mean(other))
+  spread = max(max(v) - min(v) for v in (own, other)) / float(np.mean(other))
+  side = "below" if less >= 0 else "above"
+  text = (
+    f"* {name}, equal {way}: {abs(less):.1%} {side} {best}, the best peer; "
+    f"seeds differ by {spread:.1%}"
+  )
+  if way == "time":
+    text += f"; {_ASKED:.0%} was asked for: "
+    return text + ("met." if less >= _ASKED else "not met.")
+  return text + (": behind." if less < -spread else ": not behind.")
+
+
+def main() -> None:
+  """Fills the page and prints what it says."""
+  found = {
+    name: json.loads((RESULTS / f"{name}.json").read_text())
+    for name in plan.SETS
+    if (RESULTS / f"{name}.json").is_file()
+  }
+  says = [
+    verdict(name, known, way)
+    for way in plan.WAYS
+    for name, known in found.items()
+  ]
+  parts = [
+    f"### {name}, equal {way}\n\n{table(name, known, way)}"
+    for name, known in found.items()
+    for way in plan.WAYS
+    if known["runs"]
+  ]
+  made = {"verdict": "\n".join(says), "errors": "\n\n".join(parts)}
+  page = FOLDER / "README.md"
+  files.write_text(page, markdown.filled(page.read_text(), made))
+  print(made["verdict"])
+
+
+if __name__ == "__main__":
+  main()
