@@ -16,8 +16,8 @@ from typing import Any
 
 import jax
 
-from configs import baselines, hinote, unfolding
-from experiments import equal_time
+from configs import baselines, hinote
+from experiments import equal_time, flows
 from experiments.true_to_input import show
 from hinote_jax.train import workdir
 
@@ -25,27 +25,8 @@ ROOT = pathlib.Path("runs/true_to_input")
 MODELS = ("hinote", "srno", "liif")
 SECONDS = 90.0
 SCALES = (2.0, 2.5, 3.0, 4.0)
-_TURBULENCE = {
-  "data.size": "small",
-  "data.kind": "forced",
-  "data.seed": 0,
-  "data.trajectories": 10,
-  "data.snapshots": 4,
-  "split.validation": 1,
-  "split.test": 2,
-  "split.gap": 0,
-  "degradation": "area",
-}
-FIELDS = {"weather": {}, "turbulence": _TURBULENCE}
-_SMOKE = {
-  "data.grid": 64,
-  "data.reynolds": 50.0,
-  "data.trajectories": 5,
-  "data.snapshots": 2,
-  "split.test": 1,
-  "windows.window": (8, 8),
-  "windows.queries": (12, 12),
-}
+FIELDS = ("weather", "turbulence")
+_SMOKE = {"windows.window": (8, 8), "windows.queries": (12, 12)}
 
 
 def runs() -> list[tuple[str, str, bool]]:
@@ -78,13 +59,10 @@ def config(
     made = hinote.get_config("untold")
   else:
     made = baselines.get_config(f"model={model},untold")
-  given = dict(FIELDS[fields])
   if fields == "turbulence":
-    source = unfolding.get_config("smoke")
-    with made.unlocked():
-      made.data, made.split = source.data, source.split
-    given |= _SMOKE if is_smoke else {}
-  made.update_from_flattened_dict(given)
+    flows.put(made, is_small=is_smoke)
+    made.degradation = "area"
+    made.update_from_flattened_dict(_SMOKE if is_smoke else {})
   made.model.consistent = is_consistent
   made.steps, made.validate_every = steps, max(steps // 4, 1)
   made.evaluate.scales = SCALES[:1] if is_smoke else SCALES

@@ -27,7 +27,7 @@ from hinote_jax.infer import blurred
 from hinote_jax.metrics import image as metrics
 from hinote_jax.train import loop, workdir
 
-STEPS = 800
+STEPS = 600
 CASES = ((2, 0.0), (3, 0.0), (3, 2.55 / 255.0), (3, 7.65 / 255.0), (4, 0.0))
 # Whose kernels these are is on the page.
 KERNELS = {

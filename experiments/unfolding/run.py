@@ -12,11 +12,13 @@ results.json, of which `show` makes the page.
 
 import argparse
 import pathlib
+from typing import Any
 
 import jax
 import numpy as np
 
 from configs import baselines, hinote, unfolding
+from experiments import flows
 from experiments.unfolding import show
 from hinote_jax import degradations, infer
 from hinote_jax import models as zoo
@@ -31,16 +33,6 @@ ROOT = pathlib.Path("runs/unfolding")
 SCALES = (2.0, 4.0)
 NOISES = (0.0, 0.01)  # of the deviation of the field
 FILTER = "blur(0.5)|uniform"
-_FIELDS = {
-  "data.size": "small",
-  "data.kind": "forced",
-  "data.seed": 0,
-  "data.trajectories": 10,
-  "data.snapshots": 4,
-  "split.validation": 1,
-  "split.test": 2,
-  "split.gap": 0,
-}
 _OTHERS = {
   "windows.window": (16, 16),
   "windows.queries": (32, 32),
@@ -51,16 +43,7 @@ _OTHERS = {
 # So many that one takes as long as another, ten minutes: a step of them takes
 # .5, .028 and .45 s on two cores.
 STEPS = {"usrnet": 1200, "hinote": 21000, "srno": 1330}
-_SMOKE = {
-  "data.grid": 64,
-  "data.reynolds": 50.0,
-  "data.trajectories": 5,
-  "data.snapshots": 2,
-  "split.test": 1,
-  "steps": 20,
-  "validate_every": 10,
-  "validation_examples": 4,
-}
+_SMOKE = {"steps": 20, "validate_every": 10, "validation_examples": 4}
 
 
 def runs() -> list[tuple[str, float]]:
@@ -80,11 +63,11 @@ def _degradation(noise):
 
 def config(name: str, noise: float, *, is_smoke: bool):
   """Returns the config of a run."""
+  given: dict[str, Any] = {}
   if name == "usrnet":
     made = unfolding.get_config("smoke" if is_smoke else "fields")
-    given = dict(_FIELDS)
     if not is_smoke:
-      given |= {"windows.scales": (2, 4), "windows.noise": 0.02}
+      given = {"windows.scales": (2, 4), "windows.noise": 0.02}
   else:
     get, argument = (
       (hinote.get_config, "untold")
@@ -92,10 +75,8 @@ def config(name: str, noise: float, *, is_smoke: bool):
       else (baselines.get_config, f"model={name},untold")
     )
     made = get(argument)
-    source = unfolding.get_config("smoke")
-    with made.unlocked():
-      made.data, made.split = source.data, source.split
-    given = _FIELDS | _OTHERS | {"degradation": _degradation(noise)}
+    given = _OTHERS | {"degradation": _degradation(noise)}
+  flows.put(made, is_small=is_smoke)
   given["steps"], given["validate_every"] = STEPS[name], STEPS[name] // 4
   made.update_from_flattened_dict(given | (_SMOKE if is_smoke else {}))
   made.evaluate.scales = SCALES
