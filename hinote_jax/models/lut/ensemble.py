@@ -99,6 +99,8 @@ class Ensemble(nn.Module):
     b, h, w, c = x.shape
     naming.look_up("compat", self.compat, dict.fromkeys(lookup.COMPATIBLE))
     by = taps.reach(self.patterns)
+    if self.is_table:
+      x = whole_levels(x) / self.interval
     x = taps.padded(x, by, self.periodic)
     total = jnp.zeros((b, h, w, c, self.outputs, self.side, self.side))
     for pattern in self.patterns:
@@ -117,12 +119,7 @@ class Ensemble(nn.Module):
     entries = levels(self.interval) ** len(taps.of(pattern))
     zeros = nn.initializers.zeros
     table = self.param(f"table_{pattern}", zeros, (entries, outputs))
-    return lambda seen: (
-      STORED
-      * lookup.simplex(
-        table, whole_levels(seen) / self.interval, compat=self.compat
-      )
-    )
+    return lambda seen: STORED * lookup.simplex(table, seen, compat=self.compat)
 
 
 def whole_levels(x: Float[Array, "*b"]) -> Float[Array, "*b"]:

@@ -253,14 +253,12 @@ def _sampled(methods, rules, points, patch):
 def _weights(methods, rules, points, maps):
   """Returns weights that are 1 together, each map enlarged in its own way."""
   groups = jnp.split(maps.values, len(methods), axis=-1)
-  own = jnp.stack(
-    [
-      _sample(maps._replace(values=group), points, method, rules)
-      for method, group in zip(methods, groups, strict=True)
-    ],
-    axis=-1,
-  )
-  return own + (1.0 - own.sum(-1, keepdims=True)) / len(methods)
+  own = [
+    _sample(maps._replace(values=group), points, method, rules)
+    for method, group in zip(methods, groups, strict=True)
+  ]
+  rest = (1.0 - sum(own[1:], own[0])) / len(methods)
+  return jnp.stack([weight + rest for weight in own], axis=-1)
 
 
 def _mixed(methods, rules, params, points, patch, maps):

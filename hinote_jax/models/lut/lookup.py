@@ -60,47 +60,61 @@ def simplex(
   levels = levels_of(table.shape[0], n)
   nodes = jnp.clip(nodes, 0, levels - 1)
   low = jnp.minimum(jnp.floor(jax.lax.stop_gradient(nodes)), levels - 2)
-  axes = range(n)
-  parts = [nodes[..., i] - low[..., i] for i in axes]
-  ranks = _swapped(parts, _ranks(parts)) if compat else _ranks(parts)
-  strides = [levels ** (n - 1 - i) for i in axes]
-  index = low.astype(jnp.int32) @ jnp.asarray(strides, jnp.int32)
-  rows, before = jnp.asarray(table), jnp.ones(index.shape, jnp.float32)
+  strides = [levels ** (n - 1 - i) for i in range(n)]
+  corners = [low[..., i].astype(jnp.int32) * strides[i] for i in range(n)]
+  parts = [nodes[..., i] - low[..., i] for i in range(n)]
+  parts, steps = _sorted(parts, [jnp.int32(stride) for stride in strides])
+  if compat and n == 4:
+    parts, steps = _swapped(nodes - low, parts, steps)
+  # A number is read faster than a row of one.
+  is_number = table.shape[1] == 1
+  rows = jnp.asarray(table)[:, 0] if is_number else jnp.asarray(table)
+
+  def weighed(weight, index):
+    # Every node on the way is one of the table.
+    row = rows.at[index].get(mode="promise_in_bounds")
+    return row * (weight if is_number else weight[..., None])
+
+  index, before = sum(corners), jnp.ones(nodes.shape[:-1], jnp.float32)
   total: jax.Array | float = 0.0
-  for place in axes:
-    # The part, and the stride, of the axis that is taken here.
-    is_here = [rank == place for rank in ranks]
-    part = jnp.zeros(index.shape, jnp.float32)
-    step = jnp.zeros(index.shape, jnp.int32)
-    for i, here in enumerate(is_here):
-      part = jnp.where(here, parts[i], part)
-      step = jnp.where(here, strides[i], step)
-    total = total + (before - part)[..., None] * rows[index]
+  for part, step in zip(parts, steps, strict=True):
+    total = total + weighed(before - part, index)
     before, index = part, index + step
-  return total + before[..., None] * rows[index]
+  total = total + weighed(before, index)
+  return total[..., None] if is_number else total
 
 
-def _ranks(parts):
-  """Returns the place of each part in decreasing order; ties in their order."""
-  ranks = [jnp.zeros(part.shape, jnp.int32) for part in parts]
-  for j in range(len(parts)):
-    for i in range(j):
-      is_before = parts[i] >= parts[j]
-      ranks[j] = ranks[j] + is_before
-      ranks[i] = ranks[i] + ~is_before
-  return ranks
+def _sorted(parts, steps):
+  """Returns parts in decreasing order, and of each the step along its axis.
 
-
-def _swapped(parts, ranks):
-  """Returns the places as the released code of SR-LUT takes them.
-
-  Of the 24 orders of four parts it mistakes one: c > d > a > b goes along a
-  before d, by which a weight becomes negative. Fewer parts are right.
+  The smallest goes last, then the next smallest. Equal parts may come in any
+  order, since the node between them weighs nothing.
   """
-  if len(parts) != 4:
-    return ranks
-  a, b, c, d = parts
+  parts, steps = list(parts), list(steps)
+  for last in range(len(parts) - 1, 0, -1):
+    for i in range(last):
+      is_less = parts[i] < parts[i + 1]
+      for values in (parts, steps):
+        first, second = values[i : i + 2]
+        values[i] = jnp.where(is_less, second, first)
+        values[i + 1] = jnp.where(is_less, first, second)
+  return parts, steps
+
+
+def _swapped(own, parts, steps):
+  """Returns what is sorted as the released code of SR-LUT sorts it.
+
+  Of the 24 orders of four parts, [.. 4], it mistakes one: c > d > a > b goes
+  along a before d, by which a weight becomes negative. Fewer parts are right.
+  """
+  a, b, c, d = (own[..., i] for i in range(4))
   is_mistaken = (c > d) & (d > a) & (a > b)
-  first = jnp.where(is_mistaken, ranks[3], ranks[0])
-  last = jnp.where(is_mistaken, ranks[0], ranks[3])
-  return [first, ranks[1], ranks[2], last]
+  return tuple(
+    [
+      values[0],
+      jnp.where(is_mistaken, values[2], values[1]),
+      jnp.where(is_mistaken, values[1], values[2]),
+      values[3],
+    ]
+    for values in (parts, steps)
+  )
