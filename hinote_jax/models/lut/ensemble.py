@@ -104,10 +104,13 @@ class Ensemble(nn.Module):
     x = taps.padded(x, by, self.periodic)
     total = jnp.zeros((b, h, w, c, self.outputs, self.side, self.side))
     for pattern in self.patterns:
-      read = self._reader(pattern)
-      for turns in range(0, 4, 4 // self.turns):
-        values = read(taps.seen(x, pattern, turns, by)).reshape(total.shape)
-        total = total + jnp.rot90(values, -turns, axes=(5, 6))
+      read, turns = self._reader(pattern), range(0, 4, 4 // self.turns)
+      seen = [taps.seen(x, pattern, turn, by) for turn in turns]
+      # A table is read in all turns at once: that is compiled sooner.
+      values = read(jnp.stack(seen)) if self.is_table else map(read, seen)
+      for turn, own in zip(turns, values, strict=True):
+        own = own.reshape(total.shape)
+        total = total + jnp.rot90(own, -turn, axes=(5, 6))
     return jnp.moveaxis(total, 3, -1).reshape(b, h, w, -1)
 
   def _reader(self, pattern):
