@@ -7,6 +7,7 @@ chunks of one field, and filled a region at a time.
 import base64
 from collections.abc import Iterator, Mapping
 import itertools
+import json
 import pathlib
 import struct
 from typing import Any
@@ -206,6 +207,24 @@ class Zarr:
       # Version 3 has no word on it yet; xarray writes and reads it so.
       warnings.filterwarnings("ignore", "Consolidated metadata")
       inputs.require("zarr", "io").consolidate_metadata(self._path)
+    name = "zarr.json" if self._version == 3 else ".zmetadata"
+    _order(pathlib.Path(self._path, name))
+
+
+def _order(path: pathlib.Path) -> None:
+  """Orders gathered metadata by depth and name, as Zarr does since 3.1.2.
+
+  Earlier ones leave them as they come: the same store twice is not the same.
+  """
+  whole = json.loads(path.read_text())
+  holder = whole.get("consolidated_metadata", whole)
+  found = holder["metadata"]
+  names = sorted(
+    found, key=lambda name: (name.count("/"), name.casefold(), name)
+  )
+  if names != list(found):
+    holder["metadata"] = {name: found[name] for name in names}
+    path.write_text(json.dumps(whole, indent=2))
 
 
 def _bare(small, attributes):

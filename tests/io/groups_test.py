@@ -1,5 +1,7 @@
 """Fields in groups of NetCDF, Zarr and HDF5: with their axes beside them."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -127,3 +129,30 @@ def test_hdf5_passes_over_what_is_no_field(tmp_path):
   with h5py.File(tmp_path / "b.h5") as file:
     assert file["field"].attrs["note"] == "bytes"
     assert "scale_factor" not in file["field"].attrs
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_gathered_metadata_lie_in_one_order(tmp_path, monkeypatch, version):
+  source = tmp_path / "a.zarr"
+  grid = xarray.Dataset(
+    {name: (("y", "x"), np.ones((3, 4))) for name in ("T", "a")},
+    {"y": np.arange(3.0), "x": np.arange(4.0)},
+  )
+  grid.to_zarr(source, zarr_format=version, consolidated=False)
+  field, stores = io.read(source), []
+  gather = zarr.consolidate_metadata
+
+  def turned(path):
+    # As they came from Zarr before 3.1.2: in any order.
+    gather(path)
+    whole = json.loads((path / name).read_text())
+    holder = whole.get("consolidated_metadata", whole)
+    holder["metadata"] = dict(reversed(holder["metadata"].items()))
+    (path / name).write_text(json.dumps(whole, indent=2))
+
+  name = {2: ".zmetadata", 3: "zarr.json"}[version]
+  for i, function in enumerate((gather, turned)):
+    monkeypatch.setattr(zarr, "consolidate_metadata", function)
+    io.write(tmp_path / f"{i}.zarr", field)
+    stores.append((tmp_path / f"{i}.zarr" / name).read_bytes())
+  assert stores[0] == stores[1]
