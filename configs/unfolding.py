@@ -10,7 +10,8 @@ photographs  USRNet as published: blurs, noise and scales 1 to 4 are drawn;
 fields       USRNet on turbulence: the blur of --config.degradation, scales 2
              to 4, noise up to 2 % of the deviation of the field
 files        the same of your own fields: --config.data.path=FILES
-denoiser     FFDNet on photographs, for `infer.Unfolded`
+denoiser     FFDNet on photographs, for `infer.Unfolded`; its layers say what
+             the noise is, which takes minutes to learn, not days
 smoke        fields of a minute, to see that everything works
 
 `,full` after it is the network of 17 million parameters in place of the tiny
@@ -69,7 +70,7 @@ def _denoiser(config):
   config.degradation = "uniform"
   baselines.model(config, "ffdnet")
   del config.model["scale"]
-  config.model.scale = 1
+  config.model.update(scale=1, residual=True)
   _drawn(config, (1,), 64, None, 0.8)
 
 

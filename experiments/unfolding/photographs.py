@@ -27,8 +27,9 @@ from hinote_jax.infer import blurred
 from hinote_jax.metrics import image as metrics
 from hinote_jax.train import loop, workdir
 
-STEPS = 600
-CASES = ((2, 0.0), (3, 0.0), (3, 2.55 / 255.0), (3, 7.65 / 255.0), (4, 0.0))
+STEPS = 1500
+_SIZE = {"model.width": 48, "model.depth": 10}  # for minutes
+CASES = ((2, 0.0), (3, 0.0), (3, 7.65 / 255.0), (4, 0.0))
 # Whose kernels these are is on the page.
 KERNELS = {
   "gaussian(0.7)": lambda: psf.read("gaussian(0.7)")[0],
@@ -45,6 +46,7 @@ def config(folder: str, *, is_smoke: bool):
   made.split.validation, made.split.test = 0.02, 0.02
   made.steps, made.validate_every = STEPS, STEPS // 5
   made.validation_examples = 16
+  made.update_from_flattened_dict(_SIZE)
   if is_smoke:
     made.update_from_flattened_dict(
       {"steps": 20, "validate_every": 10, "model.width": 8, "model.depth": 3}

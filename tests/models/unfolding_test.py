@@ -137,3 +137,20 @@ def test_residual_network_without_its_prior_is_the_closed_form():
     interop.to_tensors(
       "usrnet", dict(**given, residual=True), dict(params=params)
     )
+
+
+def test_residual_denoiser_takes_its_layers_times_the_noise_away(denoiser):
+  module, imported, tensors = denoiser
+  x = np.random.default_rng(1).normal(size=(2, 5, 6, 3)).astype(np.float32)
+  noise = np.array([0.0, 0.3])
+  variables = imported.variables
+  plain = module.apply(variables, x, noise, method="denoise")
+  module = module.clone(residual=True)
+  made = module.apply(variables, x, noise, method="denoise")
+  want = x - noise[:, None, None, None] * plain
+  np.testing.assert_allclose(made, want, atol=1e-5 * np.abs(plain).max())
+  np.testing.assert_array_equal(made[0], x[0])  # nothing to take away
+  with pytest.raises(ValueError, match="layers from what is noisy"):
+    interop.to_tensors(
+      "ffdnet", dict(imported.kwargs, residual=True), variables
+    )

@@ -33,6 +33,8 @@ class FfdNet(nn.Module):
     width: of the hidden layers.
     depth: how many convolutions there are.
     noise: what a call is given that has no noise, a deviation.
+    residual: the layers say what the noise is, in units of its deviation, so
+      that less noise leaves less of their errors. False is published.
     periodic: which of (y, x) close on themselves.
     dtype: type of the products.
   """
@@ -42,6 +44,7 @@ class FfdNet(nn.Module):
   width: int = 64
   depth: int = 15
   noise: float | int = 0.0
+  residual: bool = False
   periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
 
@@ -90,6 +93,7 @@ class FfdNet(nn.Module):
     noise = jnp.broadcast_to(noise, (x.shape[0],))
     if any(more):
       x = lazy.pad_by_edge(x, more, around)
+    noisy = x
     x = lazy.pixel_unshuffle(x, 2)
     x = lazy.concatenate([x, lazy.constant(noise[:, None], x)])
     for i in range(self.depth):
@@ -102,6 +106,8 @@ class FfdNet(nn.Module):
       )(x)
       x = x if is_last else lazy.pointwise(jax.nn.relu, x)
     x = lazy.pixel_shuffle(lazy.pointwise(blocks.as_float32, x), 2)
+    if self.residual:
+      x = noisy - x * lazy.constant(noise[:, None], x)
     return lazy.crop(x, shape, self.periodic) if any(more) else x
 
 

@@ -48,7 +48,12 @@ def _arguments(shapes):
   )
 
 
-def _rules(*, depth, **_):
+def _rules(*, depth, residual=False, **_):
+  if residual:
+    raise ValueError(
+      "ffdnet with residual=True takes its layers from what is noisy and the "
+      "published network does not: a file of it would be read as another one"
+    )
   table = rules.layer("model.0", "conv0", _first)
   for i in range(1, depth - 1):
     table += rules.layer(f"model.{2 * i}", f"conv{i}", rules.conv)
