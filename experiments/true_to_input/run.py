@@ -2,6 +2,7 @@
 
     python -m experiments.true_to_input.run --time   # on a quiet machine
     python -m experiments.true_to_input.run          # trains what is not there
+    python -m experiments.true_to_input.run --only=turbulence
     python -m experiments.true_to_input.run --smoke  # minutes, in runs/
 
 Every model trains with `config.model.consistent=True` and without it, for the
@@ -29,11 +30,12 @@ FIELDS = ("weather", "turbulence")
 _SMOKE = {"windows.window": (8, 8), "windows.queries": (12, 12)}
 
 
-def runs() -> list[tuple[str, str, bool]]:
+def runs(only: str | None = None) -> list[tuple[str, str, bool]]:
   """Returns what is trained: fields, a model, and whether it is consistent."""
   return [
     (fields, model, is_consistent)
     for fields in FIELDS
+    if only in (None, fields)
     for model in MODELS
     for is_consistent in (False, True)
   ]
@@ -77,8 +79,10 @@ def _key(fields, model, is_consistent):
   return f"{fields} {model}{' consistent' * is_consistent}"
 
 
-def _timed(root, known):
-  for run in runs():
+def _timed(root, known, only):
+  for run in runs(only):
+    if _key(*run) in known["seconds_a_step"]:
+      continue
     made = config(*run, steps=1)
     known["seconds_a_step"][_key(*run)] = equal_time.seconds_a_step(
       made, root / "probe", 20
@@ -86,8 +90,8 @@ def _timed(root, known):
     workdir.write_json(show.RESULTS, known)
 
 
-def _scored(root, known, is_smoke):
-  for run in runs():
+def _scored(root, known, only, is_smoke):
+  for run in runs(only):
     if _key(*run) in known["runs"]:
       continue
     step = known["seconds_a_step"].get(_key(*run))
@@ -103,21 +107,23 @@ def _scored(root, known, is_smoke):
 def main(argv: list[str] | None = None) -> None:
   """Times or trains what is not there, and fills the page."""
   parser = argparse.ArgumentParser()
+  parser.add_argument("--only", choices=FIELDS, default=None)
   parser.add_argument("--time", action="store_true")
   parser.add_argument("--smoke", action="store_true")
   arguments = parser.parse_args(argv)
   known: dict[str, Any] = {"seconds": SECONDS, "jax": jax.__version__}
   known |= {"seconds_a_step": {}, "runs": {}}
   if arguments.smoke:
-    _scored(ROOT.with_name("true_to_input-smoke"), known, is_smoke=True)
+    root = ROOT.with_name("true_to_input-smoke")
+    _scored(root, known, arguments.only, is_smoke=True)
     print(show.table(known))
     return
   if show.RESULTS.exists():
     known = json.loads(show.RESULTS.read_text())
   if arguments.time:
-    _timed(ROOT, known)
+    _timed(ROOT, known, arguments.only)
     return
-  _scored(ROOT, known, is_smoke=False)
+  _scored(ROOT, known, arguments.only, is_smoke=False)
   show.main()
 
 

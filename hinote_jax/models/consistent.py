@@ -84,7 +84,7 @@ class Consistent(nn.Module):
     )
     missed = lowres - _along(along_y, along_x, x)
     missed = missed * known_y[:, :, None, None] * known_x[:, None, :, None]
-    return x + _along(_inverse(along_y), _inverse(along_x), missed)
+    return x + _along(*_inverses(along_y, along_x), missed)
 
   @nn.nowrap
   def axis(
@@ -156,13 +156,28 @@ def _whole(number):
   return jnp.where(jnp.abs(number - nearest) < 2e-3, nearest, number)
 
 
-def _inverse(along: Float[Array, "b h H"]) -> Float[Array, "b H h"]:
-  """Returns A^T (A A^T)^-1; a row of zeros has no part in it."""
-  gram = jnp.einsum("bij,bkj->bik", along, along, precision="highest")
-  size = jnp.diagonal(gram, axis1=1, axis2=2)
+def _inverses(*matrices: Float[Array, "b _ _"]) -> list[Float[Array, "b _ _"]]:
+  """Returns A^T (A A^T)^-1 of each A; a row of zeros has no part in it.
+
+  All by one solve, of blocks that are filled up with zeros: XLA gives the parts
+  of a solve to the threads on which it runs, and on two cores two solves at
+  once wait for each other's threads for ever.
+  """
+  rows, columns = (max(a.shape[i] for a in matrices) for i in (1, 2))
+  filled = [
+    jnp.pad(a, ((0, 0), (0, rows - a.shape[1]), (0, columns - a.shape[2])))
+    for a in matrices
+  ]
+  along = jnp.stack(filled)
+  gram = jnp.einsum("dbij,dbkj->dbik", along, along, precision="highest")
+  size = jnp.diagonal(gram, axis1=2, axis2=3)
   empty = jnp.where(size > 0.0, _FLOOR * size, 1.0)
-  gram = gram + empty[..., None] * np.eye(gram.shape[-1], dtype=np.float32)
-  return jnp.swapaxes(jnp.linalg.solve(gram, along), 1, 2)
+  gram = gram + empty[..., None] * np.eye(rows, dtype=np.float32)
+  solved = jnp.swapaxes(jnp.linalg.solve(gram, along), 2, 3)
+  return [
+    inverse[:, : a.shape[2], : a.shape[1]]
+    for a, inverse in zip(matrices, solved, strict=True)
+  ]
 
 
 def _along(along_y, along_x, x):
