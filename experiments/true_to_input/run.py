@@ -24,7 +24,7 @@ from hinote_jax.train import workdir
 
 ROOT = pathlib.Path("runs/true_to_input")
 MODELS = ("hinote", "srno", "liif")
-SECONDS = 60.0
+SECONDS = 300.0
 SCALES = (2.0, 2.5, 3.0, 4.0)
 FIELDS = ("weather", "turbulence")
 _SMOKE = {"windows.window": (8, 8), "windows.queries": (12, 12)}

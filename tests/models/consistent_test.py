@@ -69,6 +69,24 @@ def test_windows_of_training_meet_the_cells_that_they_hold():
   np.testing.assert_allclose(missed, 0.0, atol=2e-4)
 
 
+def test_both_axes_share_one_solve():
+  # Of two at once, on two cores, each may wait for the thread of the other.
+  model = models.build("bicubic", consistent=_AREA)
+  given = np.ones((2, 6, 9, 1)), grids.axes((12, 15)), np.full((2, 2), 0.1)
+  program = jax.make_jaxpr(model.apply)({}, *given)
+  assert _count(program.jaxpr, "lu") == 1
+
+
+def _count(program, name):
+  """Returns how many operations of a name a program has, with its parts."""
+  count = 0
+  for equation in program.eqns:
+    parts = [getattr(p, "jaxpr", p) for p in equation.params.values()]
+    count += equation.primitive.name == name
+    count += sum(_count(part, name) for part in parts if hasattr(part, "eqns"))
+  return count
+
+
 def test_tiles_are_made_consistent_too():
   lowres = _RANDOM.normal(size=(12, 10)).astype(np.float32)
   predictor = infer.Predictor(models.build("bicubic", consistent=_AREA), {})
