@@ -84,7 +84,8 @@ class Consistent(nn.Module):
     )
     missed = lowres - _along(along_y, along_x, x)
     missed = missed * known_y[:, :, None, None] * known_x[:, None, :, None]
-    return x + _along(*_inverses(along_y, along_x), missed)
+    inverse_y, inverse_x = _inverses(along_y, along_x)
+    return x + _along(inverse_y, inverse_x, missed)
 
   @nn.nowrap
   def axis(
