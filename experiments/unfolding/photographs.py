@@ -106,9 +106,7 @@ def unfolded(denoiser: infer.Predictor, noise: float) -> infer.Unfolded:
     periodic=(True, True),
   )
   # Its kernel and noise are told at each call.
-  blur = degradations.parse(
-    "blur(0.5)|uniform" + f"|noise({noise})" * (noise > 0)
-  )
+  blur = degradations.parse(run.degradation(noise))
   return infer.Unfolded(denoiser, blur, registration="corner")
 
 

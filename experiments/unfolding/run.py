@@ -57,7 +57,8 @@ def folder(root: pathlib.Path, name: str, noise: float) -> pathlib.Path:
   return root / (name if name == "usrnet" else f"{name}-{noise:g}")
 
 
-def _degradation(noise):
+def degradation(noise: float) -> str:
+  """Returns what a field is degraded by, with noise of a deviation."""
   return FILTER + (f"|noise({noise:g})" if noise else "")
 
 
@@ -75,7 +76,7 @@ def config(name: str, noise: float, *, is_smoke: bool):
       else (baselines.get_config, f"model={name},untold")
     )
     made = get(argument)
-    given = _OTHERS | {"degradation": _degradation(noise)}
+    given = _OTHERS | {"degradation": degradation(noise)}
   flows.put(made, is_small=is_smoke)
   given["steps"], given["validate_every"] = STEPS[name], STEPS[name] // 4
   made.update_from_flattened_dict(given | (_SMOKE if is_smoke else {}))
@@ -129,14 +130,14 @@ def errors(root: pathlib.Path, *, is_smoke: bool) -> list[dict]:
   """Returns mean squared errors on the held-out fields, a row each."""
   rows = []
   for noise in NOISES:
-    degradation = degradations.parse(_degradation(noise))
+    known = degradations.parse(degradation(noise))
     first = config("hinote", noise, is_smoke=is_smoke)
     data = run_data.make(first, folder(root, "hinote", noise))
-    predictors = _predictors(root, noise, degradation, data)
+    predictors = _predictors(root, noise, known, data)
     inputs = fields.inputs(
       data.dataset,
       data.split.test,
-      scoring.InNormalised(degradation, data.normaliser),
+      scoring.InNormalised(known, data.normaliser),
       SCALES,
     )
     total = len(data.split.test) * len(SCALES)
