@@ -1,0 +1,78 @@
+"""A training step told of static fields beside one told nothing: prints JSON.
+
+python -m benchmarks.told NAME
+
+The compiled steps of both, on batches that are at hand, in turns in one
+process; medians over the turns.
+"""
+
+from collections.abc import Callable
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any
+
+import jax
+
+from configs import baselines, hinote
+from hinote_jax.train import parallel, parts
+
+_TURNS, _STEPS, _BATCHES = 25, 4, 4
+CASES = {
+  "told, hinote S": "hinote",
+  "told, srno": "srno",
+  "told, liif": "liif",
+}
+
+
+def _config(model: str, static: tuple[str, ...]) -> Any:
+  """Returns the demo's run of a model, of these static fields."""
+  if model == "hinote":
+    config = hinote.get_config("demo")
+  else:
+    config = baselines.get_config(f"demo,model={model}")
+  config.data.static = static
+  return config
+
+
+def _turn(config: Any, folder: pathlib.Path) -> Callable[[], float]:
+  """Returns what takes some steps and says how long one took."""
+  run = parts.make(config, folder)
+  batches = [run.batch(step) for step in range(_BATCHES)]
+  state = parallel.put_state(run.state, config.parallel)
+  take = parallel.compiled(run.step(), state, batches[0])
+
+  def seconds() -> float:
+    nonlocal state
+    begun = time.perf_counter()
+    for step in range(_STEPS):
+      state, _ = take(state, batches[step % _BATCHES])
+    jax.block_until_ready(state)
+    return (time.perf_counter() - begun) / _STEPS
+
+  seconds()
+  return seconds
+
+
+def measure(name: str) -> dict[str, Any]:
+  """Returns seconds of a step, told nothing and told of what `demo` is."""
+  with tempfile.TemporaryDirectory() as text:
+    untold, told = (
+      _turn(_config(CASES[name], static), pathlib.Path(text) / "none")
+      for static in ((), hinote.EARTH)
+    )
+    pairs = [(untold(), told()) for _ in range(_TURNS)]
+  seconds = [statistics.median(column) for column in zip(*pairs, strict=True)]
+  return {
+    "case": name,
+    "untold_seconds": seconds[0],
+    "told_seconds": seconds[1],
+    "ratio": statistics.median(told / untold for untold, told in pairs),
+  }
+
+
+if __name__ == "__main__":
+  print(json.dumps(measure(sys.argv[1])))
