@@ -23,6 +23,7 @@ from benchmarks import (
   data_step,
   streaming,
   tables,
+  told,
   trainer,
   windows,
 )
@@ -40,6 +41,7 @@ _CASES = {
   "consistent": consistent.CASES,
   "data_step": data_step.CASES,
   "trainer": trainer.CASES,
+  "told": told.CASES,
 }
 
 
@@ -64,7 +66,8 @@ def table(results: list[dict]) -> str:
   met = [r for r in results if r["case"] in consistent.CASES]
   steps = [r for r in results if r["case"] in data_step.CASES]
   trained = [r for r in results if r["case"] in trainer.CASES]
-  others = tiled + made + read + met + steps + trained
+  given = [r for r in results if r["case"] in told.CASES]
+  others = tiled + made + read + met + steps + trained + given
   results = [r for r in results if r not in others]
   own = [r for r in results if r["case"] not in published["results"]]
   rivals = [r for r in results if r["case"] in published["results"]]
@@ -111,7 +114,21 @@ def table(results: list[dict]) -> str:
       "one process, and what a checkpoint that is written behind holds up:"
       "\n\n" + _trained(trained)
     )
+  if given:
+    parts.append(
+      "A training step told of the static fields of the demo beside one told "
+      "nothing, in turns in one process:\n\n" + _given(given)
+    )
   return "\n\n".join(parts)
+
+
+def _given(results) -> str:
+  lines = [["case", "told nothing", "told", "times as long"]]
+  for r in results:
+    seconds = (r["untold_seconds"], r["told_seconds"])
+    row = [r["case"], *(f"{1e3 * each:.0f} ms" for each in seconds)]
+    lines.append([*row, f"{r['ratio']:.2f}"])
+  return markdown.table(lines)
 
 
 def _trained(results) -> str:

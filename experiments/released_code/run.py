@@ -1,0 +1,77 @@
+"""What does the released network learn, trained as released?
+
+    python -m experiments.released_code.run            # goes on by itself
+    python -m experiments.released_code.run --smoke
+
+The released network and loss, the same network trained as ours are, and our
+network in its place, all the same steps on the same windows.
+"""
+
+from collections.abc import Sequence
+import pathlib
+
+from experiments import question
+
+FOLDER = pathlib.Path(__file__).parent
+_RELEASED = {"model": "hinote_official"}
+# What all share: the release's low resolution, scales, windows and batch.
+_PROTOCOL = {
+  "degradation": "decimate(cubic_torch)",
+  "data.static": (),
+  "windows.whole": 0.0,
+  "windows.min_scale": 1.0,
+  "windows.window": (32, 32),
+  "windows.queries": (32, 32),
+  "batch_size": 16,
+}
+_AS_RELEASED = {
+  "loss.name": "published_l1",
+  "optim.learning_rate": 1e-3,
+  "optim.weight_decay": 1e-5,
+  "optim.b2": 0.999,
+  "optim.clip": 1e9,  # none
+  "ema_decay": 0.0,
+}
+_CHANGES = {
+  "released": _RELEASED | _AS_RELEASED,
+  "released, with its loss prior": (
+    _RELEASED | _AS_RELEASED | {"loss.name": "published_prior"}
+  ),
+  "released, trained as ours": _RELEASED | {"loss.name": "frequency_prior"},
+  "released, in its place the paper's preset": {"model.preset": "paper"},
+  "released, in its place our default": {},
+}
+VARIANTS = {name: _PROTOCOL | changes for name, changes in _CHANGES.items()}
+
+
+def answer(errors: question.Errors) -> str:
+  """Returns what the released network has of bicubic's error, and ours."""
+  says = []
+  for fields in errors.fields:
+    own = errors.of(fields, "released")
+    if not own:
+      continue
+    mean = sum(own.values()) / len(own)
+    says.append(
+      f"On {fields} the released network, trained as released, has {mean:.2f} "
+      "of bicubic's squared error, mean over scales"
+    )
+    for variant in errors.variants(fields)[1:]:
+      change = errors.change(fields, variant)
+      says[-1] += f"; {variant.split(', ')[1]} {question.words(change)}"
+    says[-1] += "."
+  return "\n\n".join(says) or "Not enough has been run to say."
+
+
+QUESTION = question.Question(
+  FOLDER, VARIANTS, answer, steps=1500, is_of_one_variable=True
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Trains what is not there, and fills the page."""
+  question.main(QUESTION, argv)
+
+
+if __name__ == "__main__":
+  main()

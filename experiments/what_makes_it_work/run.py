@@ -1,0 +1,64 @@
+"""Which parts of the operator earn the time that they take?
+
+    python -m experiments.what_makes_it_work.run --time   # on a quiet machine
+    python -m experiments.what_makes_it_work.run          # goes on by itself
+    python -m experiments.what_makes_it_work.run --smoke
+
+Size S with a part less, or one more, all trained for the same time.
+"""
+
+from collections.abc import Sequence
+import pathlib
+
+from experiments import question
+
+FOLDER = pathlib.Path(__file__).parent
+VARIANTS = {
+  "S": {},
+  "S, no levels": {"model.level_widths": ()},
+  "S, no attention": {"model.level_blocks": (0, 0, 0)},
+  "S, twice the attention": {"model.level_blocks": (0, 0, 2)},
+  "S, attention at the queries": {"model.head_heads": 4},
+  "S, alias-free levels": {"model.is_alias_free": True},
+  "S, Fourier upsampling": {"model.upsample": 2},
+  "S, half the trunk": {"model.blocks": 3},
+  "S, twice the trunk": {"model.blocks": 12},
+  "S, sees no scale": {"model.sees_scale": False},
+  "S, sees no detail": {"model.sees_detail": False},
+  "S, a sharper skip": {"model.skip": "sinc"},
+  "S, the paper's way": {"model.preset": "paper"},
+}
+
+
+def answer(errors: question.Errors) -> str:
+  """Returns which parts help, which hurt, and of which seeds do not agree."""
+  says = []
+  for fields in errors.fields:
+    signs: dict[str, list[str]] = {"better": [], "worse": [], "no": []}
+    for variant in errors.variants(fields)[1:]:
+      change = errors.change(fields, variant)
+      if len(change) < 2:
+        continue
+      words = f"{variant.split(', ')[1]} {question.words(change)}"
+      if not question.is_told(change):
+        signs["no"].append(variant.split(", ")[1])
+      else:
+        signs["better" if change.mean() < 0 else "worse"].append(words)
+    better, worse, no = ("; ".join(each) or "none" for each in signs.values())
+    says.append(
+      f"On {fields}, at equal time, ahead of size S: {better}. Behind: "
+      f"{worse}. Seeds do not agree, or by less than a hundredth, on: {no}."
+    )
+  return "\n\n".join(says) or "Not enough has been run to say."
+
+
+QUESTION = question.Question(FOLDER, VARIANTS, answer, seconds=75.0)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Trains or times what is not there, and fills the page."""
+  question.main(QUESTION, argv)
+
+
+if __name__ == "__main__":
+  main()

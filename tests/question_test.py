@@ -1,0 +1,109 @@
+"""Questions that runs answer: their configs, and the arithmetic of a page."""
+
+import numpy as np
+import pytest
+
+from experiments import question
+from experiments.loss_prior import run as loss_prior
+from experiments.released_code import run as released_code
+from experiments.what_makes_it_work import run as what_makes_it_work
+
+_QUESTIONS = {
+  module.FOLDER.name: module.QUESTION
+  for module in (loss_prior, released_code, what_makes_it_work)
+}
+
+
+@pytest.mark.parametrize(
+  ("name", "fields", "variant"),
+  [
+    (name, fields, variant)
+    for name, asked in _QUESTIONS.items()
+    for fields in asked.fields
+    for variant in asked.variants_of(fields)
+  ],
+)
+def test_every_variant_is_a_config(name, fields, variant):
+  asked = _QUESTIONS[name]
+  made = asked.config(fields, variant, seed=2, steps=8)
+  assert (made.seed, made.steps, made.validate_every) == (2, 8, 2)
+
+
+def _rows(errors, variables=("u", "v")):
+  """Returns rows of a model and of bicubic, whose errors are 2 and 4."""
+  bases = dict(zip(variables, (2.0, 4.0), strict=True))
+  return [
+    dict(
+      model=model, variable=v, scale=scale, mse=value, parting_wavenumber=1.0
+    )
+    for scale, ratio in errors.items()
+    for v, base in bases.items()
+    for model, value in (("net", ratio * base), ("bicubic", base))
+  ]
+
+
+def _known(errors):
+  runs = {
+    key: dict(rows=_rows(own), parameters=10, steps=5)
+    for key, own in errors.items()
+  }
+  return {"runs": runs, "seconds_a_step": {}}
+
+
+@pytest.fixture(name="errors")
+def _errors(tmp_path):
+  asked = question.Question(
+    tmp_path,
+    {"net, plain": {}, "net, more": {}},
+    answer=lambda errors: "",
+    fields=("turbulence",),
+    scales=(2.0, 4.0),
+  )
+  known = {
+    "turbulence/net, plain/0": {2.0: 0.5, 4.0: 0.7},
+    "turbulence/net, plain/1": {2.0: 0.4, 4.0: 0.6},
+    "turbulence/net, more/0": {2.0: 0.2, 4.0: 0.4},
+    "turbulence/net, more/1": {2.0: 0.4, 4.0: 0.6},
+  }
+  return question.Errors(asked, _known(known))
+
+
+def test_errors_are_over_bicubics_and_means_over_variables(errors):
+  assert errors.of("turbulence", "net, plain") == pytest.approx(
+    {0: 0.6, 1: 0.5}
+  )
+  assert errors.of("turbulence", "net, more", 4.0) == pytest.approx(
+    {0: 0.4, 1: 0.6}
+  )
+
+
+def test_a_change_is_against_the_same_seed(errors):
+  change = errors.change("turbulence", "net, more")
+  np.testing.assert_allclose(change, [0.3 / 0.6 - 1.0, 0.0], atol=1e-12)
+  assert question.words(change) == "-25.0 % (-50.0 to +0.0)"
+
+
+def test_the_table_has_mean_and_half_the_spread(errors):
+  row = question.table(errors, "turbulence").splitlines()[3]
+  cells = [cell.strip() for cell in row.strip("|").split("|")]
+  assert cells[4:6] == ["0.300 ± 0.100", "0.500 ± 0.100"]
+
+
+@pytest.mark.parametrize(
+  ("change", "is_told"),
+  [
+    ([0.02, 0.03], True),
+    ([-0.02, -0.03], True),
+    ([0.02, -0.01], False),  # seeds do not agree
+    ([0.005, 0.006], False),  # too small
+    ([0.5], False),  # one seed
+  ],
+)
+def test_what_seeds_agree_on(change, is_told):
+  assert question.is_told(np.array(change)) == is_told
+
+
+def test_what_is_not_run_is_not_in_the_table(errors):
+  del errors.known["runs"]["turbulence/net, more/0"]
+  del errors.known["runs"]["turbulence/net, more/1"]
+  assert "more" not in question.table(errors, "turbulence")
