@@ -34,7 +34,7 @@ def _config(model: str, static: tuple[str, ...]) -> Any:
     config = hinote.get_config("demo")
   else:
     config = baselines.get_config(f"demo,model={model}")
-  config.data.static = static
+  config.update_from_flattened_dict({"data.static": static})
   return config
 
 

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from experiments import question
+from experiments import answers, question
 from experiments.loss_prior import run as loss_prior
+from experiments.perceptual import run as perceptual
 from experiments.released_code import run as released_code
 from experiments.what_makes_it_work import run as what_makes_it_work
 
 _QUESTIONS = {
   module.FOLDER.name: module.QUESTION
-  for module in (loss_prior, released_code, what_makes_it_work)
+  for module in (loss_prior, perceptual, released_code, what_makes_it_work)
 }
 
 
@@ -65,7 +66,7 @@ def _errors(tmp_path):
     "turbulence/net, more/0": {2.0: 0.2, 4.0: 0.4},
     "turbulence/net, more/1": {2.0: 0.4, 4.0: 0.6},
   }
-  return question.Errors(asked, _known(known))
+  return answers.Errors(asked, _known(known))
 
 
 def test_errors_are_over_bicubics_and_means_over_variables(errors):
@@ -80,11 +81,11 @@ def test_errors_are_over_bicubics_and_means_over_variables(errors):
 def test_a_change_is_against_the_same_seed(errors):
   change = errors.change("turbulence", "net, more")
   np.testing.assert_allclose(change, [0.3 / 0.6 - 1.0, 0.0], atol=1e-12)
-  assert question.words(change) == "-25.0 % (-50.0 to +0.0)"
+  assert answers.words(change) == "-25.0 % (-50.0 to +0.0)"
 
 
 def test_the_table_has_mean_and_half_the_spread(errors):
-  row = question.table(errors, "turbulence").splitlines()[3]
+  row = answers.table(errors, "turbulence").splitlines()[3]
   cells = [cell.strip() for cell in row.strip("|").split("|")]
   assert cells[4:6] == ["0.300 ± 0.100", "0.500 ± 0.100"]
 
@@ -100,10 +101,10 @@ def test_the_table_has_mean_and_half_the_spread(errors):
   ],
 )
 def test_what_seeds_agree_on(change, is_told):
-  assert question.is_told(np.array(change)) == is_told
+  assert answers.is_told(np.array(change)) == is_told
 
 
 def test_what_is_not_run_is_not_in_the_table(errors):
   del errors.known["runs"]["turbulence/net, more/0"]
   del errors.known["runs"]["turbulence/net, more/1"]
-  assert "more" not in question.table(errors, "turbulence")
+  assert "more" not in answers.table(errors, "turbulence")

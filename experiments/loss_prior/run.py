@@ -10,8 +10,7 @@ Every network trains the same steps by each of eight losses.
 from collections.abc import Sequence
 import pathlib
 
-from experiments import question
-from hinote_jax.evaluate import scores
+from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
 _PRIOR = {"loss.name": "frequency_prior", "loss.static": True}
@@ -49,7 +48,7 @@ VARIANTS = {
 }
 
 
-def answer(errors: question.Errors) -> str:
+def answer(errors: answers.Errors) -> str:
   """Returns what the errors and the spectra say."""
   says, moves = [], []
   for fields in errors.fields:
@@ -58,11 +57,11 @@ def answer(errors: question.Errors) -> str:
       change = errors.change(fields, name)
       if not len(change):
         continue
-      told = "" if question.is_told(change) else ", which seeds do not agree on"
-      says.append(f"{model} on {fields} {question.words(change)}{told}")
+      told = "" if answers.is_told(change) else ", which seeds do not agree on"
+      says.append(f"{model} on {fields} {answers.words(change)}{told}")
       scale = 4.0
       plain, prior = (
-        errors.of(fields, f"{model}, {loss}", scale, question.PARTING)
+        errors.of(fields, f"{model}, {loss}", scale, answers.PARTING)
         for loss in ("L1", "both")
       )
       means = (sum(each.values()) / len(each) for each in (plain, prior))
@@ -73,8 +72,7 @@ def answer(errors: question.Errors) -> str:
   return (
     f"Against L1 of the same seed, the prior (static and dynamic) changes the "
     f"squared error by: {'; '.join(says)}.\n\nAt x4 the wavenumber where "
-    f"spectra part from the truth's, over {scores.BASELINE}'s, goes from: "
-    f"{'; '.join(moves)}."
+    f"spectra part from the truth's goes from: {'; '.join(moves)}."
   )
 
 

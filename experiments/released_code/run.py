@@ -10,7 +10,7 @@ network in its place, all the same steps on the same windows.
 from collections.abc import Sequence
 import pathlib
 
-from experiments import question
+from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
 _RELEASED = {"model": "hinote_official"}
@@ -44,7 +44,7 @@ _CHANGES = {
 VARIANTS = {name: _PROTOCOL | changes for name, changes in _CHANGES.items()}
 
 
-def answer(errors: question.Errors) -> str:
+def answer(errors: answers.Errors) -> str:
   """Returns what the released network has of bicubic's error, and ours."""
   says = []
   for fields in errors.fields:
@@ -58,7 +58,7 @@ def answer(errors: question.Errors) -> str:
     )
     for variant in errors.variants(fields)[1:]:
       change = errors.change(fields, variant)
-      says[-1] += f"; {variant.split(', ')[1]} {question.words(change)}"
+      says[-1] += f"; {variant.split(', ')[1]} {answers.words(change)}"
     says[-1] += "."
   return "\n\n".join(says) or "Not enough has been run to say."
 

@@ -10,7 +10,7 @@ Size S with a part less, or one more, all trained for the same time.
 from collections.abc import Sequence
 import pathlib
 
-from experiments import question
+from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
 VARIANTS = {
@@ -30,7 +30,7 @@ VARIANTS = {
 }
 
 
-def answer(errors: question.Errors) -> str:
+def answer(errors: answers.Errors) -> str:
   """Returns which parts help, which hurt, and of which seeds do not agree."""
   says = []
   for fields in errors.fields:
@@ -39,8 +39,8 @@ def answer(errors: question.Errors) -> str:
       change = errors.change(fields, variant)
       if len(change) < 2:
         continue
-      words = f"{variant.split(', ')[1]} {question.words(change)}"
-      if not question.is_told(change):
+      words = f"{variant.split(', ')[1]} {answers.words(change)}"
+      if not answers.is_told(change):
         signs["no"].append(variant.split(", ")[1])
       else:
         signs["better" if change.mean() < 0 else "worse"].append(words)

@@ -1,0 +1,178 @@
+"""What the runs of a question scored, and how a page shows it."""
+
+from collections.abc import Mapping
+import functools
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from hinote_jax.evaluate import markdown, scores
+from hinote_jax.io import inputs
+
+MSE, PARTING = "mse", "parting_wavenumber"
+
+
+def key(fields: str, variant: str, seed: int) -> str:
+  """Returns what a run is called."""
+  return f"{fields}/{variant}/{seed}"
+
+
+class Errors:
+  """What the runs of a question scored, over bicubic interpolation."""
+
+  def __init__(self, question: Any, known: Mapping[str, Any]):
+    """Takes what results.json holds."""
+    self.question, self.known = question, known
+
+  @functools.cached_property
+  def fields(self) -> list[str]:
+    """Returns the fields of which there are runs."""
+    found = {key.split("/")[0] for key in self.known["runs"]}
+    return [name for name in self.question.fields if name in found]
+
+  def variants(self, fields: str) -> list[str]:
+    """Returns the variants of which there are runs."""
+    return [
+      name
+      for name in self.question.variants_of(fields)
+      if self.seeds(fields, name)
+    ]
+
+  def seeds(self, fields: str, variant: str) -> list[int]:
+    """Returns the seeds of which there are runs."""
+    return [
+      seed
+      for seed in range(self.question.seeds)
+      if key(fields, variant, seed) in self.known["runs"]
+    ]
+
+  def of(
+    self, fields: str, variant: str, scale: float | None = None, score=MSE
+  ) -> dict[int, float]:
+    """Returns seed -> a score, mean over variables.
+
+    Args:
+      fields: of the question.
+      variant: likewise.
+      scale: one of them; None is the mean over all.
+      score: of a row of the report; `MSE` is over bicubic's.
+    """
+    made = {}
+    for seed in self.seeds(fields, variant):
+      own, base = self._both(fields, variant, seed, scale, score)
+      unit = base if score == MSE else dict.fromkeys(own, 1.0)
+      made[seed] = float(np.mean([own[k] / unit[k] for k in own]))
+    return made
+
+  def baseline(self, fields: str, scale: float, score: str) -> float:
+    """Returns a score of bicubic interpolation, mean over variables."""
+    variant = self.variants(fields)[0]
+    seed = self.seeds(fields, variant)[0]
+    _, base = self._both(fields, variant, seed, scale, score)
+    return float(np.mean(list(base.values())))
+
+  def _both(self, fields, variant, seed, scale, score):
+    """Returns (variable, scale) -> score, of the run and of bicubic's."""
+    own, base = {}, {}
+    for row in self.known["runs"][key(fields, variant, seed)]["rows"]:
+      if scale in (None, row["scale"]):
+        table = base if row["model"] == scores.BASELINE else own
+        table[row["variable"], row["scale"]] = row[score]
+    return own, base
+
+  def change(self, fields: str, variant: str) -> np.ndarray:
+    """Returns by what part the error differs, a number a seed.
+
+    The reference is the first of the group, with the same seed.
+    """
+    own = self.of(fields, variant)
+    other = self.of(fields, self.question.reference(variant))
+    both = [seed for seed in own if seed in other]
+    return np.array([own[seed] / other[seed] - 1.0 for seed in both])
+
+
+def words(change: np.ndarray) -> str:
+  """Returns a change as "+3.1 % (2.0 to 4.4)", or that there is none."""
+  if not len(change):
+    return "not run"
+  mean, low, high = 100 * np.array([change.mean(), change.min(), change.max()])
+  spread = f" ({low:+.1f} to {high:+.1f})" * (len(change) > 1)
+  return f"{mean:+.1f} %{spread}"
+
+
+def is_told(change: np.ndarray) -> bool:
+  """Returns whether all seeds say the same of a change, and more than 1 %."""
+  signs = set(np.sign(change))
+  return len(change) > 1 and len(signs) == 1 and abs(change.mean()) > 0.01
+
+
+def table(errors: Errors, fields: str) -> str:
+  """Returns errors over bicubic's, a row a variant; ± is half the spread."""
+  question = errors.question
+  header = ["variant", "parameters", "steps", "ms a step"]
+  header += [f"x{scale:g}" for scale in question.scales]
+  lines = [[*header, "error differs by", *question.columns]]
+  for variant in errors.variants(fields):
+    first = key(fields, variant, errors.seeds(fields, variant)[0])
+    run = errors.known["runs"][first]
+    step = errors.known["seconds_a_step"].get(f"{fields}/{variant}")
+    row = [variant, f"{run['parameters']:,}", f"{run['steps']}"]
+    row += [f"{1e3 * step:.0f}" if step else "-"]
+    scored = {r["scale"] for r in run["rows"]}
+    for scale in question.scales:
+      values = scale in scored and errors.of(fields, variant, scale).values()
+      row.append(_cell(list(values)) if values else "-")
+    change = words(errors.change(fields, variant))
+    change = change if variant != question.reference(variant) else ""
+    means = [
+      np.mean(list(errors.of(fields, variant, max(scored), score).values()))
+      for score in question.columns.values()
+    ]
+    lines.append([*row, change, *(f"{mean:.2f}" for mean in means)])
+  row = [scores.BASELINE, "", "", "", *["1.000" for _ in question.scales], ""]
+  largest = max(question.scales)
+  lines.append(
+    row
+    + [
+      f"{errors.baseline(fields, largest, score):.2f}"
+      for score in question.columns.values()
+    ]
+  )
+  return markdown.table(lines)
+
+
+def _cell(values):
+  spread = 0.5 * (max(values) - min(values))
+  return f"{np.mean(values):.3f}" + f" ± {spread:.3f}" * (len(values) > 1)
+
+
+def figure(errors: Errors, path: pathlib.Path) -> None:
+  """Draws how far every variant is from the first of its group."""
+  plt = inputs.require("matplotlib.pyplot", "plots")
+  groups = [
+    (
+      fields,
+      [v for v in errors.variants(fields) if errors.question.reference(v) != v],
+    )
+    for fields in errors.fields
+  ]
+  count = max(len(variants) for _, variants in groups)
+  figure_, axes = plt.subplots(
+    1,
+    len(groups),
+    figsize=(4.5 * len(groups), 0.9 + 0.24 * count),
+    squeeze=False,
+    layout="constrained",
+  )
+  for axis, (fields, variants) in zip(axes[0], groups, strict=True):
+    for place, variant in enumerate(reversed(variants)):
+      change = 100 * errors.change(fields, variant)
+      axis.plot(change, [place] * len(change), "o", color="C0", alpha=0.5)
+      axis.plot(change.mean(), place, "|", color="k", markersize=14)
+    axis.axvline(0.0, color="0.5", linewidth=0.8)
+    axis.set_yticks(range(len(variants)), list(reversed(variants)))
+    axis.set_xlabel("error differs by, %")
+    axis.set_title(fields)
+  figure_.savefig(path, dpi=110)
+  plt.close(figure_)

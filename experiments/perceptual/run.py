@@ -1,0 +1,132 @@
+"""Do losses by what a network sees sharpen, and is what they add true?
+
+    python -m experiments.perceptual.run            # goes on by itself
+    python -m experiments.perceptual.run --only=turbulence --seeds=1
+    python -m experiments.perceptual.run --smoke
+
+Every network trains the same steps by L1 and by L1 with a term beside it; of
+`mghf_c` each part is left out once. The networks that terms compare by come
+with the package; `experiments.perceptual.networks` made them.
+"""
+
+from collections.abc import Sequence
+import pathlib
+
+from experiments import answers, question
+
+FOLDER = pathlib.Path(__file__).parent
+_RATIO, _DISTANCE = "own@gradient_ratio", "own@gradient_distance"
+# The network that a term compares by, of fields; weather has none of its own.
+_NETWORKS = {
+  "turbulence": "inn-turbulence",
+  "weather": "inn-turbulence",
+  "photographs": "inn-photo",
+}
+
+
+def _term(name: str, network: str, **options: float) -> dict:
+  given = ", ".join(f"{k}={v}" for k, v in options.items())
+  text = f'0.1*{name}(network="{network}"{", " * bool(given)}{given})'
+  return {"loss.name": "l1", "loss.terms": text}
+
+
+def _losses(network: str) -> dict[str, dict]:
+  return {
+    "L1": {"loss.name": "l1"},
+    "mghf_n": _term("mghf_n", network),
+    "mghf_c": _term("mghf_c", network),
+    "prior": {"loss.name": "frequency_prior"},
+    "focal frequency": {"loss.name": "focal_frequency"},
+  }
+
+
+def _parts(network: str) -> dict[str, dict]:
+  return {
+    f"mghf_c without {part}": _term("mghf_c", network, **{option: 0})
+    for part, option in (
+      ("style", "style"),
+      ("content", "content"),
+      ("correlation", "eta1"),
+      ("contrast", "eta2"),
+    )
+  }
+
+
+_MODELS = {
+  "hinote": {},
+  "liif": {
+    "model": "liif",
+    "model.hidden": (64, 64),
+    "model.encoder_options.width": 32,
+    "model.encoder_options.blocks": 6,
+  },
+}
+# Names are of all fields; what a name changes depends on which.
+VARIANTS = {
+  f"{model}, {loss}": {
+    **own,
+    "of": {f: _losses(network)[loss] for f, network in _NETWORKS.items()},
+  }
+  for model, own in _MODELS.items()
+  for loss in _losses("")
+} | {
+  f"hinote, {loss}": {
+    "fields": ("turbulence", "photographs"),
+    "of": {f: _parts(network)[loss] for f, network in _NETWORKS.items()},
+  }
+  for loss in _parts("")
+}
+
+
+def answer(errors: answers.Errors) -> str:
+  """Returns whether terms sharpen, and what that costs."""
+  says = []
+  for fields in errors.fields:
+    for model in _MODELS:
+      parts = []
+      for loss in list(_losses(""))[1:]:
+        name = f"{model}, {loss}"
+        change = errors.change(fields, name)
+        if not len(change):
+          continue
+        before, after = (
+          _mean(errors.of(fields, v, max(errors.question.scales), _RATIO))
+          for v in (errors.question.reference(name), name)
+        )
+        parts.append(
+          f"{loss} {answers.words(change)} error, gradients {before:.2f} to "
+          f"{after:.2f}"
+        )
+      if parts:
+        says.append(f"* {model} on {fields}: {'; '.join(parts)}.")
+  return "\n".join(says) or "Not enough has been run to say."
+
+
+def _mean(values):
+  return sum(values.values()) / len(values)
+
+
+QUESTION = question.Question(
+  FOLDER,
+  VARIANTS,
+  answer,
+  fields=question.FIELDS,
+  columns={
+    "gradients": _RATIO,
+    "their distance": _DISTANCE,
+    "spectrum's error": "spectrum_error",
+    "spectra part": answers.PARTING,
+    "resolution": "effective_resolution",
+  },
+  scales=(2.0, 4.0),
+  metrics="hinote_jax.metrics.gradients:statistics",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Trains what is not there, and fills the page."""
+  question.main(QUESTION, argv)
+
+
+if __name__ == "__main__":
+  main()
