@@ -1,0 +1,1 @@
+"""Which attention costs what, and what is it worth?"""

@@ -1,0 +1,92 @@
+"""One case, in a process of its own: prints a JSON object after each pass.
+
+    python -m experiments.attention_cost.case KIND SIDE LIMIT_GB
+
+The forward pass, then forward and backward together. A pass for which XLA asks
+for more memory than the limit is not run.
+"""
+
+from collections.abc import Callable
+import json
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import case
+from experiments.attention_cost import kinds
+from hinote_jax.train import host_memory
+
+WIDTH, HEADS = 64, 4  # the default `hinote` on its finest level
+_CALLS, _SECONDS = 7, 4.0  # the fastest of so many, or of those that fit
+
+
+def inputs(side: int, count: int, seed: int = 0) -> list[jax.Array]:
+  """Returns normal arrays of a field, [1 n g d] float32."""
+  random = np.random.default_rng(seed)
+  shape = (1, side**2, HEADS, WIDTH // HEADS)
+  return [
+    jnp.asarray(random.standard_normal(shape, np.float32)) for _ in range(count)
+  ]
+
+
+def passes(kind: str, side: int) -> dict[str, Callable]:
+  """Returns the functions that are measured, of a key and of `inputs`."""
+
+  def forward(key, q, k, v):
+    attend = kinds.build(kind, key, (side, side), WIDTH // HEADS)
+    return attend(q, k, v)
+
+  def both(key, q, k, v, slope):
+    y, back = jax.vjp(lambda *qkv: forward(key, *qkv), q, k, v)
+    return y, back(slope)
+
+  return {"forward": forward, "both": both}
+
+
+def measure(function: Callable, arguments: list, limit_gb: float) -> dict:
+  """Returns the seconds of a call, and the peak memory of the process.
+
+  Args:
+    function: of the arguments.
+    arguments: arrays.
+    limit_gb: what the call may need, its arguments and results included.
+  """
+  compiled = jax.jit(function).lower(*arguments).compile()
+  sizes = compiled.memory_analysis()
+  needed = 1e-9 * (
+    sizes.argument_size_in_bytes
+    + sizes.output_size_in_bytes
+    + sizes.temp_size_in_bytes
+  )
+  if needed > limit_gb:
+    return {"reason": f"would take {needed:.0f} GB, more than {limit_gb:g}"}
+  times: list[float] = []
+  while len(times) < _CALLS and sum(times) < _SECONDS:
+    start = time.perf_counter()
+    jax.block_until_ready(compiled(*arguments))
+    times.append(time.perf_counter() - start)
+  return {
+    "seconds": min(times),
+    "median": float(np.median(times)),
+    "calls": len(times),
+    "peak_gb": case.peak_gb(),
+  }
+
+
+def main() -> None:
+  """Measures the passes of one kind at one size."""
+  host_memory.keep_freed()  # as the command line does
+  kind, side, limit_gb = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+  arguments = [jax.random.key(0), *inputs(side, 3)]
+  for name, function in passes(kind, side).items():
+    if name == "both":
+      arguments += inputs(side, 1, seed=1)
+    result = measure(function, arguments, limit_gb)
+    print(json.dumps({"pass": name, **result}), flush=True)
+
+
+if __name__ == "__main__":
+  main()
