@@ -64,7 +64,5 @@ def measure(side: int, seeds: int) -> Iterator[dict]:
           "way": name,
           "spread": spread,
           "seed": seed,
-          "distance": float(
-            np.linalg.norm(difference) / np.linalg.norm(want)
-          ),
+          "distance": float(np.linalg.norm(difference) / np.linalg.norm(want)),
         }

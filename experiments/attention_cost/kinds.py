@@ -97,9 +97,7 @@ def windowed(
   bias = jnp.zeros((heads, window**2, window**2))
 
   def attended(parts):
-    by_head = (
-      t.reshape(*t.shape[:3], heads, -1).swapaxes(2, 3) for t in parts
-    )
+    by_head = (t.reshape(*t.shape[:3], heads, -1).swapaxes(2, 3) for t in parts)
     return window_attention.attend(*by_head, bias)
 
   y = bands.parts(attended, parts, window**2)

@@ -7,8 +7,8 @@ same network for every kind, but for its attention: where it is left out every
 point sees itself alone.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from experiments.attention_cost import case, kinds
 from hinote_jax.core.typing import Array
 
 NONE = "no attention"
+KINDS = ("Galerkin", "softmax", "FAVOR+", "windowed", "ProbSparse")
 SIDE = 16  # of the fields that are trained on
 MAPS = ("Poisson", "Riesz")
 _MODES = 6  # wavenumbers of the fields, below half the side
@@ -57,15 +58,17 @@ def draw(key: Array, count: int, side: int) -> Fields:
   length = np.hypot(y, x)
   inside = (length > 0) & (length <= _MODES)
   length[~inside] = 1.0
-  symbols = [inside / length, -1.0 * inside / length**3, inside * 1j * x / length**2]
+  symbols = [
+    inside / length,
+    -1.0 * inside / length**3,
+    inside * 1j * x / length**2,
+  ]
   drawn = jax.random.normal(key, (2, count, waves, waves))
   noise = (drawn[0] + 1j * drawn[1]) / 2**0.5
   # The real part of a complex field: half its variance.
   sizes = [(np.abs(s) ** 2).sum() / 2 for s in symbols]
   positions = np.arange(side) / side * 2j * np.pi
-  of_y, of_x = (
-    np.exp(positions[:, None] * axis) for axis in (y[:, 0], x[0])
-  )
+  of_y, of_x = (np.exp(positions[:, None] * axis) for axis in (y[:, 0], x[0]))
   fields = [
     jnp.einsum("bkl,yk,xl->byx", noise * (s / v**0.5), of_y, of_x).real
     for s, v in zip(symbols, sizes, strict=True)
@@ -136,11 +139,13 @@ def _attention(kind: str, key: Array, side: int) -> kinds.Attention | None:
   return kinds.build(kind, key, (side, side), case.WIDTH // case.HEADS)
 
 
-def errors(predict_: Callable, fields: Fields) -> dict[str, float]:
+def errors(
+  y: Float[Array, "b h w 2"], wanted: Float[Array, "b h w 2"]
+) -> dict[str, float]:
   """Returns the relative L2 error of each map over all fields."""
-  off = jnp.square(predict_(fields.given) - fields.wanted).sum((0, 1, 2))
-  whole = jnp.square(fields.wanted).sum((0, 1, 2))
-  return dict(zip(MAPS, np.sqrt(off / whole).tolist(), strict=True))
+  off = jnp.square(y - wanted).sum((0, 1, 2))
+  ratio = jnp.sqrt(off / jnp.square(wanted).sum((0, 1, 2)))
+  return dict(zip(MAPS, ratio.tolist(), strict=True))
 
 
 def train(kind: str, seed: int, steps: int) -> dict:
@@ -157,33 +162,41 @@ def train(kind: str, seed: int, steps: int) -> dict:
   """
   of_weights, of_fields, of_kind = jax.random.split(jax.random.key(seed), 3)
   params = init(of_weights)
+  transform, step = _training(kind, steps)
+  state = transform.init(params)
+  for key in jax.random.split(of_fields, steps):
+    params, state = step(params, state, key, of_kind)
+  found: dict[str, Any] = {"kind": kind, "seed": seed}
+  for name, side in {"same": SIDE, "finer": 2 * SIDE}.items():
+    held_out = _drawn(jax.random.key(10**6 + seed), _HELD_OUT, side)
+    y = _predicted(kind, params, of_kind, held_out.given)
+    found[name] = errors(y, held_out.wanted)
+  return found
+
+
+@functools.lru_cache
+def _training(kind: str, steps: int):
+  """Returns the optimiser, and its step."""
   transform = optax.adam(optax.cosine_decay_schedule(_RATE, steps))
 
-  def loss(params, key):
+  def loss(params, key, of_kind):
     to_draw, to_attend = jax.random.split(key)
     fields = draw(to_draw, _BATCH, SIDE)
     # FAVOR+ keeps its features; ProbSparse looks at other keys each time.
-    attend = _attention(
-      kind, of_kind if kind == "FAVOR+" else to_attend, SIDE
-    )
-    y = predict(params, fields.given, attend)
+    of_kind = of_kind if kind == "FAVOR+" else to_attend
+    y = predict(params, fields.given, _attention(kind, of_kind, SIDE))
     return jnp.square(y - fields.wanted).mean()
 
   @jax.jit
-  def step(params, state, key):
-    slope = jax.grad(loss)(params, key)
+  def step(params, state, key, of_kind):
+    slope = jax.grad(loss)(params, key, of_kind)
     updates, state = transform.update(slope, state)
     return optax.apply_updates(params, updates), state
 
-  state = transform.init(params)
-  for key in jax.random.split(of_fields, steps):
-    params, state = step(params, state, key)
-  found = {"kind": kind, "seed": seed}
-  for name, side in {"same": SIDE, "finer": 2 * SIDE}.items():
-    attend = _attention(kind, of_kind, side)
-    held_out = _drawn(jax.random.key(10**6 + seed), _HELD_OUT, side)
-    found[name] = errors(
-      jax.jit(lambda given, attend=attend: predict(params, given, attend)),
-      held_out,
-    )
-  return found
+  return transform, step
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _predicted(kind, params, of_kind, given):
+  attend = _attention(kind, of_kind, given.shape[1])
+  return predict(params, given, attend)
