@@ -46,6 +46,7 @@ def _table_of(rows: Sequence[Results], name: str, key: str, text) -> str:
 
 
 def _seconds(value: float) -> str:
+  """Returns three digits of a time."""
   return f"{1e3 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
@@ -143,7 +144,10 @@ def _cost_in_words(rows: Sequence[Results]) -> str:
       for kind in sorted(seconds, key=seconds.__getitem__)
     ]
   )
-  text = f"Forward and backward over {largest:,} points take of the processor: {said}"
+  text = (
+    f"Forward and backward over {largest:,} points take, in seconds of the "
+    f"processor: {said}"
+  )
   ended = [
     f"{kind} at {own[-1]:,}"
     for kind, own in known.items()

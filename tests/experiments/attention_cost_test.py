@@ -8,11 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.attention_cost import favor, kinds, probsparse, softmax
+from experiments.attention_cost import (
+  case,
+  distance,
+  favor,
+  kinds,
+  probsparse,
+  show,
+  softmax,
+  task,
+)
+from hinote_jax.evaluate import markdown
 from hinote_jax.nn import window_attention
 from tests.parity import reference
 
 _FIELD = (8, 16)
+_KEY = jax.random.key(0)
 
 
 def _qkv(n=50, m=None, scale=1.0, seed=0, b=2, heads=3, d=8):
@@ -256,6 +267,116 @@ def test_windows_are_those_of_the_package():
   want = module.apply({"params": params}, x)
   got = kinds.windowed(q, k, v, (8, 12), window=4)
   np.testing.assert_allclose(got.reshape(want.shape), want, atol=1e-6)
+
+
+# What is measured, and the page.
+
+
+def test_fields_of_the_task_are_what_they_are_said_to_be():
+  given, wanted = (np.asarray(t, np.float64) for t in task.draw(_KEY, 200, 24))
+  k = np.fft.fftfreq(24, 1 / 24)
+  y, x = k[:, None], k[None]
+  length = np.where((x == 0) & (y == 0), 1.0, np.hypot(y, x))
+  modes = np.fft.fft2(given)
+  for i, symbol in enumerate([-1 / length**2, 1j * x / length]):
+    want = np.fft.ifft2(symbol * modes).real
+    ratio = (want * wanted[..., i]).sum() / (want**2).sum()
+    # The same but for the constant that makes its variance 1.
+    np.testing.assert_allclose(wanted[..., i], ratio * want, atol=1e-4)
+  np.testing.assert_allclose(given.mean(), 0.0, atol=1e-6)
+  np.testing.assert_allclose((given**2).mean(), 1.0, rtol=0.1)
+  np.testing.assert_allclose((wanted**2).mean((0, 1, 2)), 1.0, rtol=0.1)
+
+
+def test_fields_of_one_key_are_the_same_at_every_side():
+  coarse, fine = (task.draw(_KEY, 2, side) for side in (16, 32))
+  for one, other in zip(coarse, fine, strict=True):
+    np.testing.assert_allclose(one, other[:, ::2, ::2], atol=1e-5)
+
+
+def test_without_attention_a_point_sees_itself_alone():
+  given = np.asarray(task.draw(_KEY, 1, 16).given)
+  params, moved = task.init(_KEY), given.copy()
+  moved[0, 3, 5] += 1.0
+  attend = kinds.build("Galerkin", _KEY, (16, 16), 16)
+  for one, is_local in ((None, True), (attend, False)):
+    apply = jax.jit(functools.partial(task.predict, attend=one))
+    change = np.abs(apply(params, moved) - apply(params, given)).max(-1)[0]
+    assert change[3, 5] > 0
+    change[3, 5] = 0
+    assert (change.max() == 0) == is_local
+
+
+def test_training_lowers_the_error():
+  few, more = (task.train("Galerkin", 0, steps) for steps in (1, 40))
+  assert more["same"]["Poisson"] < 0.9 * few["same"]["Poisson"]
+
+
+def test_distances_are_of_every_way_and_spread():
+  rows = list(distance.measure(16, 1))
+  assert len(rows) == 5 * len(distance.SPREADS)
+  found = {(r["way"], r["spread"]): r["distance"] for r in rows}
+  # Where logits hardly differ, so do softmax and the mean.
+  assert found["mean of the values", 0.5] < found["mean of the values", 4.0]
+  few, more = (found[f"FAVOR+, {m} features", 0.5] for m in (64, 256))
+  assert more < few
+
+
+def test_a_pass_that_needs_too_much_is_not_run():
+  arguments = [_KEY, *case.inputs(16, 3)]
+  forward = case.passes("softmax, all at once", 16)["forward"]
+  got = case.measure(forward, arguments, limit_gb=1e-4)
+  assert got == {"reason": "would take 0 GB, more than 0.0001"}
+  got = case.measure(forward, arguments, limit_gb=8.0)
+  assert got["seconds"] > 0 and 1 <= got["calls"] <= 7
+
+
+_ROWS = [
+  {
+    "kind": kind,
+    "points": points,
+    "forward": {"seconds": 1e-3 * points},
+    "both": both,
+  }
+  for kind, points, both in (
+    ("a", 100, {"seconds": 0.25, "peak_gb": 0.5}),
+    ("b", 100, {"seconds": 0.5, "peak_gb": 0.25}),
+    ("a", 1000, {"seconds": 2.5, "peak_gb": 1.0}),
+    ("b", 1000, {"reason": "too long"}),
+  )
+]
+
+
+def test_tables_have_dashes_and_reasons_for_what_does_not_fit():
+  text = show.times(_ROWS, "both")
+  assert "| a | 250 ms | 2.5 s |" in text
+  assert "| b | 500 ms | – |" in text
+  assert "| a | 0.50 GB | 1.00 GB |" in show.memory(_ROWS)
+  assert show.reasons(_ROWS).startswith(
+    "* b, 1,000 points, forward and backward: too long"
+  )
+
+
+def test_answer_has_the_numbers():
+  tasks = [
+    {"kind": kind, "seed": seed, "same": {"m": e, "n": 0.5}, "finer": {}}
+    for kind, seed, e in (("a", 0, 0.2), ("a", 1, 0.4), ("b", 0, 0.1))
+  ]
+  results = {"cost": _ROWS, "task": tasks, "plan": {"steps": 7}}
+  text = show.answer(results)
+  assert "1,000 points" in text and "a 2.5 s" in text
+  assert "others end before, b at 100." in text
+  assert "7 steps" in text and "b 10 % / 50 % and a 30 % / 50 %." in text
+  assert show.answer({"cost": [], "task": []}) == ""
+
+
+@pytest.mark.skipif(not show.RESULTS.exists(), reason="no results yet")
+def test_the_page_is_what_its_script_prints():
+  text = show.README.read_text()
+  made = show.blocks(json.loads(show.RESULTS.read_text()))
+  assert markdown.filled(text, made) == text, (
+    "run python -m experiments.attention_cost.show"
+  )
 
 
 # Values of the published code.
