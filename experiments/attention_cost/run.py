@@ -30,6 +30,7 @@ class Plan(NamedTuple):
   """What is measured.
 
   Attributes:
+    kinds: of attention.
     sides: of the fields whose attention is timed.
     seconds: of the processor that a case may take, both passes.
     limit_gb: of memory, above which a pass is not run.
@@ -38,6 +39,7 @@ class Plan(NamedTuple):
     steps: of training.
   """
 
+  kinds: tuple[str, ...] = tuple(kinds.KINDS)
   sides: tuple[int, ...] = (32, 56, 96, 176, 320, 552, 1000)
   seconds: float = 120.0
   limit_gb: float = 8.0
@@ -46,7 +48,7 @@ class Plan(NamedTuple):
   steps: int = 300
 
 
-SMOKE = Plan((8,), 30.0, 8.0, 16, 1, 2)
+SMOKE = Plan(("Galerkin", "softmax"), (8,), 30.0, 8.0, 16, 1, 2)
 
 
 def cost(kind: str, side: int, plan: Plan) -> dict[str, Any]:
@@ -60,10 +62,14 @@ def cost(kind: str, side: int, plan: Plan) -> dict[str, Any]:
     stdout=subprocess.PIPE,
     env=environment,
   )
-  is_over = -done.returncode in (signal.SIGXCPU, signal.SIGKILL)
-  if done.returncode and not is_over:
+  known = {
+    0: "",
+    -signal.SIGXCPU: f"not done after {plan.seconds:g} s of the processor",
+    -signal.SIGKILL: "ended by the system, as it does for want of memory",
+  }
+  if done.returncode not in known:
     raise RuntimeError(f"{kind} at side {side}: exit code {done.returncode}")
-  reason = f"not done after {plan.seconds:g} s of the processor"
+  reason = known[done.returncode]
   lines = [json.loads(line) for line in done.stdout.splitlines()]
   passes = {line.pop("pass"): line for line in lines}
   return {name: passes.get(name, {"reason": reason}) for name in show.PASSES}
@@ -71,7 +77,7 @@ def cost(kind: str, side: int, plan: Plan) -> dict[str, Any]:
 
 def _costs(plan: Plan, results: dict[str, Any], keep) -> None:
   for side in plan.sides:
-    for kind in kinds.KINDS:
+    for kind in plan.kinds:
       known = [r for r in results["cost"] if r["kind"] == kind]
       is_over = any("reason" in r["both"] for r in known)
       if not is_over and all(r["points"] != side**2 for r in known):
@@ -89,7 +95,7 @@ def _distances(plan: Plan, results: dict[str, Any], keep) -> None:
 def _tasks(plan: Plan, results: dict[str, Any], keep) -> None:
   known = {(r["kind"], r["seed"]) for r in results["task"]}
   for seed in range(plan.seeds):
-    for kind in (task.NONE, *task.KINDS):
+    for kind in (task.NONE, *(k for k in task.KINDS if k in plan.kinds)):
       if (kind, seed) not in known:
         start = time.perf_counter()
         result = task.train(kind, seed, plan.steps)

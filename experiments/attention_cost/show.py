@@ -127,33 +127,34 @@ def answer(results: Results) -> str:
 
 
 def _cost_in_words(rows: Sequence[Results]) -> str:
+  """Returns the times at the largest size that all kinds had or gave up."""
   sizes = sorted({row["points"] for row in rows})
-  known = {
+  had = {
     kind: [n for n in sizes if _of(rows, kind, n, "both", "seconds")]
     for kind in _kinds(rows)
   }
-  largest = max(own[-1] for own in known.values() if own)
+  ended = {row["kind"] for row in rows if "reason" in row["both"]}
+  largest = min(
+    (max(own) for kind, own in had.items() if own and kind not in ended),
+    default=sizes[0],
+  )
   seconds = {
     kind: _of(rows, kind, largest, "both", "seconds")
-    for kind, own in known.items()
+    for kind, own in had.items()
     if largest in own
   }
-  said = _joined(
-    [
-      f"{kind} {_seconds(seconds[kind])}"
-      for kind in sorted(seconds, key=seconds.__getitem__)
-    ]
-  )
+  ranked = sorted(seconds, key=lambda kind: seconds[kind])
+  said = _joined([f"{kind} {_seconds(seconds[kind])}" for kind in ranked])
   text = (
     f"Forward and backward over {largest:,} points take, in seconds of the "
     f"processor: {said}"
   )
-  ended = [
+  last = [
     f"{kind} at {own[-1]:,}"
-    for kind, own in known.items()
+    for kind, own in had.items()
     if own and own[-1] < largest
   ]
-  return text + (f"; others end before, {_joined(ended)}." if ended else ".")
+  return text + (f"; others end before, {_joined(last)}." if last else ".")
 
 
 def _worth_in_words(rows: Sequence[Results], steps: int) -> str:
