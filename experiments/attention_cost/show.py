@@ -194,6 +194,7 @@ def blocks(results: Results) -> dict[str, str]:
   if cost:
     made |= {name: times(cost, name) for name in PASSES}
     made |= {"memory": memory(cost), "reasons": reasons(cost)}
+    made["figure"] = f"![time against points]({FIGURE})"
   if results["distance"]:
     made["distance"] = distances(results["distance"])
   if results["task"]:
