@@ -44,6 +44,7 @@ _FOLDERS = (
   "plots",
   "pages",
   "cli",
+  "shipped",
 )
 
 

@@ -14,6 +14,7 @@ import shlex
 import sys
 from typing import Any
 
+from hinote_jax import shipped
 from hinote_jax.cli import command_line, interrupts, upscale_arguments
 from hinote_jax.core import naming
 from hinote_jax.train import host_memory, preemption
@@ -161,6 +162,9 @@ def _require_new(files: Sequence[tuple[str, str]]) -> None:
 def _upscale(arguments: Sequence[str]) -> None:
   asked = upscale_arguments.parse(arguments)
   files = pairs(asked.files)
+  is_chosen = asked.checkpoint is None
+  if is_chosen:
+    asked.checkpoint = shipped.FALLBACK
   upscale_arguments.require_checkpoint(asked.checkpoint)
   if asked.view is not None:
     _require_page(asked.view, files)
@@ -178,6 +182,12 @@ def _upscale(arguments: Sequence[str]) -> None:
   with contextlib.ExitStack() as stack:
     make, bar = None, progress.Progress(is_quiet=asked.quiet)
     stack.callback(bar.close)
+    if is_chosen:
+      from hinote_jax.infer import choosing
+
+      asked.checkpoint, why = choosing.choose(requests)
+      bar.note(why)
+      requests = _requests(asked, files)
     if asked.workers or asked.scheduler:
       from hinote_jax.infer import dask_jobs
 

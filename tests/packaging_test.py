@@ -111,7 +111,7 @@ class SetupTest(absltest.TestCase):
 
   def test_files_beside_modules_are_in_the_wheel(self):
     folder = ROOT / "hinote_jax"
-    given = read_setup()["options.package_data"]["hinote_jax"].split(", ")
+    given = read_setup()["options.package_data"]["hinote_jax"].split()
     shipped = {path for pattern in given for path in folder.glob(pattern)}
     there = {p for p in folder.rglob("*.*") if p.is_file()}
     there = {p for p in there if "__pycache__" not in p.parts}

@@ -10,9 +10,8 @@ import argparse
 import json
 import pathlib
 
-from hinote_jax import infer
+from hinote_jax import infer, shipped
 from hinote_jax.evaluate import image_sets, images, markdown
-from hinote_jax.infer import loading
 from hinote_jax.io import files
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
@@ -56,7 +55,7 @@ def main() -> None:
     path, _, scale = rest.partition(":")
     psnr = score(arguments.images, path, (scale,) if scale else _SCALES)
     known[name] = {"psnr": psnr}
-    files_of_it = (pathlib.Path(path), loading.TABLES / f"{path}.npz")
+    files_of_it = {pathlib.Path(path), pathlib.Path(shipped.resolved(path))}
     for file in filter(pathlib.Path.is_file, files_of_it):
       known[name]["bytes"] = file.stat().st_size
     files.write_text(RESULTS, json.dumps(known, indent=1) + "\n")

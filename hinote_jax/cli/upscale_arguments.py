@@ -4,17 +4,13 @@ import argparse
 from collections.abc import Sequence
 import importlib
 import os
-import pathlib
 
+from hinote_jax import shipped
 from hinote_jax.core import naming
 
 # Those of `models`, which takes its time to import.
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "spectral")
-# Tables that come with the package, by name.
-SHIPPED = tuple(
-  sorted(p.stem for p in pathlib.Path(__file__).parents[1].glob("tables/*.npz"))
-)
-_NAMES = ", ".join((*INTERPOLATIONS, *SHIPPED))
+_NAMES = ", ".join((*INTERPOLATIONS, *shipped.names()))
 _EPILOG = """\
 examples:
   A global file 3.7 times finer, by a network that was trained here:
@@ -148,7 +144,9 @@ def _add_input(group) -> None:
     "--checkpoint",
     metavar="NAME",
     help="workdir of a training run, file of a published network, or an "
-    f"interpolation or a table by name: {_NAMES}",
+    f"interpolation or what comes with the package by name: {_NAMES}; left "
+    "out: a network of the package that is of the variables of the input, or "
+    "bicubic",
   )
   add(
     "--which",
@@ -234,7 +232,8 @@ def _add_result(group) -> None:
     type=_several(float, (2,), "LOW,HIGH"),
     metavar="LOW,HIGH",
     help="values that are black and white to a network of photographs, where "
-    "the type does not say: 0,1200 of a scan",
+    "the type does not say, or the ends of what a network learnt without a "
+    "unit: 0,1200 of a scan",
   )
   add("--tta", action="store_true", help="average over 8 flips and turns")
   add(
@@ -305,7 +304,7 @@ def require_checkpoint(name: str) -> None:
   """
   inside = (f"{name}/config.json", f"{name}/checkpoints")
   is_there = os.path.isfile(name) or any(map(os.path.exists, inside))
-  known = (*INTERPOLATIONS, *SHIPPED)
+  known = (*INTERPOLATIONS, *shipped.names())
   if not is_there and name not in known:
     raise FileNotFoundError(
       f"{name!r} is not a workdir (it holds no config.json), nor a file of a "
@@ -327,13 +326,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   asked = _parser().parse_intermixed_args(arguments)
   if len(asked.files) < 2:
     raise ValueError("give the input and the output; see hinote-upscale --help")
-  if asked.checkpoint is None:
-    raise ValueError(
-      "say by --checkpoint what makes the fields finer: the workdir of a run, "
-      f"the file of a published network, an interpolation or a table: {_NAMES}"
-    )
-  is_file = os.path.isfile(asked.checkpoint) or asked.checkpoint in SHIPPED
-  if not is_file and not has_grid(asked):  # a file is perhaps of one scale
+  # A file is perhaps of one scale.
+  is_file = os.path.isfile(shipped.resolved(asked.checkpoint or ""))
+  if not is_file and not has_grid(asked):
     raise ValueError(NO_GRID)
   low, high = asked.clip or (None, None)
   if low is not None and high is not None and low > high:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hinote_jax import infer, losses, models, plots
+from hinote_jax import infer, losses, models, plots, shipped
 from hinote_jax.core import grids, naming
 from hinote_jax.evaluate import consistent, far, fields, report, scores
 from hinote_jax.train import (
@@ -83,8 +83,8 @@ def _told(
   predictor: infer.Predictor, workdir: str, data: Any
 ) -> Callable[..., Any]:
   """Returns another run's predictor, told what that run was told of."""
-  _, meta = checkpoint.load_variables(workdir)
-  known = static_run.load(meta, pathlib.Path(workdir))
+  where = pathlib.Path(shipped.resolved(workdir))
+  known = static_run.load(checkpoint.load_variables(where)[1], where)
   if known is None:
     return predictor
   dataset = static_run.told(data.dataset, known, data.train.degradation)
@@ -109,7 +109,7 @@ class _Numbered(static_run.Wrapped):
 
 def _label(workdir: str, taken: Iterable[str]) -> str:
   """Returns what the table calls another run: its model, or its folder."""
-  label = workdirs.read_config(workdir)["model"]["name"]
+  label = workdirs.read_config(shipped.resolved(workdir))["model"]["name"]
   return label if label not in taken else str(workdir)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hinote_jax import degradations, io
+from hinote_jax import degradations, io, shipped
 from hinote_jax._version import __version__
 from hinote_jax.core import naming
 from hinote_jax.fields import packing
@@ -45,11 +45,9 @@ class Overflow(ValueError):
 
 def degradation_of(name: str) -> degradations.Degradation:
   """Returns the degradation that a run was trained on; "area" of others."""
-  if not pathlib.Path(name).is_dir():
-    return degradations.parse("area")
-  return degradations.parse(
-    workdir.read_config(name).get("degradation", "area")
-  )
+  where = pathlib.Path(shipped.resolved(name))
+  known = workdir.read_config(where) if where.is_dir() else {}
+  return degradations.parse(known.get("degradation", "area"))
 
 
 class Job:

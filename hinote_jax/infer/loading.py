@@ -8,10 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from hinote_jax import models
+from hinote_jax import models, shipped
 from hinote_jax.infer import predict, units
-
-TABLES = pathlib.Path(__file__).parents[1] / "tables"  # that are shipped
 
 
 def load(
@@ -26,7 +24,8 @@ def load(
 
   Args:
     workdir: folder of a run, file of a published network, one of
-      `models.INTERPOLATIONS`, or a table that is shipped, "sr-lut-photo-x4".
+      `models.INTERPOLATIONS`, or of `shipped.names()`, what comes with the
+      package: "hinote-s-weather", "sr-lut-photo-x4".
     which: the checkpoint of a run, "best" on validation or "latest".
     normalisation: what goes around a published network, one of
       `units.NORMALISERS`; None for its own convention.
@@ -47,17 +46,15 @@ def load(
   """
   if str(workdir) in models.INTERPOLATIONS:
     return predict.Predictor(models.build(str(workdir)), {})
-  shipped = TABLES / f"{workdir}.npz"
-  if shipped.parent == TABLES and shipped.is_file():
-    workdir = workdir if pathlib.Path(workdir).exists() else shipped
+  workdir = shipped.resolved(workdir)
   if pathlib.Path(workdir).is_file():
     return _whole(_published(workdir, normalisation, options), workdir)
   inside = ("config.json", "checkpoints")
   if not any((pathlib.Path(workdir) / name).exists() for name in inside):
     raise FileNotFoundError(
       f"{str(workdir)!r} is not a workdir (it holds no config.json), nor a "
-      "file of a network, nor an interpolation "
-      f"({', '.join(models.INTERPOLATIONS)})"
+      "file of a network, nor of the package "
+      f"({', '.join((*models.INTERPOLATIONS, *shipped.names()))})"
     )
   from hinote_jax import degradations
   from hinote_jax.data import normalise

@@ -125,7 +125,9 @@ class Predictor:
       return other
     if not self.learnt:
       if span is not None:
-        raise ValueError("--range is for networks of colours: leave it out")
+        raise ValueError(
+          "--range is for networks of colours or without a unit: leave it out"
+        )
       return self
     other._copies = self.copies(len(variables))
     pairs = list(zip([*variables] * other._copies, self.learnt, strict=True))

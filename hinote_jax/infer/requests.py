@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from hinote_jax import io
+from hinote_jax import io, shipped
 from hinote_jax.infer import plans, upscaling
 from hinote_jax.io import formats
 
@@ -76,9 +76,13 @@ class Request:
     formats.suffix(pathlib.Path(self.path))
     if self.options.memory is not None:
       plans.parse_bytes(self.options.memory)
-    if self.variables is None and pathlib.Path(self.checkpoint).is_dir():
+    if self.variables is None and _is_run(self.checkpoint):
       return  # a run knows which variables it wants
     header, grid = self.open().header, self.grid()
     formats.writer_of(pathlib.Path(self.path), header)
     if any(value is not None for value in grid.values()):
       upscaling.target(header, **grid)
+
+
+def _is_run(checkpoint: str) -> bool:
+  return pathlib.Path(shipped.resolved(checkpoint)).is_dir()

@@ -47,6 +47,8 @@ COLOUR = Quantity("1", 1.0, 0.0, 1.0)
 SAMPLES = Quantity(white=1.0)
 # How far beyond the range of training values may be, of that range.
 _BEYOND = 0.5
+# How many times as wide as what is allowed about training a field may be.
+_FAR = 3.0
 # Point samples of fields that were learnt as means have 1.3 to 1.6 times the
 # roughness of these, and other means up to 1.15 times, on cells of this number.
 _ROUGH, _CELLS = 1.25, 2000
@@ -93,10 +95,14 @@ class Limits(NamedTuple):
     low, high = float(values.min()), float(values.max())
     if self.learnt.is_colour:
       low, high = high, low
-    if low > self.high or high < self.low:
+    is_far = high - low > _FAR * (self.high - self.low)
+    if low > self.high or high < self.low or is_far:
       low, high = sorted((low, high))
-      is_colour = self.learnt.is_colour
-      hint = ", or say by --range LOW,HIGH what is black and white" * is_colour
+      hint = ""
+      if self.learnt.is_colour:
+        hint = ", or say by --range LOW,HIGH what is black and white"
+      elif not self.learnt.units:
+        hint = ", or say by --range LOW,HIGH what are the ends of it"
       raise ValueError(
         f"{self.variable.name} has values from {low:.6g} to {high:.6g} and the "
         f"network learnt {self.learnt}: bring them to that range{hint}"
@@ -111,7 +117,8 @@ def limits(
   """Returns what the values of a variable may be.
 
   All values of a colour lie near [0, 1]. Of other quantities some values must
-  lie near those of training, where no unit says that they are alike.
+  lie near those of training, and none far beyond, where no unit says that they
+  are alike.
   """
   scale, offset = conversion
   ends = np.subtract((learnt.low, learnt.high), offset) / scale
@@ -145,12 +152,16 @@ def conversion(
   """
   if span is not None:
     low, high = span
-    if not learnt.is_colour:
+    if learnt.units and not learnt.is_colour:
       raise ValueError(
-        f"--range says what is black and white to a network of colours, and "
-        f"this one learnt {learnt}: leave it out"
+        f"--range says what is black and white to a network of colours, or of "
+        f"values without a unit, and this one learnt {learnt}: leave it out"
       )
-    return 1.0 / (high - low), -low / (high - low)
+    begin, end = learnt.low, learnt.high
+    if not np.isfinite((begin, end)).all():
+      begin, end = 0.0, 1.0
+    scale = (end - begin) / (high - low)
+    return scale, begin - low * scale
   given, white = variable.units, variable.white
   is_plain = given in ("", "1") and learnt.units in ("", "1")
   if is_plain and white and learnt.white and 1.0 in (white, learnt.white):

@@ -1,6 +1,7 @@
 """One checkpoint on the disk: a folder, and one thing under one digest.
 
-  state      the tree, as Orbax writes it
+  state      the tree, as Orbax writes it; of a run that was cut down for others
+             one file of NumPy, which reads alike for good
   meta.json  what belongs with it, digests of the tree and of the files that
              hold it, and one of all that
 
@@ -13,6 +14,7 @@ import json
 import pathlib
 from typing import Any
 
+from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,7 @@ from hinote_jax.io import inputs
 from hinote_jax.train import digests
 
 _STATE, _META = "state", "meta.json"
+_ARRAYS = "arrays.npz"
 
 
 def host(tree: Any) -> Any:
@@ -60,21 +63,34 @@ def _orbax() -> Any:
   return ocp.Checkpointer(ocp.StandardCheckpointHandler(**options), **options)
 
 
-def write(folder: pathlib.Path, state: Any, meta: dict[str, Any]) -> None:
+def write(
+  folder: pathlib.Path,
+  state: Any,
+  meta: dict[str, Any],
+  *,
+  is_final: bool = False,
+) -> None:
   """Makes the folder of a checkpoint.
 
   Args:
     folder: which must not be there.
     state: any tree.
     meta: what belongs with it, as JSON.
+    is_final: no training goes on from it; its tree, of dictionaries, is one
+      file of NumPy.
 
   Raises:
     OSError: it cannot be written.
   """
   folder.mkdir()
   try:
-    with _orbax() as writer:
-      writer.save(folder / _STATE, state)
+    if is_final:
+      (folder / _STATE).mkdir()
+      arrays = traverse_util.flatten_dict(state, sep="/")
+      np.savez_compressed(folder / _STATE / _ARRAYS, **arrays)
+    else:
+      with _orbax() as writer:
+        writer.save(folder / _STATE, state)
   except Exception as error:  # Orbax raises many kinds where a disk is full
     raise OSError(inputs.line(error)) from error
   meta = meta | {"values": digests.of_tree(state), "digest": 3}
@@ -112,8 +128,7 @@ def read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
   if version > 2 and digests.of_files(folder / _STATE) != meta.get("files"):
     raise ValueError(f"step {folder.name}: its files do not match their digest")
   try:
-    with _orbax() as reader:
-      state = host(reader.restore(folder / _STATE, template))
+    state = _read_state(folder / _STATE, template)
     known = meta["values"] if version > 2 else meta["sha256"]
     is_whole = digests.of_tree(state, min(version, 2)) == known
   except Exception as error:  # Orbax raises many kinds for a damaged file
@@ -123,3 +138,13 @@ def read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
       f"step {folder.name}: its values do not match their digest"
     )
   return state, meta
+
+
+def _read_state(folder: pathlib.Path, template: Any | None) -> Any:
+  if not (folder / _ARRAYS).is_file():
+    with _orbax() as reader:
+      return host(reader.restore(folder, template))
+  if template is not None:
+    raise ValueError("it has weights alone, from which no training goes on")
+  with np.load(folder / _ARRAYS) as arrays:
+    return traverse_util.unflatten_dict(dict(arrays), sep="/")

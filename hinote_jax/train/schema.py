@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax import data as datasets
-from hinote_jax import degradations, losses, models
+from hinote_jax import degradations, losses, models, shipped
 from hinote_jax.core import grids, naming
 from hinote_jax.data import splits
 from hinote_jax.degradations import linear
@@ -239,11 +239,11 @@ def _check_names(config: Any) -> None:
   if not config.evaluate.scales:
     raise ValueError("config.evaluate.scales must be at least 1, got 0")
   for name in config.evaluate.against:
-    if not pathlib.Path(name).is_dir():
+    if not pathlib.Path(shipped.resolved(name)).is_dir():
       naming.look_up(
         "interpolation or workdir in config.evaluate.against",
         name,
-        dict.fromkeys(models.INTERPOLATIONS),
+        dict.fromkeys((*models.INTERPOLATIONS, *shipped.networks())),
       )
   if config.loss.get("terms"):
     with _naming("config.loss.terms"):

@@ -4,9 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import infer, interop
-from hinote_jax.cli import upscale_arguments
-from hinote_jax.infer import loading, tabulating
+from hinote_jax import infer, interop, shipped
+from hinote_jax.infer import tabulating
 from hinote_jax.interop import reader
 from hinote_jax.train import loop
 from tests import runs, upscale_command
@@ -56,8 +55,7 @@ def test_what_is_no_run_is_one_line(tmp_path, capsys):
 
 
 def test_shipped_tables_are_small_free_and_found_by_name(tmp_path):
-  paths = list(loading.TABLES.glob("*.npz"))
-  assert {path.stem for path in paths} == set(upscale_arguments.SHIPPED)
+  paths = [shipped.resolved(name) for name in shipped.tables()]
   assert 0 < sum(path.stat().st_size for path in paths) < 3e6
   for path in paths:
     assert "CC0" in reader.read(path).spec["provenance"], path

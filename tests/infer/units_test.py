@@ -124,6 +124,19 @@ class TestColours:
     with pytest.raises(ValueError, match="--range .* learnt values in 'K'"):
       _run()(np.full((4, 5), 280.0), scale=2, span=(0, 1))
 
+  def test_the_ends_of_values_without_a_unit_may_be_said(self):
+    learnt = units.Quantity(low=0.0, high=0.8)
+    variable = fields.Variable("intensity")
+    scale, offset = units.conversion(variable, learnt, (-200, 1000))
+    ends = np.array([-200, 1000]) * scale + offset
+    np.testing.assert_allclose(ends, (0.0, 0.8), atol=1e-12)
+    plain = units.limits(variable, learnt, (1.0, 0.0))
+    plain.require(np.float32([0, 5]))
+    with pytest.raises(ValueError, match="0 to 1200 .* --range LOW,HIGH"):
+      plain.require(np.float32([0, 1200]))
+    said = units.limits(variable, learnt, (scale, offset))
+    said.require(np.float32([0, 1000]))
+
   def test_grey_is_repeated_and_the_answers_averaged(self):
     grey = np.random.default_rng(0).uniform(size=(4, 5)).astype(np.float32)
     fine = _colours()(grey, scale=2)
