@@ -15,6 +15,7 @@ runs/shipped-smoke.
 
 import argparse
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -51,6 +52,7 @@ def _cost(folder: pathlib.Path) -> dict[str, Any]:
   return {
     "steps": last["step"],
     "best_step": int(meta["step"]),
+    "cores": os.cpu_count(),
     "minutes": last["step"] / last["steps_per_second"] / 60,
     "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
     "roughness": meta["roughness"],
@@ -81,6 +83,7 @@ def made(
   other = pathlib.Path(plan.NETWORKS[name].elsewhere)
   if other.is_file():
     config.evaluate.path = str(other)
+    config.evaluate.scales = plan.ELSEWHERE[: 1 if is_smoke else None]
     known["elsewhere"] = _scored(config, folder)
   target = (plan.SMOKE / "cut" if is_smoke else shipped.FOLDER) / name
   target.parent.mkdir(parents=True, exist_ok=True)

@@ -112,8 +112,8 @@ def card(name: str, known: Mapping[str, Any]) -> str:
     "## How it was made",
     f"`python -m experiments.shipped.run ARCHIVES --only={name}`: "
     f"{known['parameters']:,} parameters, {known['steps']:,} steps in "
-    f"{known['minutes']:.1f} minutes on 2 cores, of which the best on "
-    f"validation is step {known['best_step']:,}; "
+    f"{known['minutes']:.1f} minutes on {known['cores']} cores, of which "
+    f"the best on validation is step {known['best_step']:,}; "
     f"{known['bytes'] / 1e6:.2f} MB; JAX {versions['jax']}, Flax "
     f"{versions['flax']}. This card is written by a script.",
   ]
