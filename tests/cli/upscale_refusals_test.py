@@ -110,7 +110,6 @@ def test_values_that_do_not_fit_the_type(tmp_path, capsys, suffix):
   [
     (("a.npy",), (), "give the input and the output"),
     (("a.npy", "b.npy"), ("--checkpoint=",), "''"),
-    (("a.npy", "b.npy"), (), "--scale --shape --like is required"),
     (("none.npy", "b.npy"), _BICUBIC, "no file at"),
     (("n*.npy", "b/"), _BICUBIC, "no file at n*.npy"),
     (("a.npy", "none/b.npy"), _BICUBIC, "none: create it first"),
