@@ -122,9 +122,10 @@ def _unlike_header(meta: dict[str, Any], request: requests.Request) -> str:
   header = request.open(wanted).header
   quantities = units.learnt(meta["quantities"], _normaliser(meta))
   for variable, learnt in zip(header.variables, quantities, strict=True):
-    if not (variable.units and learnt.units):
-      whose = "the file does not say" if learnt.units else "it does not know"
-      return f"is of {learnt} and {whose} the unit of {variable.name}"
+    if not learnt.units:
+      return f"learnt {variable.name} without a unit: nothing says it is alike"
+    if not variable.units:
+      return f"is of {learnt}, and the file gives {variable.name} no unit"
     try:
       units.conversion(variable, learnt)
     except (ValueError, ModuleNotFoundError) as error:

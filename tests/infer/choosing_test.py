@@ -85,13 +85,13 @@ def _choice(*sources, **options):
       "t2m [K], u10 [m s-1]",
     ),
     # What is open is a guess, and none is made.
-    ({"omega": ""}, {}, "", "does not say the unit of omega"),
+    ({"omega": ""}, {}, "", "the file gives omega no unit"),
     ({"omega": "Pa s-1"}, {}, "", "omega is in 'Pa s-1' and the network"),
     ({"omega": "s-1"}, {"std": 1e-5}, "", "omega has from -2e-05 to 2e-05"),
     ({"omega": "s-1"}, {"mean": 90.0}, "", "omega has from 86"),
     ({"vorticity": "s-1"}, {}, "", "no network of the package (flow, flow-to"),
-    ({"intensity": ""}, {}, "", "it does not know the unit of intensity"),
-    ({"intensity": "1"}, {}, "", "it does not know the unit of intensity"),
+    ({"intensity": ""}, {}, "", "head learnt intensity without a unit"),
+    ({"intensity": "1"}, {}, "", "head learnt intensity without a unit"),
     ({"tide": "m"}, {}, "", "times as rough"),
     ({"t2m": "K"}, {"mean": 280.0}, "", "t2m, u10 together, and the file lac"),
     (
