@@ -45,7 +45,7 @@ def names() -> tuple[str, ...]:
   return (*networks(), *tables())
 
 
-def resolved(name: str | os.PathLike) -> str | os.PathLike:
+def resolved(name: str | pathlib.Path) -> str | pathlib.Path:
   """Returns where what is called so lies; what has no such name stays.
 
   A path that is there wins over a name.

@@ -86,7 +86,7 @@ def write(
   try:
     if is_final:
       (folder / _STATE).mkdir()
-      arrays = traverse_util.flatten_dict(state, sep="/")
+      arrays: Any = traverse_util.flatten_dict(state, sep="/")
       np.savez_compressed(folder / _STATE / _ARRAYS, **arrays)
     else:
       with _orbax() as writer:
