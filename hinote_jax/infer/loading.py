@@ -53,7 +53,7 @@ def load(
   if not any((pathlib.Path(workdir) / name).exists() for name in inside):
     raise FileNotFoundError(
       f"{str(workdir)!r} is not a workdir (it holds no config.json), nor a "
-      "file of a network, nor of the package "
+      "file of a network, nor an interpolation, nor of the package "
       f"({', '.join((*models.INTERPOLATIONS, *shipped.names()))})"
     )
   from hinote_jax import degradations
