@@ -23,8 +23,6 @@ from hinote_jax.train import parallel, parts
 _TURNS, _STEPS, _BATCHES = 25, 4, 4
 CASES = {
   "told, hinote S": "hinote",
-  "told, srno": "srno",
-  "told, liif": "liif",
 }
 
 
