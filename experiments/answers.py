@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hinote_jax.evaluate import markdown, scores
-from hinote_jax.io import inputs
+from hinote_jax.plots import style
 
 MSE, PARTING = "mse", "parting_wavenumber"
 
@@ -148,31 +148,22 @@ def _cell(values):
 
 
 def figure(errors: Errors, path: pathlib.Path) -> None:
-  """Draws how far every variant is from the first of its group."""
-  plt = inputs.require("matplotlib.pyplot", "plots")
-  groups = [
-    (
-      fields,
-      [v for v in errors.variants(fields) if errors.question.reference(v) != v],
-    )
+  """Draws how far every variant is from the first of its group, by seeds."""
+  question = errors.question
+  shown = {
+    fields: [v for v in errors.variants(fields) if question.reference(v) != v]
     for fields in errors.fields
-  ]
-  count = max(len(variants) for _, variants in groups)
-  figure_, axes = plt.subplots(
-    1,
-    len(groups),
-    figsize=(4.5 * len(groups), 0.9 + 0.24 * count),
-    squeeze=False,
-    layout="constrained",
-  )
-  for axis, (fields, variants) in zip(axes[0], groups, strict=True):
-    for place, variant in enumerate(reversed(variants)):
-      change = 100 * errors.change(fields, variant)
-      axis.plot(change, [place] * len(change), "o", color="C0", alpha=0.5)
-      axis.plot(change.mean(), place, "|", color="k", markersize=14)
-    axis.axvline(0.0, color="0.5", linewidth=0.8)
-    axis.set_yticks(range(len(variants)), list(reversed(variants)))
-    axis.set_xlabel("error differs by, %")
-    axis.set_title(fields)
-  figure_.savefig(path, dpi=110)
-  plt.close(figure_)
+  }
+  count = max(map(len, shown.values()))
+  with style.context():
+    drawn = style.figure(4.8 * len(shown), 1.0 + 0.26 * count)
+    panels = drawn.subplots(1, len(shown), squeeze=False)[0]
+    for axes, (fields, variants) in zip(panels, shown.items(), strict=True):
+      for place, variant in enumerate(reversed(variants)):
+        change = 100 * errors.change(fields, variant)
+        axes.plot(change, [place] * len(change), "o", color="C0", alpha=0.5)
+        axes.plot(change.mean(), place, "|", color="k", markersize=14)
+      axes.axvline(0.0, color=style.FAINT)
+      axes.set_yticks(range(len(variants)), list(reversed(variants)))
+      axes.set(xlabel="squared error differs by, %", title=fields)
+    style.save(drawn, path)

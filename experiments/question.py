@@ -206,15 +206,18 @@ def smoke(question: Question) -> dict[str, Any]:
 
 
 def show(question: Question) -> str:
-  """Fills the page and returns its answer."""
+  """Draws the figure and fills the page; returns its answer."""
   errors = answers.Errors(question, read(question))
   if not errors.fields:
     return "not run yet"
-  made = {"answer": question.answer(errors)}
-  made["errors"] = "\n\n".join(
-    f"### {fields}\n\n{answers.table(errors, fields)}"
-    for fields in errors.fields
-  )
+  answers.figure(errors, question.folder / "errors.png")
+  made = {
+    "answer": question.answer(errors),
+    "figure": "![how far each differs, a point a seed](errors.png)",
+    "errors": "\n\n".join(
+      f"### {name}\n\n{answers.table(errors, name)}" for name in errors.fields
+    ),
+  }
   page = question.folder / "README.md"
   files.write_text(page, markdown.filled(page.read_text(), made))
   return made["answer"]
@@ -244,6 +247,3 @@ def main(question: Question, argv: Sequence[str] | None = None) -> None:
   if not asked.show:
     trained(question, fields, asked.seeds)
   print(show(question))
-  errors = answers.Errors(question, read(question))
-  if errors.fields:
-    answers.figure(errors, question.folder / "errors.png")

@@ -73,7 +73,7 @@ NETWORKS = {
       "windows.window": (22, 22),
       "windows.queries": (32, 32),
       "batch_size": 16,
-      "steps": 4000,
+      "steps": 3000,
     },
     title="Makes 2 m temperature and 10 m wind finer: `t2m`, `u10` and `v10`, "
     "all three, on latitude and longitude or any projection that is named.",
@@ -109,7 +109,7 @@ NETWORKS = {
   ),
   "hinote-s-radar": Network(
     "rain",
-    earlier.EXTRA["rain"] | {"data.path": str(_RAIN / "*.nc"), "steps": 6000},
+    earlier.EXTRA["rain"] | {"data.path": str(_RAIN / "*.nc"), "steps": 3000},
     title="Makes rates of rain finer: `rate` in mm h-1, as radars see it.",
     held_out="Places that touch none of those of training.",
     data="Rates of precipitation at 1 km by MRMS, the radars of the United "
@@ -127,7 +127,7 @@ NETWORKS = {
   ),
   "hinote-s-mri": Network(
     "mri",
-    {"steps": 6000},
+    {"steps": 3000},
     title="Makes axial slices of T1-weighted heads finer: `intensity`, over "
     "the largest of the volume: `--range 0,LARGEST` says it of yours.",
     held_out="A subject; another one chose the checkpoint.",
