@@ -16,16 +16,21 @@ from hinote_jax.io import files
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 README = RESULTS.with_name("README.md")
-_PROTOCOL = "single_scale_luma"
+PROTOCOL = "single_scale_luma"
 _SCALES = ("2", "3", "4")
 
 
-def score(folder: str, path: str, scales: tuple[str, ...]) -> dict[str, float]:
-  """Returns the PSNR of a file at every scale, in dB."""
+def score(
+  folder: str | pathlib.Path,
+  path: str,
+  scales: tuple[str, ...],
+  which: str = "best",
+) -> dict[str, float]:
+  """Returns the PSNR of a file, or of a run, at every scale, in dB."""
   found = images.evaluate(
-    {"own": infer.load(path)},
+    {"own": infer.load(path, which)},
     image_sets.load("folder", path=folder),
-    protocol=_PROTOCOL,
+    protocol=PROTOCOL,
     scales=map(float, scales),
     progress=False,
   )
