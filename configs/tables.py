@@ -49,7 +49,7 @@ def _sr_lut(config):
 def _im_lut(config):
   _photographs(config)
   baselines.model(config, "im_lut")
-  config.steps = 2000
+  config.steps = 6000
   config.windows.min_scale = 1.5
   config.windows.whole = 0.5
   _window(config)

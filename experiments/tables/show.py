@@ -7,8 +7,10 @@ keeps the scores here.
 """
 
 import argparse
+from collections.abc import Sequence
 import json
 import pathlib
+from typing import Any
 
 from hinote_jax import infer, shipped
 from hinote_jax.evaluate import image_sets, images, markdown
@@ -21,14 +23,11 @@ _SCALES = ("2", "3", "4")
 
 
 def score(
-  folder: str | pathlib.Path,
-  path: str,
-  scales: tuple[str, ...],
-  which: str = "best",
+  folder: str | pathlib.Path, predictor: Any, scales: Sequence[str]
 ) -> dict[str, float]:
-  """Returns the PSNR of a file, or of a run, at every scale, in dB."""
+  """Returns the PSNR of a predictor at every scale, in dB."""
   found = images.evaluate(
-    {"own": infer.load(path, which)},
+    {"own": predictor},
     image_sets.load("folder", path=folder),
     protocol=PROTOCOL,
     scales=map(float, scales),
@@ -58,7 +57,8 @@ def main() -> None:
   for one in arguments.files:
     name, _, rest = one.partition("=")
     path, _, scale = rest.partition(":")
-    psnr = score(arguments.images, path, (scale,) if scale else _SCALES)
+    scales = (scale,) if scale else _SCALES
+    psnr = score(arguments.images, infer.load(path), scales)
     known[name] = {"psnr": psnr}
     files_of_it = {pathlib.Path(path), pathlib.Path(shipped.resolved(path))}
     for file in filter(pathlib.Path.is_file, files_of_it):

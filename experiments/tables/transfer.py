@@ -40,16 +40,33 @@ def difference(
   return float(np.mean(found))
 
 
+class _OfColours:
+  """A predictor of one channel, of each colour by itself."""
+
+  def __init__(self, predictor: Any):
+    self._predictor = predictor
+
+  def __call__(self, lowres: np.ndarray, *, shape: tuple[int, int]):
+    colours = np.moveaxis(lowres, -1, 0)[..., None]
+    made = [self._predictor(colour, shape=shape) for colour in colours]
+    return np.concatenate(made, axis=-1)
+
+
 def measure(images: pathlib.Path, paths: list[str]) -> dict[str, Any]:
   """Returns the PSNR of the three at every scale, and the difference."""
-  network, table = infer.load(paths[0], "latest"), infer.load(paths[1])
+  network, made, trained = (
+    infer.load(paths[0], "latest"),
+    infer.load(paths[1]),
+    infer.load(paths[2]),
+  )
+  every = (_OfColours(network), made, trained)
   return {
     "psnr": {
-      kind: show.score(images, path, _SCALES, which="latest")
-      for kind, path in zip(_KINDS, paths, strict=True)
+      kind: show.score(images, predictor, _SCALES)
+      for kind, predictor in zip(_KINDS, every, strict=True)
     },
     "difference": {
-      scale: difference(images, network, table, float(scale))
+      scale: difference(images, network, made, float(scale))
       for scale in _SCALES
     },
   }
