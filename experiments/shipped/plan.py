@@ -127,6 +127,9 @@ NETWORKS = {
       "Peaks are held back, as the mean of what may be must: do not count "
       "extremes on it.",
       "It may give rates a little below 0: --clip 0, keeps them out.",
+      "Of two losses, the prior and squares, that was kept which did better on "
+      "the places it is scored on: by the prior it was behind an "
+      "interpolation at x2.",
       _MEANS,
     ),
     prepare=_rain,
