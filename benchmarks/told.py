@@ -17,21 +17,16 @@ from typing import Any
 
 import jax
 
-from configs import baselines, hinote
+from configs import hinote
 from hinote_jax.train import parallel, parts
 
 _TURNS, _STEPS, _BATCHES = 25, 4, 4
-CASES = {
-  "told, hinote S": "hinote",
-}
+CASES = ("told, hinote S",)
 
 
-def _config(model: str, static: tuple[str, ...]) -> Any:
-  """Returns the demo's run of a model, of these static fields."""
-  if model == "hinote":
-    config = hinote.get_config("demo")
-  else:
-    config = baselines.get_config(f"demo,model={model}")
+def _config(static: tuple[str, ...]) -> Any:
+  """Returns the demo's run, told of these static fields."""
+  config = hinote.get_config("demo")
   config.update_from_flattened_dict({"data.static": static})
   return config
 
@@ -59,7 +54,7 @@ def measure(name: str) -> dict[str, Any]:
   """Returns seconds of a step, told nothing and told of what `demo` is."""
   with tempfile.TemporaryDirectory() as text:
     untold, told = (
-      _turn(_config(CASES[name], static), pathlib.Path(text) / "none")
+      _turn(_config(static), pathlib.Path(text) / "none")
       for static in ((), hinote.EARTH)
     )
     pairs = [(untold(), told()) for _ in range(_TURNS)]
