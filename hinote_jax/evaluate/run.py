@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from hinote_jax import infer, losses, models, plots, shipped
-from hinote_jax.core import grids, naming
+from hinote_jax.core import compiling, grids, naming
 from hinote_jax.evaluate import consistent, far, fields, report, scores
 from hinote_jax.train import (
   checkpoint,
@@ -254,7 +254,7 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   state, meta = stored
   module = models.build(**meta["model"])  # a window closes on no axis
   spec = models.spec_of(meta["model"])
-  predict = jax.jit(functools.partial(contract.apply, module, spec=spec))
+  predict = compiling.jit(functools.partial(contract.apply, module, spec=spec))
   pred = predict(checkpoint.averaged(state), batch)
   params = state["params"].get("loss") or {}
   if has_terms:

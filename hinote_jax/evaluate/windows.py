@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from flax import linen as nn
-import jax
 import numpy as np
 
 from hinote_jax import models
+from hinote_jax.core import compiling
 from hinote_jax.data import batches
 from hinote_jax.metrics import image
 from hinote_jax.models.spec import Spec
@@ -64,4 +64,4 @@ class Validator:
 
 
 def _compiled(module, spec):
-  return jax.jit(functools.partial(contract.apply, module, spec=spec))
+  return compiling.jit(functools.partial(contract.apply, module, spec=spec))

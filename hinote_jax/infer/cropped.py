@@ -11,9 +11,9 @@ import functools
 from typing import Any
 
 from flax import linen as nn
-import jax
 import numpy as np
 
+from hinote_jax.core import compiling
 from hinote_jax.lazy import tiles
 
 Tile = tuple[slice, slice]
@@ -47,7 +47,9 @@ class Cropped:
     start = np.zeros(2, np.int32)
     if self._run is None:
       one = lowres[:, : counts[0], : counts[1]]
-      apply = jax.jit(functools.partial(self._module.apply, method="enlarge"))
+      apply = compiling.jit(
+        functools.partial(self._module.apply, method="enlarge")
+      )
       self._run = apply.lower(variables, one, start).compile()
     kept = 2 * len(starts[1]) + 1
     if self._memory is not None:

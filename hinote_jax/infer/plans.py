@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from hinote_jax import lazy
-from hinote_jax.core import grids, symmetries
+from hinote_jax.core import compiling, grids, symmetries
 from hinote_jax.core.typing import Periodic
 from hinote_jax.infer import cropped
 from hinote_jax.lazy import devices, tiles
@@ -260,12 +260,14 @@ class Plan:
     queries = lazy.Queries.of_lines(view.lines, view.shape)
     arguments = self._variables, lowres, queries.coords, queries.cell()
     if self._memory is None:
-      apply = self._once(view.key, lambda: jax.jit(module.apply))
+      apply = self._once(view.key, lambda: compiling.jit(module.apply))
       return _Whole(np.asarray(apply(*arguments, **extras))[0])
     if math.prod(self.shape) <= _AT_ONCE and self._side is None:
       apply = self._once(
         view.key,
-        lambda: jax.jit(module.apply).lower(*arguments, **extras).compile(),
+        lambda: (
+          compiling.jit(module.apply).lower(*arguments, **extras).compile()
+        ),
       )
       if tiles.memory_of(apply) <= self._memory:
         return _Whole(np.asarray(apply(*arguments, **extras))[0])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax import fields
-from hinote_jax.core import grids
+from hinote_jax.core import compiling, grids
 from hinote_jax.core.typing import Array, Periodic
 from hinote_jax.fields import axes
 from hinote_jax.infer import masks, plans, units, upscaling
@@ -70,7 +70,7 @@ class Predictor:
     self.names = tuple(names)
     self._spec = spec
     self.extras_of = extras_of
-    self._apply = jax.jit(
+    self._apply = compiling.jit(
       functools.partial(contract.apply, self.module, spec=spec)
     )
     self._plans: dict[Any, plans.Plan] = {}

@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax.core import grids, sums
+from hinote_jax.core import compiling, grids, sums
 from hinote_jax.lazy import grid, queries, schedule, tiles
 from hinote_jax.lazy.grid import LazyGrid, Total
 
@@ -265,7 +265,7 @@ class Sharded:
     rows = jax.sharding.PartitionSpec(None, AXIS)
     self._everywhere = jax.sharding.NamedSharding(self._mesh, nowhere)
     self._variables = self._put(variables)
-    self._apply: Callable = jax.jit(
+    self._apply: Callable = compiling.jit(
       jax.shard_map(
         self._slab,
         mesh=self._mesh,

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hinote_jax.core import compiling
 from hinote_jax.lazy import grid, schedule, stores
 from hinote_jax.lazy.grid import LazyGrid, Total
 
@@ -174,7 +175,7 @@ def _compiled(members, shapes, kinds, tree):
   owned = jax.ShapeDtypeStruct((2, 2), jnp.int32)
   held = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
   leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in kinds]
-  return jax.jit(tile).lower(starts, owned, held, leaves).compile()
+  return compiling.jit(tile).lower(starts, owned, held, leaves).compile()
 
 
 class Values(NamedTuple):

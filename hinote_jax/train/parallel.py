@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 import numpy as np
 
-from hinote_jax.core import naming
+from hinote_jax.core import compiling, naming
 
 AXIS, ROWS = "batch", "rows"
 MODES = ("pmap", "shard_map", "jit")
@@ -140,7 +140,7 @@ def parallelize(
       out_specs=(P(), P()),
       check_vma=False,
     )
-  return jax.jit(
+  return compiling.jit(
     step,
     in_shardings=(whole, split) if queries == 1 else None,
     out_shardings=(whole, whole),
@@ -156,7 +156,8 @@ def compiled(step: Callable, state: Any, batch: Any) -> jax.stages.Compiled:
     state: as `put_state` gave it; it is only looked at.
     batch: as `put_batch` gave it; every later one has its shapes.
   """
-  return step.lower(state, batch).compile()  # pyright: ignore
+  options = compiling.options()
+  return step.lower(state, batch).compile(options)  # pyright: ignore
 
 
 def put_state(state: Any, mode: str = "pmap", devices=None) -> Any:
