@@ -23,7 +23,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
   "sparse": dict(attention="mixed"),
   "wide": dict(overlap_ratio=0.75),
   "frfn": dict(feed_forward="frfn"),
-  "sparse, frfn": dict(attention="mixed", feed_forward="frfn"),
+  "sparse+frfn": dict(attention="mixed", feed_forward="frfn"),
   "ast": hat.AST,
 }
 _WORDS = {
@@ -31,7 +31,7 @@ _WORDS = {
   "sparse": "the sparse attention alone",
   "wide": "the window alone, overlap 0.75",
   "frfn": "the FRFN alone",
-  "sparse, frfn": "both, overlap 0.5",
+  "sparse+frfn": "both, overlap 0.5",
   "ast": "all three: HAT+AST",
 }
 _CAUSES = ("sparse", "wide", "frfn")
@@ -60,8 +60,7 @@ class Run(NamedTuple):
   @property
   def name(self) -> str:
     """Of its folder."""
-    words = self.variant.replace(", ", "_")
-    return f"{words}_x{self.scale}_{self.budget}_{self.seed}"
+    return f"{self.variant}_x{self.scale}_{self.budget}_{self.seed}"
 
 
 def results() -> list[dict]:
