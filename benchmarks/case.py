@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks import operations
 from hinote_jax import losses, models
-from hinote_jax.core import grids
+from hinote_jax.core import compiling, grids
 from hinote_jax.train import host_memory, optim
 from hinote_jax.train import step as train_step
 
@@ -90,7 +90,8 @@ CASES = {
 }
 
 
-def _inputs(case: Case, lowres: int, queries: int):
+def inputs_of(case: Case, lowres: int, queries: int):
+  """Returns a field, and query points and cells, for each example."""
   shape = (case.batch, lowres, lowres, case.model.get("channels", 1))
   values = np.random.default_rng(0).normal(size=shape)
   cell = np.tile(grids.cell_size((queries, queries)), (case.batch, 1))
@@ -113,15 +114,15 @@ def draw(module, inputs):
 
 def _forward(case: Case) -> Callable:
   module = models.build(**case.model)
-  variables = draw(module, _inputs(case, 16, 16))
-  inputs = _inputs(case, case.lowres, case.queries)
-  apply = jax.jit(module.apply)
+  variables = draw(module, inputs_of(case, 16, 16))
+  inputs = inputs_of(case, case.lowres, case.queries)
+  apply = compiling.jit(module.apply)
   return lambda: apply(variables, *inputs)
 
 
 def _train_step(case: Case) -> Callable:
   module = models.build(**case.model)
-  lowres, axes, cell = _inputs(case, case.lowres, case.queries)
+  lowres, axes, cell = inputs_of(case, case.lowres, case.queries)
   batch = dict(lowres=lowres, coords=axes, cell=cell)
   batch["highres"] = jnp.zeros(
     (case.batch, case.queries, case.queries, lowres.shape[-1])
@@ -131,7 +132,7 @@ def _train_step(case: Case) -> Callable:
   state = train_step.init_state(
     jax.random.key(0), module, loss, transform, batch
   )
-  step = jax.jit(train_step.make_train_step(module, loss, transform))
+  step = compiling.jit(train_step.make_train_step(module, loss, transform))
   return lambda: step(state, batch)
 
 

@@ -20,6 +20,7 @@ import tqdm
 from benchmarks import (
   case,
   consistent,
+  cores,
   data_step,
   streaming,
   tables,
@@ -42,6 +43,7 @@ _CASES = {
   "data_step": data_step.CASES,
   "trainer": trainer.CASES,
   "told": told.CASES,
+  "cores": cores.CASES,
 }
 
 
@@ -67,16 +69,30 @@ def table(results: list[dict]) -> str:
   steps = [r for r in results if r["case"] in data_step.CASES]
   trained = [r for r in results if r["case"] in trainer.CASES]
   given = [r for r in results if r["case"] in told.CASES]
-  others = tiled + made + read + met + steps + trained + given
+  shared = [r for r in results if r["case"] in cores.CASES]
+  others = tiled + made + read + met + steps + trained + given + shared
   results = [r for r in results if r not in others]
-  own = [r for r in results if r["case"] not in published["results"]]
-  rivals = [r for r in results if r["case"] in published["results"]]
+  turned, alone = published["alternately"], published["alone"]
+  rivals = [r for r in results if r["case"] in turned["results"]]
+  distant = [r for r in results if r["case"] in alone["results"]]
+  own = [r for r in results if r not in rivals + distant]
   parts = [_speeds(own)] if own else []
   if rivals:
     parts.append(
-      "The networks of others, at the sizes that their authors publish, and "
-      f"{published['source']}:\n\n"
-      + _speeds(rivals, published=published["results"])
+      "The networks of others, at the sizes that their authors publish; beside "
+      f"them {turned['source']}:\n\n"
+      + _speeds(rivals, turned=turned["results"])
+    )
+  if distant:
+    parts.append(
+      f"Others, and {alone['source']}:\n\n"
+      + _speeds(distant, alone=alone["results"])
+    )
+  if shared:
+    parts.append(
+      "What it wins to have convolutions run on all cores, as every network "
+      "here is compiled on a CPU, over what XLA does by itself, in turns in "
+      "one process:\n\n" + _shared(shared)
     )
   if tiled:
     parts.append(
@@ -203,12 +219,29 @@ def _tiled(results) -> str:
   return markdown.table(lines)
 
 
-def _speeds(results, published=None) -> str:
+def _shared(results) -> str:
+  lines = [["case", "XLA's own pass", "times faster"]]
+  lines[0] += ["XLA's own gradient", "times faster"]
+  for r in results:
+    row = [r["case"]]
+    for kind in ("forward", "gradient"):
+      row.append(f"{1e3 * r[f'{kind}_seconds']:.0f} ms")
+      row.append(f"{r[f'{kind}_ratio']:.2f}")
+    lines.append(row)
+  return markdown.table(lines)
+
+
+def _speeds(results, turned=None, alone=None) -> str:
   lines = [
     ["case", "seconds", "peak memory", "operations", "of the matmul rate"]
   ]
-  if published:
-    lines[0] += ["published code", "times faster", "share of its memory"]
+  if turned:
+    lines[0] += [
+      "PyTorch's seconds / ours, in turns",
+      "memory, ours, PyTorch's",
+    ]
+  if alone:
+    lines[0] += ["published code, alone"]
   for r in results:
     count, fraction = "-", "-"
     if r["operations"]:
@@ -217,13 +250,14 @@ def _speeds(results, published=None) -> str:
       fraction = f"{100 * r['fraction']:.0f} % of {rate:.0f} G/s"
     seconds, memory = f"{r['seconds']:.3f}", f"{r['peak_gb']:.2f} GB"
     lines.append([r["case"], seconds, memory, count, fraction])
-    if published:
-      other = published[r["case"]]
-      lines[-1] += [
-        f"{other['seconds']:.3g} s, {other['peak_gb']:.2f} GB",
-        f"{other['seconds'] / r['seconds']:.1f}",
-        f"{100 * r['peak_gb'] / other['peak_gb']:.0f} %",
-      ]
+    if turned:
+      other = turned[r["case"]]
+      low, middle, high = sorted(other["ratios"])
+      lines[-1].append(f"{middle} ({low} to {high})")
+      lines[-1].append("{:.2f}, {:.2f} GB".format(*other["peak_gb"]))
+    if alone:
+      other = alone[r["case"]]
+      lines[-1].append(f"{other['seconds']:.3g} s, {other['peak_gb']:.2f} GB")
   return markdown.table(lines)
 
 
