@@ -33,7 +33,7 @@ from hinote_jax.train import loop as train
 ROOT = pathlib.Path("runs/hat_ast")
 _STEPS = 1200
 _PROTOCOL = "benchmark_luma_matlab"
-# Beside what `page.VARIANTS` change: small enough for three minutes on one core.
+# Beside what `page.VARIANTS` change: some three minutes on one core.
 _NETWORK = dict(
   embed_dim=32,
   depths=(2, 2),

@@ -3,13 +3,15 @@
     python -m experiments.peers.run ARCHIVES --time          # a quiet machine
     python -m experiments.peers.run ARCHIVES                 # some five hours
     python -m experiments.peers.run ARCHIVES --only=weather,rain
+    python -m experiments.peers.run ARCHIVES --redraw        # one run a model
     python -m experiments.peers.run ARCHIVES --smoke         # minutes
 
 Three steps a set, each kept in results/SET.json and done once: a step of every
 model is timed, alone; its learning rate is the best of three, by the validation
 part after a quarter of a run; it is trained with three seeds for the same time,
 and for as many steps as the slowest takes in it. What is kept is not done
-again; a run that was stopped goes on.
+again; a run that was stopped goes on. --redraw holds out another part and takes
+another seed, and the page says whether the order of the models is the same.
 """
 
 import argparse
@@ -100,25 +102,44 @@ def _run(name, model, way, seed, source, known):
     known["runs"][key] = other  # the slowest: one run is both
     _write(name, known)
     return
+  known["runs"][key] = _scored(name, model, key, many, source, known, seed=seed)
+  known["versions"] = workdir.versions()
+  _write(name, known)
+
+
+def _scored(name, model, key, many, source, known, **changes):
   rates = known["rates"][model]
+  rate = float(min(rates, key=rates.get))
   made = plan.config(
-    name,
-    model,
-    source=source,
-    steps=many,
-    rate=float(min(rates, key=rates.get)),
-    seed=seed,
+    name, model, source=source, steps=many, rate=rate, **changes
   )
-  scored = equal_time.trained(
-    made, plan.ROOT / f"{name}-{key}".replace(" ", "-")
-  )
+  folder = plan.ROOT / f"{name}-{key}".replace(" ", "-")
+  scored = equal_time.trained(made, folder)
   scored["rows"] = [
     {field: row[field] for field in _KEPT if field in row}
     for row in scored["rows"]
   ]
-  known["runs"][key] = scored
-  known["versions"] = workdir.versions()
-  _write(name, known)
+  return scored
+
+
+def redrawn(name: str, source: pathlib.Path) -> None:
+  """Trains once more for the same time, another part held out, another seed.
+
+  Raises:
+    SystemExit: there is nothing to compare with yet.
+  """
+  known = read(name)
+  seed = max(plan.SEEDS) + 1
+  for model in plan.SETS[name].models:
+    if f"{model} time {plan.SEEDS[0]}" not in known["runs"]:
+      raise SystemExit(f"{name}, {model}: train it first, without --redraw")
+    if model not in known.setdefault("redrawn", {}):
+      many = steps(known, model, "time")
+      changes = dict(seed=seed, is_redrawn=True)
+      known["redrawn"][model] = _scored(
+        name, model, f"{model} redrawn", many, source, known, **changes
+      )
+      _write(name, known)
 
 
 def smoke(names: list[str], source: pathlib.Path) -> None:
@@ -137,6 +158,9 @@ def main(argv: list[str] | None = None) -> None:
   parser.add_argument("source", metavar="ARCHIVES", type=pathlib.Path)
   parser.add_argument("--only", default=",".join(plan.SETS), help="by commas")
   parser.add_argument("--time", action="store_true", help="time steps alone")
+  parser.add_argument(
+    "--redraw", action="store_true", help="another test part and seed"
+  )
   parser.add_argument("--smoke", action="store_true", help="minutes, no page")
   arguments = parser.parse_args(argv)
   names = arguments.only.split(",")
@@ -145,8 +169,9 @@ def main(argv: list[str] | None = None) -> None:
   if arguments.smoke:
     smoke(names, arguments.source)
     return
+  do = timed if arguments.time else redrawn if arguments.redraw else trained
   for name in names:
-    (timed if arguments.time else trained)(name, arguments.source)
+    do(name, arguments.source)
   show.main()
 
 

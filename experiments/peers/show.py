@@ -70,10 +70,7 @@ def _cell(values):
 def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
   """Says how far hinote is ahead of its best peer, mean over x2 to x4."""
   inside = {
-    model: [
-      float(np.mean([seed[s] for s in plan.INSIDE]))
-      for seed in seeds(known, model, way)
-    ]
+    model: [_inside(seed) for seed in seeds(known, model, way)]
     for model in plan.SETS[name].models
   }
   inside = {model: values for model, values in inside.items() if values}
@@ -95,6 +92,47 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
   return text + (": behind." if less < -spread else ": not behind.")
 
 
+def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
+  """Returns the pairs (better, worse) that seeds agree on, at equal time.
+
+  Those are the models of which the worst seed of one is ahead of the best of
+  the other, mean over x2 to x4.
+  """
+  errors = {
+    model: [_inside(seed) for seed in seeds(known, model, "time")]
+    for model in plan.SETS[name].models
+  }
+  errors = {model: values for model, values in errors.items() if values}
+  return [
+    (better, worse)
+    for better, low in errors.items()
+    for worse, high in errors.items()
+    if max(low) < min(high)
+  ]
+
+
+def _inside(errors: Mapping[float, float]) -> float:
+  return float(np.mean([errors[scale] for scale in plan.INSIDE]))
+
+
+def order(name: str, known: Mapping[str, Any]) -> str:
+  """Says how many of the claims hold where another part is held out."""
+  again = {
+    model: _inside(ratios(run)[model])
+    for model, run in known.get("redrawn", {}).items()
+  }
+  made = [pair for pair in claims(name, known) if set(pair) <= set(again)]
+  if not made:
+    return ""
+  lost = [pair for pair in made if again[pair[0]] >= again[pair[1]]]
+  text = (
+    f"* {name}, another part held out and another seed: of {len(made)} pairs "
+    f"that seeds agree on, {len(made) - len(lost)} have the same order"
+  )
+  others = ", ".join(f"{better} before {worse}" for better, worse in lost)
+  return text + (f"; not {others}." if lost else ".")
+
+
 def main() -> None:
   """Fills the page and prints what it says."""
   found = {
@@ -106,6 +144,9 @@ def main() -> None:
     verdict(name, known, way)
     for way in plan.WAYS
     for name, known in found.items()
+  ]
+  says += [
+    text for name, known in found.items() if (text := order(name, known))
   ]
   parts = [
     f"### {name}, equal {way}\n\n{table(name, known, way)}"

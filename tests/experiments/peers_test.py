@@ -1,0 +1,94 @@
+"""What the page of the peers says of results, and another part held out."""
+
+import pathlib
+
+import pytest
+
+from experiments.peers import plan, run, show
+
+_SET = "rain"
+
+
+def _run(model, error, steps=10):
+  rows = [
+    {"model": name, "variable": "rain", "scale": scale, "mse": mse}
+    for scale in plan.SETS[_SET].scales
+    for name, mse in ((model, 2.0 * error), ("bicubic", 2.0))
+  ]
+  return {"steps": steps, "rows": rows}
+
+
+def _known(**errors):
+  """Returns results of which each model has an error a seed."""
+  runs = {
+    f"{model} time {seed}": _run(model, error)
+    for model, values in errors.items()
+    for seed, error in enumerate(values)
+  }
+  return {"runs": runs, "seconds_a_step": dict.fromkeys(errors, 0.1)}
+
+
+def test_a_verdict_has_the_best_peer_and_the_spread():
+  known = _known(hinote=(0.4, 0.42), srno=(0.6, 0.6), liif=(0.5, 0.5))
+  assert show.verdict(_SET, known, "time") == (
+    "* rain, equal time: 18.0% below liif, the best peer; seeds differ by "
+    "4.0%; 20% was asked for: not met."
+  )
+  assert show.verdict(_SET, known, "steps").endswith("not run yet.")
+
+
+def test_seeds_that_overlap_are_no_claim():
+  known = _known(hinote=(0.4, 0.52), srno=(0.6, 0.7), liif=(0.5, 0.55))
+  assert show.claims(_SET, known) == [("hinote", "srno"), ("liif", "srno")]
+
+
+@pytest.mark.parametrize(
+  "again, words",
+  [
+    ({"hinote": 0.4, "srno": 0.6, "liif": 0.5}, "2 have the same order."),
+    (
+      {"hinote": 0.4, "srno": 0.45, "liif": 0.5},
+      "1 have the same order; not liif before srno.",
+    ),
+    ({"hinote": 0.4}, ""),
+    ({}, ""),
+  ],
+)
+def test_the_order_is_compared_with_that_of_another_part(again, words):
+  known = _known(hinote=(0.4, 0.52), srno=(0.6, 0.7), liif=(0.5, 0.55))
+  known["redrawn"] = {m: _run(m, error) for m, error in again.items()}
+  said = show.order(_SET, known)
+  assert said.endswith(words)
+  assert bool(said) == bool(words)
+
+
+def test_another_part_is_held_out_by_another_seed_for_the_same_time(
+  monkeypatch, tmp_path
+):
+  made = {}
+
+  def trained(config, folder):
+    made[folder.name] = config
+    return _run(config.model.name, 0.5, config.steps)
+
+  monkeypatch.setattr(run.equal_time, "trained", trained)
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  monkeypatch.setattr(show, "RESULTS", tmp_path)
+  with pytest.raises(SystemExit, match="rain, hinote: train it first"):
+    run.redrawn(_SET, pathlib.Path("archives"))
+  known = _known(hinote=(0.4,), srno=(0.6,), liif=(0.5,))
+  known["seconds_a_step"]["liif"] = 0.05
+  known["rates"] = dict.fromkeys(
+    known["seconds_a_step"], {"0.001": 0.9, "0.002": 0.8}
+  )
+  run._write(_SET, known)
+  run.redrawn(_SET, pathlib.Path("archives"))
+  assert set(made) == {f"rain-{m}-redrawn" for m in plan.SETS[_SET].models}
+  liif = made["rain-liif-redrawn"]
+  assert liif.seed not in plan.SEEDS
+  assert liif.steps == int(plan.SECONDS / 0.05)
+  assert liif.optim.learning_rate == 0.002
+  assert (liif.split.seed, liif.split.test) == (1, 5)
+  made.clear()
+  run.redrawn(_SET, pathlib.Path("archives"))
+  assert not made  # nothing is done twice
