@@ -3,6 +3,7 @@
 python -m experiments.hat_ast.page
 """
 
+from collections.abc import Mapping
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -58,14 +59,20 @@ class Run(NamedTuple):
     return cls(*(result[field] for field in cls._fields))
 
   @property
+  def timing(self) -> str:
+    """What the time of its step is called."""
+    return f"{self.variant} x{self.scale}"
+
+  @property
   def name(self) -> str:
     """Of its folder."""
     return f"{self.variant}_x{self.scale}_{self.budget}_{self.seed}"
 
 
-def results() -> list[dict]:
-  """Returns what has been run."""
-  return json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
+def known() -> dict[str, Any]:
+  """Returns what has been run, and how long a step of each takes."""
+  empty = {"seconds_a_step": {}, "results": []}
+  return json.loads(RESULTS.read_text()) if RESULTS.exists() else empty
 
 
 def differences(
@@ -93,7 +100,7 @@ def _spread(values: np.ndarray) -> str:
   )
 
 
-def _table(found: list[dict], scale: int) -> str:
+def _table(found: list[dict], seconds: Mapping[str, float], scale: int) -> str:
   sets = ("Set5", "BSDS")
   lines = [["variant", "parameters", "ms a step"]]
   lines[0] += [f"{s}, equal {b}" for s in sets for b in BUDGETS]
@@ -101,8 +108,9 @@ def _table(found: list[dict], scale: int) -> str:
     own = [r for r in found if (r["variant"], r["scale"]) == (variant, scale)]
     if not own:
       continue
-    step = np.median([r["seconds_a_step"] for r in own])
-    row = [words, f"{own[0]['parameters']:,}", f"{1e3 * step:.0f}"]
+    step = seconds.get(Run("steps", scale, 0, variant).timing)
+    row = [words, f"{own[0]['parameters']:,}"]
+    row.append(f"{1e3 * step:.0f}" if step else "-")
     for name in sets:
       for budget in BUDGETS:
         if variant == PLAIN:
@@ -135,12 +143,15 @@ def verdict(found: list[dict], scale: int) -> str:
 
 def text() -> str:
   """Returns the tables and what they say."""
-  found = results()
+  everything = known()
+  found, seconds = everything["results"], everything["seconds_a_step"]
   if not found:
     return "Nothing has been run yet: `python -m experiments.hat_ast.run`."
   scales = sorted({r["scale"] for r in found})
   parts = [verdict(found, scale) for scale in scales]
-  parts += [f"### x{scale}\n\n{_table(found, scale)}" for scale in scales]
+  parts += [
+    f"### x{scale}\n\n{_table(found, seconds, scale)}" for scale in scales
+  ]
   return "\n\n".join(parts)
 
 

@@ -1,5 +1,6 @@
 """HAT with and without what AST changes, from scratch at equal steps and time.
 
+    python -m experiments.hat_ast.run --time           # on a quiet machine
     python -m experiments.hat_ast.run                  # all, goes on by itself
     python -m experiments.hat_ast.run --only=hat,sparse --scales=2 --seeds=1
     python -m experiments.hat_ast.run --smoke          # a minute, nothing kept
@@ -9,13 +10,14 @@ The survey's network with sparse attention (`hat_ast`) came out worse than HAT
 at x4. It changes three things at once; here each is changed alone. BSDS500's
 train images are in ../shared/data/natural, or wherever --images says; every
 tenth is held out. Every variant takes as many steps; then as many as fit into
-the time that HAT takes for them ("time"), by the seconds a step that its first
-runs took. A run that is stopped goes on; one that is in results.json is not
+the time that HAT takes for them ("time"), by the seconds a step that --time
+took, alone. A run that is stopped goes on; one that is in results.json is not
 done again. On two cores the fastest is a scale on each (taskset -c 0 ...
 --scales=2, taskset -c 1 ... --scales=4).
 """
 
 import argparse
+from collections.abc import Mapping
 import json
 import pathlib
 import shutil
@@ -23,6 +25,7 @@ import shutil
 import jax
 
 from configs import sciences
+from experiments import equal_time
 from experiments.hat_ast import page
 from hinote_jax import infer
 from hinote_jax.core import naming
@@ -87,29 +90,33 @@ def config(run: page.Run, steps: int, root: pathlib.Path, smoke: bool = False):
   return made
 
 
-def steps_of(run: page.Run, results: list[dict], steps: int) -> int | None:
-  """Returns how many steps a run has; None where that is not yet known."""
+def timed(scales, names, root: pathlib.Path) -> None:
+  """Times a step of each variant that is not timed yet, from `page.timing`."""
+  for scale in scales:
+    for name in names:
+      run = page.Run("steps", scale, 0, name)
+      if run.timing not in page.known()["seconds_a_step"]:
+        step = equal_time.seconds_a_step(
+          config(run, 1, root), root / f"probe_x{scale}", 30
+        )
+        known = page.known()
+        known["seconds_a_step"][run.timing] = step
+        workdir.write_json(page.RESULTS, known)
+
+
+def steps_of(run: page.Run, seconds: Mapping[str, float]) -> int:
+  """Returns how many steps a run has.
+
+  Raises:
+    SystemExit: it has those of the time of HAT, and a step was not timed.
+  """
   if run.budget == "steps":
-    return steps
-
-  def each(variant):
-    known = [
-      r["seconds_a_step"]
-      for r in results
-      if (r["variant"], r["scale"], r["budget"])
-      == (variant, run.scale, "steps")
-    ]
-    return sum(known) / len(known) if known else None
-
-  ours, plain = each(run.variant), each(page.PLAIN)
-  return round(steps * plain / ours) if ours and plain else None
-
-
-def _seconds_a_step(folder: pathlib.Path) -> float:
-  """Returns the seconds of a step, compilation left out."""
-  lines = (folder / "timings.jsonl").read_text().splitlines()
-  rates = sorted(json.loads(line)["steps_per_second"] for line in lines)
-  return 1.0 / rates[len(rates) // 2]
+    return _STEPS
+  plain = run._replace(variant=page.PLAIN)
+  for each in (run, plain):
+    if each.timing not in seconds:
+      raise SystemExit(f"{each.timing}: time its step first, by --time")
+  return round(_STEPS * seconds[plain.timing] / seconds[run.timing])
 
 
 def _scores(folder: pathlib.Path, run: page.Run, root: pathlib.Path, sets):
@@ -134,7 +141,6 @@ def do(run: page.Run, steps: int, root: pathlib.Path, sets, **options) -> dict:
   variables, _ = checkpoint.load_variables(folder)
   return run._asdict() | {
     "steps": steps,
-    "seconds_a_step": _seconds_a_step(folder),
     "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
     "psnr": _scores(folder, run, root, sets),
   }
@@ -148,14 +154,14 @@ def go_on(runs, source: pathlib.Path, set5: pathlib.Path) -> None:
     return {"Set5": set5, "BSDS": root / "held_out"}
 
   for run in runs:
-    results = page.results()
-    steps = steps_of(run, results, _STEPS)
-    if steps is None or any(page.Run.of(r) == run for r in results):
+    known = page.known()
+    if any(page.Run.of(r) == run for r in known["results"]):
       continue
-    done = do(run, steps, ROOT, sets)
-    results = [*page.results(), done]  # other runs may have ended meanwhile
-    versions = dict(versions=workdir.versions(), steps=_STEPS)
-    workdir.write_json(page.RESULTS, versions | {"results": results})
+    done = do(run, steps_of(run, known["seconds_a_step"]), ROOT, sets)
+    known = page.known()  # other runs may have ended meanwhile
+    known["results"].append(done)
+    known |= dict(versions=workdir.versions(), steps=_STEPS)
+    workdir.write_json(page.RESULTS, known)
     page.write()
 
 
@@ -181,22 +187,27 @@ def main() -> None:
     "--images", type=pathlib.Path, default=shared / "BSDS500_train200"
   )
   parser.add_argument("--set5", type=pathlib.Path, default=shared / "Set5")
+  parser.add_argument("--time", action="store_true", help="steps, alone")
   parser.add_argument("--smoke", action="store_true")
   parser.add_argument("--print", action="store_true", dest="only_print")
   asked = parser.parse_args()
   if asked.smoke:
     print(json.dumps(smoke(asked.images, ROOT / "smoke"), indent=1))
     return
-  if not asked.only_print:
-    names = asked.only.split(",")
-    for name in names:
-      naming.look_up("variant", name, page.VARIANTS)
+  names = asked.only.split(",")
+  for name in names:
+    naming.look_up("variant", name, page.VARIANTS)
+  scales = [int(scale) for scale in asked.scales.split(",")]
+  if asked.time:
+    divided(asked.images, ROOT)
+    timed(scales, names, ROOT)
+  elif not asked.only_print:
     go_on(
       [
-        page.Run(budget, int(scale), seed, name)
+        page.Run(budget, scale, seed, name)
         for budget in page.BUDGETS
         for seed in range(asked.seeds)
-        for scale in asked.scales.split(",")
+        for scale in scales
         for name in names
         if (budget, name) != ("time", page.PLAIN)  # that is its steps
       ],
