@@ -151,19 +151,36 @@ def figure(errors: Errors, path: pathlib.Path) -> None:
   """Draws how far every variant is from the first of its group, by seeds."""
   question = errors.question
   shown = {
-    fields: [v for v in errors.variants(fields) if question.reference(v) != v]
+    fields: {
+      variant: 100 * errors.change(fields, variant)
+      for variant in errors.variants(fields)
+      if question.reference(variant) != variant
+    }
     for fields in errors.fields
   }
+  changes_figure(shown, "squared error differs by, %", path)
+
+
+def changes_figure(
+  shown: Mapping[str, Mapping[str, np.ndarray]], label: str, path: pathlib.Path
+) -> None:
+  """Draws changes, a panel a title, a row a variant, a point a seed.
+
+  Args:
+    shown: title -> variant -> a number a seed.
+    label: of the numbers.
+    path: of the figure.
+  """
   count = max(map(len, shown.values()))
   with style.context():
     drawn = style.figure(4.8 * len(shown), 1.0 + 0.26 * count)
     panels = drawn.subplots(1, len(shown), squeeze=False)[0]
-    for axes, (fields, variants) in zip(panels, shown.items(), strict=True):
-      for place, variant in enumerate(reversed(variants)):
-        change = 100 * errors.change(fields, variant)
+    for axes, (title, changes) in zip(panels, shown.items(), strict=True):
+      rows = list(reversed(changes.items()))
+      for place, (_, change) in enumerate(rows):
         axes.plot(change, [place] * len(change), "o", color="C0", alpha=0.5)
         axes.plot(change.mean(), place, "|", color="k", markersize=14)
       axes.axvline(0.0, color=style.FAINT)
-      axes.set_yticks(range(len(variants)), list(reversed(variants)))
-      axes.set(xlabel="squared error differs by, %", title=fields)
+      axes.set_yticks(range(len(rows)), [variant for variant, _ in rows])
+      axes.set(xlabel=label, title=title)
     style.save(drawn, path)

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments import answers
 from hinote_jax.evaluate import markdown
 from hinote_jax.io import files
 from hinote_jax.models.single_scale import hat
 
 FOLDER = pathlib.Path(__file__).parent
 RESULTS, PAGE = FOLDER / "results.json", FOLDER / "README.md"
+FIGURE = FOLDER / "differences.png"
 PLAIN = "hat"
 BUDGETS = ("steps", "time")
 # What each changes of HAT.
@@ -149,14 +151,33 @@ def text() -> str:
     return "Nothing has been run yet: `python -m experiments.hat_ast.run`."
   scales = sorted({r["scale"] for r in found})
   parts = [verdict(found, scale) for scale in scales]
+  parts.append(f"![differences, a point a seed]({FIGURE.name})")
   parts += [
     f"### x{scale}\n\n{_table(found, seconds, scale)}" for scale in scales
   ]
   return "\n\n".join(parts)
 
 
+def figure(found: list[dict]) -> None:
+  """Draws the differences on the held-out images, a point a seed."""
+  shown = {}
+  for scale in sorted({r["scale"] for r in found}):
+    for budget in BUDGETS:
+      changes = {
+        words: differences(found, budget, scale, variant, "BSDS")
+        for variant, words in _WORDS.items()
+        if variant != PLAIN
+      }
+      changes = {words: each for words, each in changes.items() if len(each)}
+      if changes:
+        shown[f"x{scale}, equal {budget}"] = changes
+  if shown:
+    answers.changes_figure(shown, "PSNR less HAT's, dB", FIGURE)
+
+
 def write() -> None:
-  """Fills the table of the page."""
+  """Fills the table of the page and draws its figure."""
+  figure(known()["results"])
   old = PAGE.read_text(encoding="utf-8")
   files.write_text(PAGE, markdown.filled(old, {"results": text()}))
 
