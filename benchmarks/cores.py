@@ -2,8 +2,8 @@
 
 python -m benchmarks.cores NAME
 
-Both programs are called in turns in one process, in chunks, on the same
-numbers; medians over the turns.
+Both programs are called in turns in one process, on the same numbers; medians
+over the turns.
 """
 
 import json
@@ -32,22 +32,22 @@ CASES = {
 
 
 def _in_turns(function, arguments) -> tuple[float, float]:
-  """Returns the seconds of XLA's own program, and what it is over ours."""
+  """Returns the seconds of XLA's own program, and those over ours."""
   own, plain = (
     jit(function).lower(*arguments).compile()
     for jit in (compiling.jit, jax.jit)
   )
   pairs = []
   for _ in range(_TURNS + 1):
-    seconds = []
+    pair = []
     for program in (plain, own):
       begun = time.perf_counter()
       jax.block_until_ready(program(*arguments))
-      seconds.append(time.perf_counter() - begun)
-    pairs.append(seconds)
+      pair.append(time.perf_counter() - begun)
+    pairs.append(pair)
   pairs = pairs[1:]
-  plain = statistics.median(each[0] for each in pairs)
-  return plain, statistics.median(a / b for a, b in pairs)
+  seconds = statistics.median(each[0] for each in pairs)
+  return seconds, statistics.median(a / b for a, b in pairs)
 
 
 def measure(name: str) -> dict[str, Any]:

@@ -69,11 +69,7 @@ def _cell(values):
 
 def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
   """Says how far hinote is ahead of its best peer, mean over x2 to x4."""
-  inside = {
-    model: [_inside(seed) for seed in seeds(known, model, way)]
-    for model in plan.SETS[name].models
-  }
-  inside = {model: values for model, values in inside.items() if values}
+  inside = _errors(name, known, way)
   if len(inside) < 2 or "hinote" not in inside:
     return f"* {name}, equal {way}: not run yet."
   own = inside.pop("hinote")
@@ -98,17 +94,22 @@ def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
   Those are the models of which the worst seed of one is ahead of the best of
   the other, mean over x2 to x4.
   """
-  errors = {
-    model: [_inside(seed) for seed in seeds(known, model, "time")]
-    for model in plan.SETS[name].models
-  }
-  errors = {model: values for model, values in errors.items() if values}
+  errors = _errors(name, known, "time")
   return [
     (better, worse)
     for better, low in errors.items()
     for worse, high in errors.items()
     if max(low) < min(high)
   ]
+
+
+def _errors(name, known, way) -> dict[str, list[float]]:
+  """Returns model -> its error, mean over x2 to x4, a number a seed."""
+  errors = {
+    model: [_inside(seed) for seed in seeds(known, model, way)]
+    for model in plan.SETS[name].models
+  }
+  return {model: values for model, values in errors.items() if values}
 
 
 def _inside(errors: Mapping[float, float]) -> float:
