@@ -8,16 +8,15 @@ once; one that was stopped goes on.
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
-import json
+import functools
 import pathlib
 from typing import Any
 
 from configs import baselines, common, hinote
-from experiments import answers, equal_time, flows
+from experiments import answers, equal_time, flows, kept
 from hinote_jax.core import naming
 from hinote_jax.evaluate import markdown, scores
 from hinote_jax.io import files
-from hinote_jax.train import workdir
 
 FIELDS = ("turbulence", "weather", "photographs")
 IMAGES = pathlib.Path("../shared/data/natural/BSDS500_train200")
@@ -135,30 +134,21 @@ def _folder(question, key):
   return question.root / key.replace(", ", "_").replace(" ", "_")
 
 
-def read(question: Question) -> dict[str, Any]:
-  """Returns what is known."""
-  path = question.folder / "results.json"
-  if path.is_file():
-    return json.loads(path.read_text())
-  return {"seconds_a_step": {}, "runs": {}}
-
-
-def _write(question, known):
-  known["versions"] = workdir.versions()
-  workdir.write_json(question.folder / "results.json", known)
+def _kept(question) -> kept.Kept:
+  return kept.Kept(question.folder / "results.json")
 
 
 def timed(question: Question, fields: Sequence[str]) -> None:
   """Times a step of every variant that is not timed yet."""
-  known = read(question)
   for name in fields:
     for variant in question.variants_of(name):
-      key = f"{name}/{variant}"
-      if key not in known["seconds_a_step"]:
-        known["seconds_a_step"][key] = equal_time.seconds_a_step(
-          question.config(name, variant, 0, 1), question.root / "probe", 20
-        )
-        _write(question, known)
+      made = question.config(name, variant, 0, 1)
+      probe = question.root / f"probe-{name}"
+      _kept(question).once(
+        "seconds_a_step",
+        f"{name}/{variant}",
+        functools.partial(equal_time.seconds_a_step, made, probe, 20),
+      )
 
 
 def trained(question: Question, fields: Sequence[str], seeds: int) -> None:
@@ -167,28 +157,25 @@ def trained(question: Question, fields: Sequence[str], seeds: int) -> None:
   Raises:
     SystemExit: runs are of the same time, and a step has not been timed.
   """
-  known = read(question)
+  own = _kept(question)
   for seed in range(seeds):
     for name in fields:
       for variant in question.variants_of(name):
-        key, steps = answers.key(name, variant, seed), question.steps
-        if key in known["runs"]:
-          continue
+        steps = question.steps
         if question.seconds is not None:
-          step = known["seconds_a_step"].get(f"{name}/{variant}")
-          if step is None:
-            raise SystemExit(f"{key}: time its step first, by --time")
+          step = own.seconds_a_step(f"{name}/{variant}")
           steps = int(question.seconds / step)
         made = question.config(name, variant, seed, steps)
-        known["runs"][key] = _done(question, made, key)
-        _write(question, known)
+        key = answers.key(name, variant, seed)
+        own.once("runs", key, functools.partial(_done, question, made, key))
         show(question)
 
 
 def _done(question, made, key):
   run = equal_time.trained(made, _folder(question, key))
-  kept = ("model", "variable", "scale", answers.MSE, *question.columns.values())
-  run["rows"] = [{field: row[field] for field in kept} for row in run["rows"]]
+  named = ("model", "variable", "scale", answers.MSE)
+  named += tuple(question.columns.values())
+  run["rows"] = [{field: row[field] for field in named} for row in run["rows"]]
   return run
 
 
@@ -207,7 +194,7 @@ def smoke(question: Question) -> dict[str, Any]:
 
 def show(question: Question) -> str:
   """Draws the figure and fills the page; returns its answer."""
-  errors = answers.Errors(question, read(question))
+  errors = answers.Errors(question, _kept(question).read())
   if not errors.fields:
     return "not run yet"
   answers.figure(errors, question.folder / "errors.png")

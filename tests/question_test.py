@@ -7,11 +7,18 @@ from experiments import answers, question
 from experiments.loss_prior import run as loss_prior
 from experiments.perceptual import run as perceptual
 from experiments.released_code import run as released_code
+from experiments.true_to_input import run as true_to_input
 from experiments.what_makes_it_work import run as what_makes_it_work
 
 _QUESTIONS = {
   module.FOLDER.name: module.QUESTION
-  for module in (loss_prior, perceptual, released_code, what_makes_it_work)
+  for module in (
+    loss_prior,
+    perceptual,
+    released_code,
+    true_to_input,
+    what_makes_it_work,
+  )
 }
 
 

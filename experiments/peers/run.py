@@ -15,108 +15,98 @@ another seed, and the page says whether the order of the models is the same.
 """
 
 import argparse
-import json
+import functools
 import pathlib
-from typing import Any
 
-from experiments import equal_time
+from experiments import equal_time, kept
 from experiments.peers import plan, show
 from hinote_jax.core import naming
-from hinote_jax.train import checkpoint, loop, metric_log, workdir
+from hinote_jax.train import checkpoint, loop, metric_log
 
-_KEPT = ("model", "variable", "scale", "mse", "area_mse")
-
-
-def read(name: str) -> dict[str, Any]:
-  """Returns what is known of a set."""
-  path = show.RESULTS / f"{name}.json"
-  if path.is_file():
-    return json.loads(path.read_text())
-  return {"seconds_a_step": {}, "rates": {}, "runs": {}}
+_FIELDS = ("model", "variable", "scale", "mse", "area_mse")
 
 
-def _write(name, known):
-  show.RESULTS.mkdir(exist_ok=True)
-  workdir.write_json(show.RESULTS / f"{name}.json", known)
+def _kept(name: str) -> kept.Kept:
+  return kept.Kept(show.RESULTS / f"{name}.json")
 
 
 def timed(name: str, source: pathlib.Path) -> None:
   """Times a step of every model of a set that is not timed yet."""
-  known = read(name)
   for model in plan.SETS[name].models:
-    if model not in known["seconds_a_step"]:
-      made = plan.config(name, model, source=source, steps=1)
-      known["seconds_a_step"][model] = equal_time.seconds_a_step(
-        made, plan.ROOT / "probe", 20
-      )
-      _write(name, known)
+    made = plan.config(name, model, source=source, steps=1)
+    _kept(name).once(
+      "seconds_a_step",
+      model,
+      functools.partial(
+        equal_time.seconds_a_step, made, plan.ROOT / f"probe-{name}", 20
+      ),
+    )
 
 
-def tried(name: str, model: str, source: pathlib.Path, steps: int) -> dict:
+def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
   """Returns the validation error of every learning rate, over bicubic's."""
-  errors = {}
+  errors, many = {}, int(plan.TRIED * steps(name, model, "time"))
   for rate in plan.RATES:
     folder = plan.ROOT / "rates" / f"{name}-{model}-{rate:g}"
-    made = plan.config(name, model, source=source, steps=steps, rate=rate)
-    made.validate_every = steps
+    made = plan.config(name, model, source=source, steps=many, rate=rate)
+    made.validate_every = many
     loop.train(made, folder)
     log = [r for r in metric_log.read(folder) if checkpoint.BEST_KEY in r]
     errors[f"{rate:g}"] = log[-1][checkpoint.BEST_KEY]
   return errors
 
 
-def steps(known: dict[str, Any], model: str, way: str) -> int:
-  """Returns how long a model trains: for `plan.SECONDS`, or as the slowest."""
-  seconds = known["seconds_a_step"]
+def steps(name: str, model: str, way: str) -> int:
+  """Returns how long a model trains: for `plan.SECONDS`, or as the slowest.
+
+  Raises:
+    SystemExit: the step of a model is not timed.
+  """
+  models = plan.SETS[name].models
+  seconds = {each: _kept(name).seconds_a_step(each) for each in models}
   slowest = max(seconds.values())
   return int(plan.SECONDS / (seconds[model] if way == "time" else slowest))
 
 
 def trained(name: str, source: pathlib.Path) -> None:
-  """Tries rates and trains what is missing of a set.
-
-  Raises:
-    SystemExit: the steps of a model are not timed.
-  """
-  known = read(name)
+  """Tries rates and trains what is missing of a set."""
+  own = _kept(name)
   for model in plan.SETS[name].models:
-    if model not in known["seconds_a_step"]:
-      raise SystemExit(f"{name}, {model}: time its step first, by --time")
-  for model in plan.SETS[name].models:
-    if model not in known["rates"]:
-      many = int(plan.TRIED * steps(known, model, "time"))
-      known["rates"][model] = tried(name, model, source, many)
-      _write(name, known)
+    own.once("rates", model, lambda m=model: tried(name, m, source))
   for seed in plan.SEEDS:
     for model in plan.SETS[name].models:
-      for way in plan.WAYS:
-        _run(name, model, way, seed, source, known)
+      by_time = own.once(
+        "runs",
+        f"{model} time {seed}",
+        lambda m=model, s=seed: _scored(name, m, f"time {s}", source, seed=s),
+      )
+      many = steps(name, model, "steps")
+      own.once(
+        "runs",
+        f"{model} steps {seed}",
+        lambda m=model, s=seed, run=by_time, n=many: (
+          run  # of the slowest one run is both
+          if run["steps"] == n
+          else _scored(name, m, f"steps {s}", source, n, seed=s)
+        ),
+      )
 
 
-def _run(name, model, way, seed, source, known):
-  key, many = f"{model} {way} {seed}", steps(known, model, way)
-  if key in known["runs"]:
-    return
-  other = known["runs"].get(f"{model} time {seed}")
-  if other is not None and other["steps"] == many:
-    known["runs"][key] = other  # the slowest: one run is both
-    _write(name, known)
-    return
-  known["runs"][key] = _scored(name, model, key, many, source, known, seed=seed)
-  known["versions"] = workdir.versions()
-  _write(name, known)
-
-
-def _scored(name, model, key, many, source, known, **changes):
-  rates = known["rates"][model]
-  rate = float(min(rates, key=rates.get))
+def _scored(name, model, what, source, many=None, **changes):
+  """Returns what a run scores, of so many steps or of the time of all."""
+  rates = _kept(name).read()["rates"][model]
   made = plan.config(
-    name, model, source=source, steps=many, rate=rate, **changes
+    name,
+    model,
+    source=source,
+    steps=many or steps(name, model, "time"),
+    rate=float(min(rates, key=rates.get)),
+    **changes,
   )
-  folder = plan.ROOT / f"{name}-{key}".replace(" ", "-")
+  folder = plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-")
   scored = equal_time.trained(made, folder)
   scored["rows"] = [
-    {field: row[field] for field in _KEPT if field in row}
+    {field: row[field] for field in _FIELDS if field in row}
     for row in scored["rows"]
   ]
   return scored
@@ -128,18 +118,15 @@ def redrawn(name: str, source: pathlib.Path) -> None:
   Raises:
     SystemExit: there is nothing to compare with yet.
   """
-  known = read(name)
-  seed = max(plan.SEEDS) + 1
+  changes = dict(seed=max(plan.SEEDS) + 1, is_redrawn=True)
   for model in plan.SETS[name].models:
-    if f"{model} time {plan.SEEDS[0]}" not in known["runs"]:
+    if f"{model} time {plan.SEEDS[0]}" not in _kept(name).read()["runs"]:
       raise SystemExit(f"{name}, {model}: train it first, without --redraw")
-    if model not in known.setdefault("redrawn", {}):
-      many = steps(known, model, "time")
-      changes = dict(seed=seed, is_redrawn=True)
-      known["redrawn"][model] = _scored(
-        name, model, f"{model} redrawn", many, source, known, **changes
-      )
-      _write(name, known)
+    _kept(name).once(
+      "redrawn",
+      model,
+      lambda m=model: _scored(name, m, "redrawn", source, **changes),
+    )
 
 
 def smoke(names: list[str], source: pathlib.Path) -> None:

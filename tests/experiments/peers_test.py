@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from experiments.peers import plan, run, show
+from hinote_jax.train import workdir
 
 _SET = "rain"
 
@@ -81,7 +82,7 @@ def test_another_part_is_held_out_by_another_seed_for_the_same_time(
   known["rates"] = dict.fromkeys(
     known["seconds_a_step"], {"0.001": 0.9, "0.002": 0.8}
   )
-  run._write(_SET, known)
+  workdir.write_json(tmp_path / f"{_SET}.json", known)
   run.redrawn(_SET, pathlib.Path("archives"))
   assert set(made) == {f"rain-{m}-redrawn" for m in plan.SETS[_SET].models}
   liif = made["rain-liif-redrawn"]
