@@ -5,6 +5,7 @@ python -m benchmarks.case NAME
 
 from collections.abc import Callable
 import json
+import pathlib
 import resource
 import sys
 import time
@@ -17,9 +18,11 @@ import numpy as np
 from benchmarks import operations
 from hinote_jax import losses, models
 from hinote_jax.core import compiling, grids
+from hinote_jax.evaluate import markdown
 from hinote_jax.train import host_memory, optim
 from hinote_jax.train import step as train_step
 
+PUBLISHED = pathlib.Path(__file__).with_name("published.json")
 _MATMUL = 2048
 
 
@@ -180,6 +183,58 @@ def main() -> None:
   if count is not None:
     result["fraction"] = count / result["seconds"] / float(rate)
   print(json.dumps(result))
+
+
+def section(results: list[dict[str, Any]]) -> str:
+  """Returns what was measured, as Markdown; rivals of others apart."""
+  published = json.loads(PUBLISHED.read_text())
+  turned, alone = published["alternately"], published["alone"]
+  rivals = [r for r in results if r["case"] in turned["results"]]
+  distant = [r for r in results if r["case"] in alone["results"]]
+  own = [r for r in results if r not in rivals + distant]
+  parts = [_speeds(own)] if own else []
+  if rivals:
+    parts.append(
+      "The networks of others, at the sizes that their authors publish; beside "
+      f"them {turned['source']}:\n\n"
+      + _speeds(rivals, turned=turned["results"])
+    )
+  if distant:
+    parts.append(
+      f"Others, and {alone['source']}:\n\n"
+      + _speeds(distant, alone=alone["results"])
+    )
+  return "\n\n".join(parts)
+
+
+def _speeds(results, turned=None, alone=None) -> str:
+  lines = [
+    ["case", "seconds", "peak memory", "operations", "of the matmul rate"]
+  ]
+  if turned:
+    lines[0] += [
+      "PyTorch's seconds / ours, in turns",
+      "memory, ours, PyTorch's",
+    ]
+  if alone:
+    lines[0] += ["published code, alone"]
+  for r in results:
+    count, fraction = "-", "-"
+    if r["operations"]:
+      count = f"{r['operations'] / 1e9:.1f} G"
+      rate = r["matmul_rate"] / 1e9
+      fraction = f"{100 * r['fraction']:.0f} % of {rate:.0f} G/s"
+    seconds, memory = f"{r['seconds']:.3f}", f"{r['peak_gb']:.2f} GB"
+    lines.append([r["case"], seconds, memory, count, fraction])
+    if turned:
+      other = turned[r["case"]]
+      low, middle, high = sorted(other["ratios"])
+      lines[-1].append(f"{middle} ({low} to {high})")
+      lines[-1].append("{:.2f}, {:.2f} GB".format(*other["peak_gb"]))
+    if alone:
+      other = alone[r["case"]]
+      lines[-1].append(f"{other['seconds']:.3g} s, {other['peak_gb']:.2f} GB")
+  return markdown.table(lines)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks import case
 from hinote_jax import models
 from hinote_jax.core import grids
+from hinote_jax.evaluate import markdown
 from hinote_jax.infer import plans
 from hinote_jax.train import host_memory
 
@@ -178,6 +179,42 @@ def main() -> None:
   """Measures the named case."""
   host_memory.keep_freed()  # as the command line does
   print(json.dumps(measure(sys.argv[1]) | {"backend": jax.default_backend()}))
+
+
+def section(results: list[dict[str, Any]]) -> str:
+  """Returns what was measured, as Markdown."""
+  lines = [
+    [
+      "case",
+      "seconds",
+      "ns a point",
+      "passes",
+      "peak memory",
+      "whole",
+      "tiles / whole",
+      "whole, peak memory",
+      "difference",
+    ]
+  ]
+  for r in results:
+    whole = ["-"] * 4
+    if "untiled_seconds" in r:
+      whole = [
+        f"{r['untiled_seconds']:.2f} s",
+        f"{r['seconds'] / r['untiled_seconds']:.2f}",
+        f"{r['untiled_peak_gb']:.2f} GB",
+        f"{r['error']:.1e}" if "error" in r else "-",
+      ]
+    seconds, each = r["seconds"], 1e9 * r["seconds"] / r["points"]
+    peak = f"{r['peak_gb']:.2f} GB"
+    row = [r["case"], f"{seconds:.2f}", f"{each:.0f}", str(r["passes"]), peak]
+    lines.append(row + whole)
+  return (
+    f"Exact inference in tiles with `memory={MEMORY}` (1GB for "
+    "networks of one scale), beside the same result computed whole in the "
+    "same process and how far the two differ, in standard deviations:\n\n"
+    + markdown.table(lines)
+  )
 
 
 if __name__ == "__main__":

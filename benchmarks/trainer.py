@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from configs import hinote
+from hinote_jax.evaluate import markdown
 from hinote_jax.train import checkpoint, loop, parallel, parts
 
 _STEPS, _TURNS, _BATCHES = 200, 3, 8
@@ -90,6 +91,21 @@ def measure(name: str) -> dict[str, Any]:
       "trained_seconds": statistics.median(trained),
       "saving_seconds": _saving(config, folder / "saved"),
     }
+
+
+def section(results: list[dict[str, Any]]) -> str:
+  """Returns what was measured, as Markdown."""
+  lines = [["case", "compiled step", "step of a run", "more", "checkpoint"]]
+  for r in results:
+    bare, whole = r["bare_seconds"], r["trained_seconds"]
+    row = [r["case"], f"{1e3 * bare:.1f} ms", f"{1e3 * whole:.1f} ms"]
+    row += [f"{100 * (whole / bare - 1):.1f} %"]
+    lines.append([*row, f"{100 * r['saving_seconds'] / bare:.1f} % of a step"])
+  return (
+    "A training run's step beside the compiled program alone, in turns in "
+    "one process, and what a checkpoint that is written behind holds up:"
+    "\n\n" + markdown.table(lines)
+  )
 
 
 if __name__ == "__main__":

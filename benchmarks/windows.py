@@ -14,12 +14,13 @@ import pathlib
 import sys
 import tempfile
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hinote_jax import degradations, fields
 from hinote_jax.data import batches, normalise, series
+from hinote_jax.evaluate import markdown
 from hinote_jax.fields import axes
 
 _SIDE, _TIMES, _BATCH = 1024, 8, 16
@@ -107,6 +108,19 @@ def measure(name: str, seconds: float = 5.0) -> dict:
     "cores": count,
     "windows_a_second_of_all": sum(together),
   }
+
+
+def section(results: list[dict[str, Any]]) -> str:
+  """Returns what was measured, as Markdown."""
+  lines = [["case", "one thread", "all cores"]]
+  for r in results:
+    rates = (r["windows_a_second"], r["windows_a_second_of_all"])
+    lines.append([r["case"], *(f"{rate:,.0f}" for rate in rates)])
+  return (
+    "Training windows from the cache a second, by the one thread that makes "
+    f"them in a run and by {results[0]['cores']} processes:\n\n"
+    + markdown.table(lines)
+  )
 
 
 if __name__ == "__main__":
