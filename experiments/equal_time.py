@@ -12,7 +12,7 @@ import shutil
 import jax
 
 from hinote_jax.evaluate import run as scoring
-from hinote_jax.train import checkpoint, run_data
+from hinote_jax.train import checkpoint, metric_log, run_data
 from hinote_jax.train import loop as train
 
 _PROBE = 40  # steps timed, after as many that warm up
@@ -36,6 +36,20 @@ def seconds_a_step(config, folder: pathlib.Path, probe: int = _PROBE) -> float:
   rates = [json.loads(line) for line in lines]
   ends = [line["step"] / line["steps_per_second"] for line in rates]
   return (ends[1] - ends[0]) / probe
+
+
+def validation_error(config, folder: pathlib.Path) -> float:
+  """Trains a run, or goes on with it; its last error, over bicubic's.
+
+  Args:
+    config: of a run; left as it is.
+    folder: of the run.
+  """
+  config = config.copy_and_resolve_references()
+  config.validate_every = config.steps
+  train.train(config, folder)
+  *_, last = (r for r in metric_log.read(folder) if checkpoint.BEST_KEY in r)
+  return last[checkpoint.BEST_KEY]
 
 
 def trained(config, folder: pathlib.Path) -> dict:

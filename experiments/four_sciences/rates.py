@@ -9,10 +9,10 @@ import argparse
 import json
 
 from configs import sciences
+from experiments import equal_time
 from experiments.four_sciences import runs
 from hinote_jax.evaluate import markdown
-from hinote_jax.train import checkpoint, metric_log, workdir
-from hinote_jax.train import loop as train
+from hinote_jax.train import workdir
 
 RESULTS = runs.RESULTS / "rates.json"
 _STEPS = 300
@@ -21,14 +21,10 @@ _RATES = (1e-3, 3e-3)
 
 def _error(model: str, rate: float) -> float:
   """Returns the error of a model trained with a rate, here or before."""
+  config = sciences.get_config(f"weather,small,model={model}")
+  config.steps, config.optim.learning_rate = _STEPS, rate
   folder = runs.ROOT / "rates" / f"{model}_{rate:g}"
-  if not folder.exists():
-    config = sciences.get_config(f"weather,small,model={model}")
-    config.steps = config.validate_every = _STEPS
-    config.optim.learning_rate = rate
-    train.train(config, folder)
-  *_, last = (r for r in metric_log.read(folder) if checkpoint.BEST_KEY in r)
-  return last[checkpoint.BEST_KEY]
+  return equal_time.validation_error(config, folder)
 
 
 def table(found: dict) -> str:

@@ -21,7 +21,6 @@ import pathlib
 from experiments import equal_time, kept
 from experiments.peers import plan, show
 from hinote_jax.core import naming
-from hinote_jax.train import checkpoint, loop, metric_log
 
 _FIELDS = ("model", "variable", "scale", "mse", "area_mse")
 
@@ -49,10 +48,7 @@ def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
   for rate in plan.RATES:
     folder = plan.ROOT / "rates" / f"{name}-{model}-{rate:g}"
     made = plan.config(name, model, source=source, steps=many, rate=rate)
-    made.validate_every = many
-    loop.train(made, folder)
-    log = [r for r in metric_log.read(folder) if checkpoint.BEST_KEY in r]
-    errors[f"{rate:g}"] = log[-1][checkpoint.BEST_KEY]
+    errors[f"{rate:g}"] = equal_time.validation_error(made, folder)
   return errors
 
 
