@@ -37,7 +37,7 @@ def _turn(config: Any, folder: pathlib.Path) -> Callable[[], float]:
   run = parts.make(config, folder)
   batches = [run.batch(step) for step in range(_BATCHES)]
   state = parallel.put_state(run.state, config.parallel)
-  take = parallel.compiled(run.step(), state, batches[0])
+  take = run.step().compile(state, batches[0])
 
   def seconds() -> float:
     nonlocal state

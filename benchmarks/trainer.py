@@ -46,7 +46,7 @@ def _bare(config: Any, folder: pathlib.Path) -> float:
   run = parts.make(config, folder / "none")
   batches = [run.batch(step) for step in range(_BATCHES)]
   state = parallel.put_state(run.state, config.parallel)
-  take = parallel.compiled(run.step(), state, batches[0])
+  take = run.step().compile(state, batches[0])
   state, _ = jax.block_until_ready(take(state, batches[0]))
   begun = time.perf_counter()
   for step in range(_STEPS):

@@ -70,11 +70,7 @@ def train(
     # within a step.
     state = parallel.put_state(run.state, config.parallel)
     step_fn = run.step()
-    program = parallel.compiled(step_fn, state, run.batch(first))
-    # Of more processes pmap's is called with what all hold, and of windows at
-    # scales drawn a batch each has a program.
-    if jax.process_count() == 1 and not hasattr(data.train, "scales"):
-      step_fn = program
+    step_fn.compile(state, run.batch(first))
     rate = jax.jit(run.rate).lower(first).compile()
     peers.barrier("compiled")
     if is_leader:

@@ -148,16 +148,42 @@ def parallelize(
   )
 
 
-def compiled(step: Callable, state: Any, batch: Any) -> jax.stages.Compiled:
-  """Returns what `parallelize` gave as a program, before it is called.
+class Programs:
+  """What `parallelize` gave, compiled once for every shape of a batch.
 
-  Args:
-    step: of `parallelize`, on all devices.
-    state: as `put_state` gave it; it is only looked at.
-    batch: as `put_batch` gave it; every later one has its shapes.
+  Example:
+    >>> def step(state, batch, axis_name):
+    ...   return state + jax.lax.pmean(batch.sum(), axis_name), {}
+    >>> programs = Programs(parallelize(step))
+    >>> state = put_state(np.float32(1.0))
+    >>> batch = put_batch(np.ones((jax.device_count(), 3), np.float32))
+    >>> float(programs(state, batch)[0])
+    4.0
   """
-  options = compiling.options()
-  return step.lower(state, batch).compile(options)  # pyright: ignore
+
+  def __init__(self, step: Callable):
+    """Takes a step over all devices."""
+    self._step = step
+    self._made: dict[tuple, jax.stages.Compiled] = {}
+
+  def compile(self, state: Any, batch: Any) -> jax.stages.Compiled:
+    """Returns the program of a batch's shapes, before it is called.
+
+    Args:
+      state: as `put_state` gave it; it is only looked at.
+      batch: as `put_batch` gave it.
+    """
+    shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves(batch))
+    if shapes not in self._made:
+      lowered = self._step.lower(state, batch)  # pyright: ignore
+      self._made[shapes] = lowered.compile(compiling.options())
+    return self._made[shapes]
+
+  def __call__(self, state: Any, batch: Any) -> tuple[Any, Any]:
+    """Returns what the step does of (state, batch); the state is donated."""
+    if jax.process_count() > 1:  # pmap takes what each holds, its program not
+      return self._step(state, batch)
+    return self.compile(state, batch)(state, batch)
 
 
 def put_state(state: Any, mode: str = "pmap", devices=None) -> Any:

@@ -83,23 +83,23 @@ class Parts:
       batch, self.config.parallel, queries=self._queries
     )
 
-  def step(self) -> Callable:
-    """Returns the compiled step over all devices, see `parallel`."""
-    return parallel.parallelize(
-      train_step.make_train_step(
-        self.module,
-        self.loss,
-        self.transform,
-        ema_decay=self.config.ema_decay,
-        accumulate=self.config.accumulate,
-        units=self.units,
-        spec=self.spec,
-        seed=self.config.seed,
-        remat=bool(self.config.get("remat")),
-        loss_scale=self.config.get("loss_scale") or 1.0,
-      ),
-      self.config.parallel,
-      queries=self._queries,
+  def step(self) -> parallel.Programs:
+    """Returns the step over all devices, see `parallel`."""
+    step = train_step.make_train_step(
+      self.module,
+      self.loss,
+      self.transform,
+      ema_decay=self.config.ema_decay,
+      accumulate=self.config.accumulate,
+      units=self.units,
+      spec=self.spec,
+      seed=self.config.seed,
+      remat=bool(self.config.get("remat")),
+      loss_scale=self.config.get("loss_scale") or 1.0,
+    )
+    mode = self.config.parallel
+    return parallel.Programs(
+      parallel.parallelize(step, mode, queries=self._queries)
     )
 
 

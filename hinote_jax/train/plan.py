@@ -104,7 +104,7 @@ def plan(config: workdirs.Config, workdir: str | os.PathLike) -> Plan:
   batch = run.batch(0)
   state, seconds = parallel.put_state(run.state, config.parallel), []
   begun = time.monotonic()
-  take = parallel.compiled(run.step(), state, batch)
+  take = run.step().compile(state, batch)
   compilation = time.monotonic() - begun
   for _ in range(_STEPS + 1):
     begun = time.monotonic()

@@ -102,6 +102,28 @@ def test_mode_takes_the_steps_of_one_device(mode, count):
       np.testing.assert_array_equal(shard.data, leaf.addressable_data(0))
 
 
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_a_step_is_compiled_once_for_every_shape(mode):
+  traced = []
+
+  def step(state, batch, axis_name=None):
+    traced.append(batch.shape)
+    mean = batch.mean()
+    if axis_name is not None:
+      mean = jax.lax.pmean(mean, axis_name)
+    return state + mean, {"mean": mean}
+
+  step = parallel.Programs(parallel.parallelize(step, mode))
+  state = parallel.put_state(np.float32(0.0), mode)
+  rows = jax.device_count()
+  for size in (3, 5, 3, 5):
+    batch = np.full((rows, size), size, np.float32)
+    state, metrics = step(state, parallel.put_batch(batch, mode))
+    assert float(metrics["mean"]) == size
+  assert float(state) == 16.0
+  assert len(traced) == 2
+
+
 @pytest.mark.parametrize(
   "queries", trials.apart_from(lambda queries: queries == 4, [2, 4, 8])
 )

@@ -41,7 +41,7 @@ def measure(name: str, folder: str) -> None:
   planned = plan.plan(config, pathlib.Path(folder) / "run")
   run = parts.make(config, pathlib.Path(folder) / "run")
   batch = run.batch(0)
-  take = parallel.compiled(run.step(), run.state, batch)
+  take = run.step().compile(run.state, batch)
   state, seconds = parallel.put_state(run.state, config.parallel), []
   for step in range(_STEPS):
     batch = run.batch(step)
@@ -58,7 +58,7 @@ def peak(name: str, folder: str, steps: str) -> None:
   config = _config(name, pathlib.Path(folder))
   run = parts.make(config, pathlib.Path(folder) / "run")
   batch = run.batch(0)
-  take = parallel.compiled(run.step(), run.state, batch)
+  take = run.step().compile(run.state, batch)
   pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak so far
   state = parallel.put_state(run.state, config.parallel)
   for _ in range(int(steps)):
