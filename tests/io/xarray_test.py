@@ -8,7 +8,7 @@ import pytest
 from hinote_jax import io
 from hinote_jax.fields import packing
 from hinote_jax.io import stores, xarray_files
-from tests.io import rows
+from tests.io import headers, rows
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("netCDF4")
@@ -87,15 +87,6 @@ def _write(dataset, path):
   return path
 
 
-def _raw(path):
-  return io.inputs.load_xarray(path, decode_cf=False)
-
-
-def _refined(header, scale):
-  y, x = (a.refined(a.scaled(scale))[0] for a in (header.y, header.x))
-  return header.on(y, x)
-
-
 def _same(a, b):
   """Checks that two raw variables are the same in numbers, type, attributes."""
   assert a.dims == b.dims and a.dtype == b.dtype
@@ -118,7 +109,7 @@ def test_a_packed_file_comes_back_as_it_was(tmp_path, suffix, out):
   got = field.values[..., order.index("t2m")]
   np.testing.assert_array_equal(got, want.astype(np.float32))
   io.write(tmp_path / f"b.{out}", field)
-  raw = _raw(tmp_path / f"b.{out}")
+  raw = headers.raw(tmp_path / f"b.{out}")
   assert set(raw.variables) == set(dataset.variables)
   for name in dataset.variables:
     _same(raw[name].variable, dataset[name].variable)
@@ -135,12 +126,12 @@ def test_a_finer_file_has_finer_coordinates(tmp_path, suffix):
   header = io.open(path, ("t2m", "d2m")).header
   assert header.periodic == (False, True)
   assert header.lead_shape == (2, 3)
-  fine = _refined(header, 3.7)
+  fine = headers.refined(header, 3.7)
   assert fine.shape == (23, 44)
   values = np.random.default_rng(1).uniform(270, 290, (6, 23, 44, 2))
   values[3, 4, 5, 1] = np.nan
   io.save(tmp_path / f"b.{suffix}", fine, values.astype(np.float32))
-  raw = _raw(tmp_path / f"b.{suffix}")
+  raw = headers.raw(tmp_path / f"b.{suffix}")
   latitude = np.linspace(90.0, -90.0, 23, dtype=np.float32)
   np.testing.assert_array_equal(raw.latitude.values, latitude)
   width = 360.0 / 44
@@ -187,7 +178,7 @@ def test_dimensions_in_any_order(tmp_path, dims):
   want = (plain * 0.01 + 280.0).astype(np.float32).reshape(6, 7, 12, 1)
   np.testing.assert_array_equal(np.stack(list(reader)), want)
   io.save(tmp_path / "b.nc", reader.header, want)
-  raw = _raw(tmp_path / "b.nc")
+  raw = headers.raw(tmp_path / "b.nc")
   _same(raw.d2m.variable, dataset.d2m.variable)
   assert "t2m" not in raw
 
@@ -232,107 +223,11 @@ def test_else_the_last_two_dimensions_are_counted(tmp_path):
   header = io.open(tmp_path / "a.nc").header
   assert (header.y.name, header.x.name) == ("q", "r")
   assert header.y.units == header.x.units == "cell"
-  io.save(tmp_path / "b.nc", _refined(header, 2), np.ones((2, 6, 8, 1), "f4"))
-  raw = _raw(tmp_path / "b.nc")
+  io.save(
+    tmp_path / "b.nc", headers.refined(header, 2), np.ones((2, 6, 8, 1), "f4")
+  )
+  raw = headers.raw(tmp_path / "b.nc")
   assert dict(raw.sizes) == {"p": 2, "q": 6, "r": 8} and set(raw) == {"u"}
-
-
-def _curvilinear(turn):
-  """Latitude and longitude on a plane that touches the north pole."""
-  x, y = np.meshgrid(np.linspace(-0.2, 0.2, 9), np.linspace(-0.1, 0.3, 9))
-  lat = 90.0 - np.rad2deg(2 * np.arctan(np.hypot(x, y) / 2))
-  lon = np.rad2deg(np.arctan2(y, x)) % 360.0 - turn
-  return lat, lon
-
-
-@pytest.mark.parametrize("turn", [0.0, 180.0])
-def test_coordinates_of_two_dimensions_are_refined_on_the_sphere(
-  tmp_path, turn
-):
-  # The plane has the pole on one of its points and the date line below it.
-  lat, lon = _curvilinear(turn)
-  dataset = xarray.Dataset(
-    {
-      "u": (("y", "x"), np.ones((9, 9)), {"coordinates": "lat lon depth"}),
-      "lat": (("y", "x"), lat, {"units": "degrees_north"}),
-      "lon": (("x", "y"), lon.T.astype(np.float32), {"units": "degrees_east"}),
-      "depth": (("x",), np.arange(9.0) ** 2, {"units": "m"}),
-    }
-  )
-  dataset.to_netcdf(tmp_path / "a.nc")
-  header = io.open(tmp_path / "a.nc").header
-  assert header.names == ("u",)
-  io.save(tmp_path / "b.nc", _refined(header, 3), np.ones((1, 27, 27, 1), "f4"))
-  raw = _raw(tmp_path / "b.nc")
-  assert raw.u.attrs["coordinates"] == "lat lon depth"
-  got_lat, got_lon = raw.lat.values, raw.lon.transpose("y", "x").values
-  assert raw.lon.dims == ("x", "y") and raw.lon.dtype == np.float32
-  # Each coarse point is the middle of three fine ones; the rest is between.
-  np.testing.assert_allclose(got_lat[1::3, 1::3], lat, atol=1e-6)
-  np.testing.assert_allclose(got_lon[1::3, 1::3], lon, atol=1e-4)
-  step = 0.05 / 3
-  j = (np.arange(27) - 1) * step
-  x, y = np.meshgrid(-0.2 + j, -0.1 + j)
-  far = np.rad2deg(2 * np.arctan(np.hypot(x, y) / 2))
-  # In km: bent between points 0.05 apart, by 0.05^2 / 8 of their radius.
-  bend = 6371 * 0.05**2 / 4
-  assert np.abs(90.0 - got_lat - far).max() * 111.2 < bend
-  angle = np.deg2rad(got_lon + turn)
-  off = np.hypot(
-    *(
-      np.deg2rad(90 - got_lat) * f(angle)
-      - np.deg2rad(far) * g / np.hypot(x, y).clip(1e-12)
-      for f, g in ((np.cos, x), (np.sin, y))
-    )
-  )
-  assert off.max() * 6371 < bend
-  assert np.abs(got_lat).max() <= 90.0
-  want = np.interp(np.arange(27), 1 + 3 * np.arange(9), np.arange(9.0) ** 2)
-  np.testing.assert_allclose(raw.depth.values[1:-1], want[1:-1], atol=1e-9)
-  assert raw.depth.values[0] == pytest.approx(-1 / 3)  # continued
-
-
-def test_coordinates_go_with_a_grid_that_is_turned(tmp_path):
-  # Onto a grid from the south and from -180 degrees: the same functions of it.
-  dataset = xarray.Dataset(
-    {
-      "u": (("lat", "lon"), np.ones((5, 8)), {"coordinates": "a b"}),
-      "a": (("lat",), 3.0 * np.arange(5)),
-      "b": (("lat", "lon"), np.add.outer(np.arange(5.0), np.zeros(8))),
-    },
-    {"lat": np.linspace(90.0, -90.0, 5), "lon": 45.0 * np.arange(8)},
-  )
-  dataset.to_netcdf(tmp_path / "a.nc")
-  header = io.open(tmp_path / "a.nc").header
-  y = io.Axis.of("lat", np.linspace(-90.0, 90.0, 9), "degrees_north")
-  x = io.Axis.of("lon", np.arange(-180.0, 180.0, 22.5), "degrees_east")
-  fine = header.on(header.y.onto(y)[0], header.x.onto(x)[0])
-  io.save(tmp_path / "b.nc", fine, np.ones((1, 9, 16, 1), np.float32))
-  raw = _raw(tmp_path / "b.nc")
-  np.testing.assert_array_equal(raw.lat.values, y.values)
-  np.testing.assert_array_equal(raw.lon.values, x.values)
-  np.testing.assert_allclose(raw.a.values, np.linspace(12.0, 0.0, 9))
-  want = np.add.outer(np.linspace(4.0, 0.0, 9), np.zeros(16))
-  np.testing.assert_allclose(raw.b.values, want)
-
-
-@pytest.mark.parametrize(
-  "first, step", [(-180.0, 45.0), (0.0, 45.0), (180.0, -45.0)]
-)
-def test_longitudes_keep_their_turn(tmp_path, first, step):
-  dataset = xarray.Dataset(
-    {"u": (("lat", "lon"), np.ones((3, 8)))},
-    {"lat": [10.0, 0.0, -10.0], "lon": first + step * np.arange(8)},
-  )
-  dataset.to_netcdf(tmp_path / "a.nc")
-  header = io.open(tmp_path / "a.nc").header
-  assert header.x.is_periodic
-  io.save(tmp_path / "b.nc", _refined(header, 2), np.ones((1, 6, 16, 1), "f4"))
-  got = _raw(tmp_path / "b.nc")
-  assert not got.lon.attrs and not got.lat.attrs
-  want = first - step / 4 + step / 2 * np.arange(16)
-  np.testing.assert_allclose(got.lon.values, want)
-  np.testing.assert_allclose(got.lat.values, 12.5 - 5.0 * np.arange(6))
 
 
 def test_unsigned_and_packed_coordinates_are_understood(tmp_path):
@@ -366,7 +261,7 @@ def test_unsigned_and_packed_coordinates_are_understood(tmp_path):
   np.testing.assert_array_equal(field.header.y.values, [0.0, 0.5])
   np.testing.assert_array_equal(field.header.x.values, [7.0, 8.0, 9.0])
   io.write(tmp_path / "b.nc", field)
-  got = _raw(tmp_path / "b.nc")
+  got = headers.raw(tmp_path / "b.nc")
   _same(got.u.variable, dataset.u.variable)
   np.testing.assert_array_equal(got.x.values, [7.0, 8.0, 9.0])
   assert got.x.attrs == {"units": "m"}
@@ -380,7 +275,7 @@ def test_all_that_stands_for_missing_is_missing(tmp_path):
   field = io.read(path)
   np.testing.assert_array_equal(field.values[0, :, 0], [np.nan, np.nan, 2.0])
   io.write(tmp_path / "b.nc", field)
-  raw = _raw(tmp_path / "b.nc").u
+  raw = headers.raw(tmp_path / "b.nc").u
   assert raw.attrs == dataset.u.attrs
   np.testing.assert_array_equal(raw.values, np.float32([[1e20, 1e20, 2.0]]))
 
@@ -390,7 +285,7 @@ def test_files_are_written_in_blocks(tmp_path, monkeypatch, suffix):
   monkeypatch.setattr(packing, "BLOCK_BYTES", 1 << 12)
   monkeypatch.setattr(stores, "_CHUNK_BYTES", 1 << 10)
   header = io.open(_write(_era5(("time",)), tmp_path / "a.nc")).header
-  fine = _refined(header, 8)
+  fine = headers.refined(header, 8)
   values = np.random.default_rng(1).uniform(270, 290, (2, *fine.shape, 2))
   lazy = rows.Rows(values.astype(np.float32))
   io.save(tmp_path / f"b.{suffix}", fine, lazy)
@@ -398,7 +293,7 @@ def test_files_are_written_in_blocks(tmp_path, monkeypatch, suffix):
   got = io.read(tmp_path / f"b.{suffix}", ("t2m", "d2m")).values
   assert np.abs(got - values).max() <= 0.005 + 2e-5
   if suffix == "nc":
-    chunks = _raw(tmp_path / "b.nc").t2m.encoding["chunksizes"]
+    chunks = headers.raw(tmp_path / "b.nc").t2m.encoding["chunksizes"]
   else:
     chunks = zarr.open_group(tmp_path / "b.zarr", mode="r")["t2m"].chunks
   assert chunks == (1, 5, 96)
@@ -422,7 +317,9 @@ def test_chunks_are_one_to_four_megabytes(shape, channels, itemsize):
 
 def test_a_store_is_filled_in_regions_in_any_order(tmp_path):
   dataset = _era5(("time",))
-  header = _refined(io.open(_write(dataset, tmp_path / "a.nc")).header, 2)
+  header = headers.refined(
+    io.open(_write(dataset, tmp_path / "a.nc")).header, 2
+  )
   path = tmp_path / "b.zarr"
   regions = xarray_files.create(path, header, chunks=(5, 8))
   assert regions.chunks == (5, 8) and regions.header.shape == (13, 24)
@@ -431,7 +328,8 @@ def test_a_store_is_filled_in_regions_in_any_order(tmp_path):
   # Nothing is written: all is missing, the coordinates are there.
   assert np.isnan(io.read(path, header.names).values).all()
   np.testing.assert_array_equal(
-    _raw(path).latitude.values, np.linspace(90, -90, 13, dtype=np.float32)
+    headers.raw(path).latitude.values,
+    np.linspace(90, -90, 13, dtype=np.float32),
   )
   spans = [
     (i, slice(y, min(y + 5, 13)), slice(x, x + 8))
@@ -445,7 +343,7 @@ def test_a_store_is_filled_in_regions_in_any_order(tmp_path):
     regions.write(i, y, x, values[i, y, x])
   got = io.read(path, header.names).values
   assert np.abs(got - values).max() <= 0.005 + 2e-5
-  assert _raw(path).t2m.attrs == dataset.t2m.attrs
+  assert headers.raw(path).t2m.attrs == dataset.t2m.attrs
   with pytest.raises(FileExistsError, match="b.zarr exists"):
     xarray_files.create(path, header)
   with pytest.raises(ValueError, match=r"only Zarr .*: \.zarr"):
@@ -534,7 +432,7 @@ def test_another_type_is_written_plainly(tmp_path):
   )
   header = dataclasses.replace(field.header, variables=variables)
   io.write(tmp_path / "b.nc", io.Field(header, field.values))
-  raw = _raw(tmp_path / "b.nc").t2m
+  raw = headers.raw(tmp_path / "b.nc").t2m
   assert raw.dtype == np.float32
   assert raw.attrs == {"units": "K", "long_name": "t2m", "grid_mapping": "crs"}
   np.testing.assert_array_equal(raw.values, field.values[..., 0])
