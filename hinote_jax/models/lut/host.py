@@ -5,7 +5,6 @@ result is summed up where it lies. The numbers are those of the models.
 """
 
 from collections.abc import Callable
-import functools
 import inspect
 from typing import Any
 
@@ -15,7 +14,10 @@ import numpy as np
 from hinote_jax.core.typing import Periodic
 from hinote_jax.models.lut import ensemble, lookup, sr_lut, taps
 
-_u = np.uint32  # an index that NumPy's rule for negative ones is not for
+STRIDE = 2**32 - 1  # of a key
+# An index that NumPy's rule for negative ones is not for; Numba's own sums are
+# of 64 bits, which fill registers with half as many.
+_u = np.uint32
 
 
 def entries(table: Any) -> np.ndarray:
@@ -42,14 +44,6 @@ def padded(image: np.ndarray, by: int, periodic: Periodic) -> np.ndarray:
     sides[axis] = (by, by)
     image = np.pad(image, sides, mode="wrap" if is_closed else "reflect")
   return image
-
-
-@functools.cache
-def _rounded(interval: int) -> np.ndarray:
-  """Returns the byte of each sum of four turns, in steps of 1 / interval."""
-  values = np.arange(255 * interval + 1) / interval
-  values = np.round(np.clip(values / 255.0, 0.0, 1.0) * 255.0)
-  return values.astype(np.uint8)
 
 
 class Enlarger:
@@ -94,7 +88,6 @@ class Enlarger:
       [taps.turned(module.pattern, turn) for turn in range(4)], np.int64
     )
     self._is_official = module.compat == "official"
-    self._round = _rounded(interval)
 
   def __call__(
     self, image: np.ndarray, periodic: Periodic = (False, False)
@@ -120,36 +113,46 @@ class Enlarger:
       self._levels,
       self._shift,
       self._is_official,
-      self._round,
-      (0,) * s**2,  # its length is known where it is compiled
-      out,
+      # Their lengths are known where it is compiled.
+      (0,) * len(self._cells[0]),
+      (0,) * s**2,
+      out.reshape(h * s, -1),
     )
     return out
 
 
 @compiled()
-def sort(parts, strides):
-  """Sorts parts, largest first, and their strides with them, no branches."""
-  n = len(parts)
+def key(part, stride):
+  """Returns a low part and its stride as one number that sorts as the part."""
+  return (np.int64(part) << 32) | np.int64(stride)
+
+
+@compiled()
+def sort(keys):
+  """Sorts keys, the largest part first, without branches."""
+  n = len(keys)
   for i in range(n - 1):
     for j in range(n - 1 - i):
-      p, q, s, t = parts[j], parts[j + 1], strides[j], strides[j + 1]
-      is_less = p < q
-      parts[j], parts[j + 1] = q if is_less else p, p if is_less else q
-      strides[j], strides[j + 1] = t if is_less else s, s if is_less else t
+      p, q = keys[j], keys[j + 1]
+      keys[j], keys[j + 1] = max(p, q), min(p, q)
 
 
 @compiled()
 def _enlarge_row(
-  image, by, y, cells, table, levels, shift, is_official, rounded, block, out
+  image, by, y, cells, table, levels, shift, is_official, seen, block, out
 ):
-  """Fills the rows of the result that are of row y; `block` has their size."""
+  """Fills the rows of the result that are of row y.
+
+  `seen` has as many parts as the cells that are seen, `block` as the result's.
+  """
   width, channels = image.shape[1] - 2 * by, image.shape[2]
-  n, size, last = cells.shape[1], len(block), len(rounded) - 1
+  n, size, last = len(seen), len(block), np.int32(255 << shift)
   entries, q, side = len(table) // 4, np.int32(1 << shift), len(out)
-  total, parts = np.empty(size, np.int32), np.empty(n, np.int32)
-  strides = np.empty(n, np.int32)
-  a, b, c, d = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+  # A byte is the sum of four turns over q, halves rounded to even.
+  bits = _u(shift)
+  below_half, not_whole = _u((q - 1) >> 1), _u(min(shift, 1))
+  total, keys = np.empty(size, np.int32), np.empty(n, np.int64)
+  a, b, c, d = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
   for x in range(width):
     for channel in range(channels):
       for j in range(size):
@@ -162,33 +165,37 @@ def _enlarge_row(
           column = x + by + cells[turn, i, 1]
           value = np.int32(image[_u(row), _u(column), _u(channel)])
           index += (value >> shift) * stride
-          parts[i], strides[i] = value & (q - 1), stride
+          keys[i] = key(value & (q - 1), stride)
           stride *= levels
         if is_official and n == 4:
-          a, b, c, d = parts[0], parts[1], parts[2], parts[3]
-        sort(parts, strides)
+          a, b = keys[0] >> 32, keys[1] >> 32
+          c, d = keys[2] >> 32, keys[3] >> 32
+        sort(keys)
         if is_official and n == 4 and c > d and d > a and a > b:
-          parts[1], parts[2] = parts[2], parts[1]
-          strides[1], strides[2] = strides[2], strides[1]
+          keys[1], keys[2] = keys[2], keys[1]
         before = q
         for i in range(n + 1):
-          part = parts[i] if i < n else np.int32(0)
+          part = np.int32(keys[i] >> 32) if i < n else np.int32(0)
           weight = before - part
           if weight != 0:
             for j in range(size):
               total[j] += weight * np.int32(table[_u(index) + _u(j)])
           before = part
           if i < n:
-            index += strides[i]
+            index += np.int32(keys[i] & STRIDE)
+      for j in range(size):
+        value = _u(min(max(total[j], np.int32(0)), last))
+        is_odd = _u(_u(value >> bits) & not_whole)
+        total[j] = _u(_u(value + _u(below_half + is_odd)) >> bits)
       for i in range(side):
         for j in range(side):
-          value = min(max(total[i * side + j], 0), last)
-          out[_u(i), _u(x * side + j), _u(channel)] = rounded[value]
+          place = (x * side + j) * channels + channel
+          out[_u(i), _u(place)] = total[i * side + j]
 
 
 @compiled(parallel=True)
 def _enlarge(
-  image, by, cells, table, levels, shift, is_official, rounded, block, out
+  image, by, cells, table, levels, shift, is_official, seen, block, out
 ):
   height = image.shape[0] - 2 * by
   side = out.shape[0] // height
@@ -202,7 +209,7 @@ def _enlarge(
       levels,
       shift,
       is_official,
-      rounded,
+      seen,
       block,
       out[y * side : (y + 1) * side],
     )

@@ -164,8 +164,7 @@ def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
   outputs, height = maps.shape[0], maps.shape[1]
   channels, n = image.shape[2], cells.shape[1]
   for y in numba.prange(height):
-    total = np.empty(outputs, np.int32)
-    parts, strides = np.empty(n, np.int32), np.empty(n, np.int32)
+    total, keys = np.empty(outputs, np.int32), np.empty(n, np.int64)
     for x in range(maps.shape[2] // channels):
       for channel in range(channels):
         total[:] = 0
@@ -176,17 +175,17 @@ def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
             row, column = y + by + cells[turn, i, 0], x + by + cells[turn, i, 1]
             value = np.int32(image[_u(row), _u(column), _u(channel)])
             index += (value >> shift) * stride
-            parts[i], strides[i] = value & ((1 << shift) - 1), stride
+            keys[i] = host.key(value & ((1 << shift) - 1), stride)
             stride *= levels
-          host.sort(parts, strides)
+          host.sort(keys)
           before = np.int32(1 << shift)
           for i in range(n + 1):
-            part = parts[i] if i < n else np.int32(0)
+            part = np.int32(keys[i] >> 32) if i < n else np.int32(0)
             for k in range(outputs):
               total[k] += (before - part) * np.int32(table[_u(index + k)])
             before = part
             if i < n:
-              index += strides[i]
+              index += np.int32(keys[i] & host.STRIDE)
         for k in range(outputs):
           maps[k, y, x * channels + channel] = total[k] * amount[k]
 
