@@ -369,7 +369,6 @@ def test_answer_has_the_numbers():
   assert show.answer({"cost": [], "task": []}) == ""
 
 
-@pytest.mark.skipif(not show.RESULTS.exists(), reason="no results yet")
 def test_the_page_is_what_its_script_prints():
   text = show.README.read_text()
   made = show.blocks(json.loads(show.RESULTS.read_text()))
