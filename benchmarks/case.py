@@ -20,7 +20,7 @@ from hinote_jax import losses, models
 from hinote_jax.core import compiling, grids
 from hinote_jax.evaluate import markdown
 from hinote_jax.train import host_memory, optim
-from hinote_jax.train import step as train_step
+from hinote_jax.train import step as steps
 
 PUBLISHED = pathlib.Path(__file__).with_name("published.json")
 _MATMUL = 2048
@@ -123,7 +123,8 @@ def _forward(case: Case) -> Callable:
   return lambda: apply(variables, *inputs)
 
 
-def _train_step(case: Case) -> Callable:
+def train_step(case: Case, loss: Any = None) -> Callable:
+  """Returns what takes a training step, by the loss of the case or by this."""
   module = models.build(**case.model)
   lowres, axes, cell = inputs_of(case, case.lowres, case.queries)
   batch = dict(lowres=lowres, coords=axes, cell=cell)
@@ -131,11 +132,9 @@ def _train_step(case: Case) -> Callable:
     (case.batch, case.queries, case.queries, lowres.shape[-1])
   )
   transform, _ = optim.build(learning_rate=1e-3, steps=1000)
-  loss = losses.build(case.loss)
-  state = train_step.init_state(
-    jax.random.key(0), module, loss, transform, batch
-  )
-  step = compiling.jit(train_step.make_train_step(module, loss, transform))
+  loss = loss or losses.build(case.loss)
+  state = steps.init_state(jax.random.key(0), module, loss, transform, batch)
+  step = compiling.jit(steps.make_train_step(module, loss, transform))
   return lambda: step(state, batch)
 
 
@@ -165,7 +164,7 @@ def main() -> None:
   """Measures the named case and the matmul rate around it."""
   host_memory.keep_freed()  # as the command line does
   case = CASES[sys.argv[1]]
-  call = (_train_step if case.is_step else _forward)(case)
+  call = (train_step if case.is_step else _forward)(case)
   times = _seconds(call, 7)
   peak = peak_gb()
   square = jnp.ones((_MATMUL, _MATMUL), jnp.float32)

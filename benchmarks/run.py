@@ -24,6 +24,7 @@ from benchmarks import (
   data_step,
   streaming,
   tables,
+  terms,
   told,
   trainer,
   windows,
@@ -42,6 +43,7 @@ _MODULES = (
   data_step,
   trainer,
   told,
+  terms,
 )
 
 

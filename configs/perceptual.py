@@ -28,9 +28,9 @@ def _inn(config):
   config.windows.symmetries = ("flip_y", "flip_x", "transpose")
   config.model = dict(
     name="inn",
-    width=16,
-    heads=4,
-    blocks=2,
+    width=8,  # so that a term costs no more than a step of size S
+    heads=2,
+    blocks=1,
     decoder_blocks=1,
     nodes=3,
     factor=2,
@@ -66,7 +66,7 @@ def _photographs():
 
 def _smoke():
   config = _inn(sciences.get_config("turbulence,smoke").unlock())
-  config.model.update(width=8, heads=2, blocks=1)
+  config.model.update(width=4)
   config.windows.window = config.windows.queries = (16, 16)
   config.steps = 30
   config.log_every = 10
