@@ -81,6 +81,7 @@ CASES = {
   **{f"{n} 48 -> 192": Case(m, 48, 192) for n, m in _PEERS.items()},
   "metasr 48 -> 192": Case(dict(name="metasr", channels=3), 48, 192),
   **{f"{n} 64 -> 256": Case(m, 64, 256) for n, m in _WINDOWS.items()},
+  "sinsr 64 -> 256": Case(dict(name="sinsr"), 64, 256),
   "usrnet tiny 24 -> 96": Case(_USRNET | dict(size="tiny"), 24, 96),
   "usrnet 24 -> 96": Case(_USRNET, 24, 96),
   "usrnet tiny 64 -> 128": Case(_USRNET | dict(size="tiny", scale=2), 64, 128),
@@ -95,7 +96,8 @@ CASES = {
 
 def inputs_of(case: Case, lowres: int, queries: int):
   """Returns a field, and query points and cells, for each example."""
-  shape = (case.batch, lowres, lowres, case.model.get("channels", 1))
+  channels = models.build(**case.model).channels
+  shape = (case.batch, lowres, lowres, channels)
   values = np.random.default_rng(0).normal(size=shape)
   cell = np.tile(grids.cell_size((queries, queries)), (case.batch, 1))
   axes = grids.batched(grids.axes((queries, queries)), case.batch)
