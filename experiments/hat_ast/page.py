@@ -4,19 +4,19 @@ python -m experiments.hat_ast.page
 """
 
 from collections.abc import Mapping
-import json
 import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import answers
+from experiments import answers, kept
 from hinote_jax.evaluate import markdown
 from hinote_jax.io import files
 from hinote_jax.models.single_scale import hat
 
 FOLDER = pathlib.Path(__file__).parent
-RESULTS, PAGE = FOLDER / "results.json", FOLDER / "README.md"
+RESULTS = kept.Kept(FOLDER / "results.json")
+PAGE = FOLDER / "README.md"
 FIGURE = FOLDER / "differences.png"
 PLAIN = "hat"
 BUDGETS = ("steps", "time")
@@ -71,12 +71,6 @@ class Run(NamedTuple):
     return f"{self.variant}_x{self.scale}_{self.budget}_{self.seed}"
 
 
-def known() -> dict[str, Any]:
-  """Returns what has been run, and how long a step of each takes."""
-  empty = {"seconds_a_step": {}, "results": []}
-  return json.loads(RESULTS.read_text()) if RESULTS.exists() else empty
-
-
 def differences(
   found: list[dict], budget: str, scale: int, variant: str, image_set: str
 ) -> np.ndarray:
@@ -125,32 +119,36 @@ def _table(found: list[dict], seconds: Mapping[str, float], scale: int) -> str:
   return markdown.table(lines)
 
 
-def verdict(found: list[dict], scale: int) -> str:
+def verdict(found: list[dict], budget: str, scale: int) -> str:
   """Returns in a sentence what costs at a scale, by the held-out images.
 
   A change costs where every seed loses, and by more than a hundredth of a dB.
   """
-  parts = []
+  kinds: dict[str, list[str]] = {"costs": [], "gains": [], "neither": []}
   for variant in (*_CAUSES, "ast"):
-    change = differences(found, "steps", scale, variant, "BSDS")
+    change = differences(found, budget, scale, variant, "BSDS")
     if len(change) < 2:
-      return f"x{scale}: not enough has been run to say."
+      return f"* x{scale}, equal {budget}: not enough has been run to say."
     costs = change.max() < 0 and change.mean() < -0.01
     gains = change.min() > 0 and change.mean() > 0.01
-    word = "costs" if costs else "gains" if gains else "makes no difference"
-    size = f" {abs(change.mean()):.3f} dB" if costs or gains else ""
-    parts.append(f"{_WORDS[variant]} {word}{size}")
-  return f"x{scale}: {'; '.join(parts)}."
+    kind = "costs" if costs else "gains" if gains else "neither"
+    size = f" {abs(change.mean()):.3f} dB" if kind != "neither" else ""
+    kinds[kind].append(_WORDS[variant] + size)
+  parts = (
+    f"{kind}: {'; '.join(which) or 'none'}" for kind, which in kinds.items()
+  )
+  return f"* x{scale}, equal {budget}, {'. '.join(parts)}."
 
 
 def text() -> str:
   """Returns the tables and what they say."""
-  everything = known()
-  found, seconds = everything["results"], everything["seconds_a_step"]
+  known = RESULTS.read()
+  found, seconds = list(known["runs"].values()), known["seconds_a_step"]
   if not found:
     return "Nothing has been run yet: `python -m experiments.hat_ast.run`."
   scales = sorted({r["scale"] for r in found})
-  parts = [verdict(found, scale) for scale in scales]
+  says = (verdict(found, b, scale) for b in BUDGETS for scale in scales)
+  parts = ["\n".join(says)]
   parts.append(f"![differences, a point a seed]({FIGURE.name})")
   parts += [
     f"### x{scale}\n\n{_table(found, seconds, scale)}" for scale in scales
@@ -177,7 +175,7 @@ def figure(found: list[dict]) -> None:
 
 def write() -> None:
   """Fills the table of the page and draws its figure."""
-  figure(known()["results"])
+  figure(list(RESULTS.read()["runs"].values()))
   old = PAGE.read_text(encoding="utf-8")
   files.write_text(PAGE, markdown.filled(old, {"results": text()}))
 

@@ -17,7 +17,7 @@ done again. On two cores the fastest is a scale on each (taskset -c 0 ...
 """
 
 import argparse
-from collections.abc import Mapping
+import functools
 import json
 import pathlib
 import shutil
@@ -30,7 +30,7 @@ from experiments.hat_ast import page
 from hinote_jax import infer
 from hinote_jax.core import naming
 from hinote_jax.evaluate import image_sets, images
-from hinote_jax.train import checkpoint, workdir
+from hinote_jax.train import checkpoint
 from hinote_jax.train import loop as train
 
 ROOT = pathlib.Path("runs/hat_ast")
@@ -95,16 +95,13 @@ def timed(scales, names, root: pathlib.Path) -> None:
   for scale in scales:
     for name in names:
       run = page.Run("steps", scale, 0, name)
-      if run.timing not in page.known()["seconds_a_step"]:
-        step = equal_time.seconds_a_step(
-          config(run, 1, root), root / f"probe_x{scale}", 30
-        )
-        known = page.known()
-        known["seconds_a_step"][run.timing] = step
-        workdir.write_json(page.RESULTS, known)
+      probe = functools.partial(
+        equal_time.seconds_a_step, config(run, 1, root), root / "probe", 30
+      )
+      page.RESULTS.once("seconds_a_step", run.timing, probe)
 
 
-def steps_of(run: page.Run, seconds: Mapping[str, float]) -> int:
+def steps_of(run: page.Run) -> int:
   """Returns how many steps a run has.
 
   Raises:
@@ -112,11 +109,11 @@ def steps_of(run: page.Run, seconds: Mapping[str, float]) -> int:
   """
   if run.budget == "steps":
     return _STEPS
-  plain = run._replace(variant=page.PLAIN)
-  for each in (run, plain):
-    if each.timing not in seconds:
-      raise SystemExit(f"{each.timing}: time its step first, by --time")
-  return round(_STEPS * seconds[plain.timing] / seconds[run.timing])
+  own, plain = (
+    page.RESULTS.seconds_a_step(each.timing)
+    for each in (run, run._replace(variant=page.PLAIN))
+  )
+  return round(_STEPS * plain / own)
 
 
 def _scores(folder: pathlib.Path, run: page.Run, root: pathlib.Path, sets):
@@ -154,14 +151,9 @@ def go_on(runs, source: pathlib.Path, set5: pathlib.Path) -> None:
     return {"Set5": set5, "BSDS": root / "held_out"}
 
   for run in runs:
-    known = page.known()
-    if any(page.Run.of(r) == run for r in known["results"]):
-      continue
-    done = do(run, steps_of(run, known["seconds_a_step"]), ROOT, sets)
-    known = page.known()  # other runs may have ended meanwhile
-    known["results"].append(done)
-    known |= dict(versions=workdir.versions(), steps=_STEPS)
-    workdir.write_json(page.RESULTS, known)
+    page.RESULTS.once(
+      "runs", run.name, lambda run=run: do(run, steps_of(run), ROOT, sets)
+    )
     page.write()
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from experiments import kept
 from experiments.hat_ast import page, run
 
 
@@ -36,25 +37,31 @@ def test_what_seeds_do_not_agree_on_costs_nothing():
     frfn=(-0.1, 0.2, 0.1),
     ast=(-0.001, -0.002, -0.001),
   )
-  said = page.verdict(found, 2)
-  assert "the sparse attention alone costs 0.200 dB" in said
-  assert "overlap 0.75 gains 0.200 dB" in said
-  assert "the FRFN alone makes no difference" in said
-  assert "HAT+AST makes no difference" in said
+  assert page.verdict(found, "steps", 2) == (
+    "* x2, equal steps, costs: the sparse attention alone 0.200 dB. gains: the "
+    "window alone, overlap 0.75 0.200 dB. neither: the FRFN alone; all three: "
+    "HAT+AST."
+  )
 
 
 def test_of_one_seed_nothing_is_said():
   found = _results(sparse=(-0.1,), wide=(-0.1,), frfn=(0.1,), ast=(0.1,))
-  assert page.verdict(found, 2) == "x2: not enough has been run to say."
+  said = page.verdict(found, "time", 2)
+  assert said == "* x2, equal time: not enough has been run to say."
 
 
-def test_runs_of_the_same_time_have_fewer_steps_of_a_slower_network():
-  seconds = {"hat x2": 0.1, "ast x2": 0.125}
+def test_runs_of_the_same_time_have_fewer_steps_of_a_slower_network(
+  monkeypatch, tmp_path
+):
+  results = kept.Kept(tmp_path / "results.json")
+  monkeypatch.setattr(page, "RESULTS", results)
   slow = page.Run("time", 2, 0, "ast")
-  assert run.steps_of(slow, seconds) == 960
-  assert run.steps_of(slow._replace(budget="steps"), {}) == 1200
+  assert run.steps_of(slow._replace(budget="steps")) == 1200
+  for name, seconds in (("hat x2", 0.1), ("ast x2", 0.125)):
+    results.once("seconds_a_step", name, lambda seconds=seconds: seconds)
+  assert run.steps_of(slow) == 960
   with pytest.raises(SystemExit, match="wide x2: time its step first"):
-    run.steps_of(slow._replace(variant="wide"), seconds)
+    run.steps_of(slow._replace(variant="wide"))
 
 
 def test_the_page_of_what_is_known_has_a_figure(monkeypatch, tmp_path):
