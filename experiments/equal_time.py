@@ -5,14 +5,24 @@ compilation not. A statement about machines needs one on which nothing else
 runs while steps are timed; training itself may then wait for others.
 """
 
+from collections.abc import Mapping
 import json
 import pathlib
 import shutil
+import statistics
+import time
+from typing import Any
 
 import jax
 
 from hinote_jax.evaluate import run as scoring
-from hinote_jax.train import checkpoint, metric_log, run_data
+from hinote_jax.train import (
+  checkpoint,
+  metric_log,
+  parallel,
+  parts,
+  run_data,
+)
 from hinote_jax.train import loop as train
 
 _PROBE = 40  # steps timed, after as many that warm up
@@ -36,6 +46,43 @@ def seconds_a_step(config, folder: pathlib.Path, probe: int = _PROBE) -> float:
   rates = [json.loads(line) for line in lines]
   ends = [line["step"] / line["steps_per_second"] for line in rates]
   return (ends[1] - ends[0]) / probe
+
+
+def seconds_in_turns(
+  configs: Mapping[str, Any], folder: pathlib.Path, turns: int = 20
+) -> dict[str, float]:
+  """Returns name -> the seconds of a compiled step, all in turns, medians.
+
+  What slows the machine for a while slows all alike. Data and logging are not
+  included.
+
+  Args:
+    configs: of runs, by name.
+    folder: where nothing was trained; nothing is written but caches of data.
+    turns: how many steps of each are timed, after one that warms up.
+  """
+  steps = {name: _step(config, folder) for name, config in configs.items()}
+  seconds: dict[str, list[float]] = {name: [] for name in configs}
+  for _ in range(turns + 1):
+    for name, step in steps.items():
+      begun = time.perf_counter()
+      step()
+      seconds[name].append(time.perf_counter() - begun)
+  return {name: statistics.median(s[1:]) for name, s in seconds.items()}
+
+
+def _step(config, folder):
+  """Returns what takes a step and waits for it."""
+  run = parts.make(config, folder)
+  batch, program = run.batch(0), run.step()
+  state = parallel.put_state(run.state, config.parallel)
+
+  def take():
+    nonlocal state
+    state, metrics = program(state, batch)
+    jax.block_until_ready(metrics)
+
+  return take
 
 
 def validation_error(config, folder: pathlib.Path) -> float:

@@ -91,14 +91,20 @@ def config(run: page.Run, steps: int, root: pathlib.Path, smoke: bool = False):
 
 
 def timed(scales, names, root: pathlib.Path) -> None:
-  """Times a step of each variant that is not timed yet, from `page.timing`."""
+  """Times a step of each variant, those of a scale in turns, once.
+
+  What is timed later is of another machine or hour, and cannot be compared: to
+  add a variant, take the others' seconds of that scale out of results.json.
+  """
   for scale in scales:
-    for name in names:
-      run = page.Run("steps", scale, 0, name)
-      probe = functools.partial(
-        equal_time.seconds_a_step, config(run, 1, root), root / "probe", 30
-      )
-      page.RESULTS.once("seconds_a_step", run.timing, probe)
+    runs = [page.Run("steps", scale, 0, name) for name in names]
+    if all(r.timing in page.RESULTS.read()["seconds_a_step"] for r in runs):
+      continue
+    seconds = equal_time.seconds_in_turns(
+      {run.timing: config(run, 1, root) for run in runs}, root / "probe"
+    )
+    for name, value in seconds.items():
+      page.RESULTS.once("seconds_a_step", name, functools.partial(float, value))
 
 
 def steps_of(run: page.Run) -> int:

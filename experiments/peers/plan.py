@@ -14,9 +14,9 @@ from experiments.told import run as told
 ROOT = pathlib.Path("runs/peers")
 SEEDS = (0, 1, 2)
 RATES = (1e-3, 2e-3, 4e-3)
-SECONDS = 180.0
+SECONDS = 600.0
 # Of the time of a run, what a try of a learning rate takes.
-TRIED = 0.25
+TRIED = 0.15
 WAYS = ("time", "steps")
 INSIDE, OUTSIDE = (2.0, 2.5, 3.0, 4.0), (4.6, 8.2, 15.7, 32.0)
 

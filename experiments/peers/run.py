@@ -1,20 +1,21 @@
 """hinote, SRNO, LIIF, LTE and MetaSR at equal time and equal steps.
 
     python -m experiments.peers.run ARCHIVES --time          # a quiet machine
-    python -m experiments.peers.run ARCHIVES                 # some five hours
+    python -m experiments.peers.run ARCHIVES                 # some ten hours
     python -m experiments.peers.run ARCHIVES --only=weather,rain
     python -m experiments.peers.run ARCHIVES --redraw        # one run a model
     python -m experiments.peers.run ARCHIVES --smoke         # minutes
 
 Three steps a set, each kept in results/SET.json and done once: a step of every
 model is timed, alone; its learning rate is the best of three, by the validation
-part after a quarter of a run; it is trained with three seeds for the same time,
+part after a seventh of a run; it is trained with three seeds for the same time,
 and for as many steps as the slowest takes in it. What is kept is not done
 again; a run that was stopped goes on. --redraw holds out another part and takes
 another seed, and the page says whether the order of the models is the same.
 """
 
 import argparse
+from collections.abc import Sequence
 import functools
 import pathlib
 
@@ -64,13 +65,16 @@ def steps(name: str, model: str, way: str) -> int:
   return int(plan.SECONDS / (seconds[model] if way == "time" else slowest))
 
 
-def trained(name: str, source: pathlib.Path) -> None:
-  """Tries rates and trains what is missing of a set."""
+def trained(
+  name: str, source: pathlib.Path, models: Sequence[str] | None = None
+) -> None:
+  """Tries rates and trains what is missing of a set, or of some models."""
   own = _kept(name)
-  for model in plan.SETS[name].models:
+  models = [m for m in plan.SETS[name].models if m in (models or [m])]
+  for model in models:
     own.once("rates", model, lambda m=model: tried(name, m, source))
   for seed in plan.SEEDS:
-    for model in plan.SETS[name].models:
+    for model in models:
       by_time = own.once(
         "runs",
         f"{model} time {seed}",
@@ -140,6 +144,7 @@ def main(argv: list[str] | None = None) -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("source", metavar="ARCHIVES", type=pathlib.Path)
   parser.add_argument("--only", default=",".join(plan.SETS), help="by commas")
+  parser.add_argument("--models", help="train these alone, by commas")
   parser.add_argument("--time", action="store_true", help="time steps alone")
   parser.add_argument(
     "--redraw", action="store_true", help="another test part and seed"
@@ -152,9 +157,14 @@ def main(argv: list[str] | None = None) -> None:
   if arguments.smoke:
     smoke(names, arguments.source)
     return
-  do = timed if arguments.time else redrawn if arguments.redraw else trained
+  models = arguments.models and arguments.models.split(",")
   for name in names:
-    do(name, arguments.source)
+    if arguments.time:
+      timed(name, arguments.source)
+    elif arguments.redraw:
+      redrawn(name, arguments.source)
+    else:
+      trained(name, arguments.source, models)
   show.main()
 
 
