@@ -159,10 +159,10 @@ def coordinate_of(dataset: Any, dim: str) -> str | None:
   ]
   if dim in along:
     return str(dim)
-  return next((name for name in along if _said_role(dataset, name)), None)
+  return next((name for name in along if _declared_role(dataset, name)), None)
 
 
-def _said_role(dataset, name) -> str:
+def _declared_role(dataset, name) -> str:
   """Returns "y" or "x" by what a variable says of itself, "" if nothing."""
   attrs = dataset.variables[name].attrs
   axis = str(attrs.get("axis", "")).lower()
@@ -177,7 +177,7 @@ def _said_role(dataset, name) -> str:
 def _role(dataset, dim) -> str:
   """Returns which axis a dimension is: "y", "x", or "" for neither."""
   name = coordinate_of(dataset, dim)
-  role = _said_role(dataset, name) if name is not None else ""
+  role = _declared_role(dataset, name) if name is not None else ""
   return role or role_of(str(dim))
 
 
@@ -280,7 +280,7 @@ def _chosen(
 def _usual(dataset, planes) -> tuple[str, ...]:
   """Returns what is not a coordinate, bounds or the like of others."""
   besides = _referenced(dataset) | {
-    name for name in planes if _said_role(dataset, name)
+    name for name in planes if _declared_role(dataset, name)
   }
   usual = [name for name in planes if name not in besides]
   # Known axes go before the last two dimensions.
@@ -351,7 +351,7 @@ def _on_grid(dataset, rest, names, plane) -> Iterator[tuple[str, Any]]:
   own |= {dataset.variables[name].attrs.get("bounds") for name in own}
   wide = {}
   for name, raw in rest.items():
-    is_coordinate = name in named or bool(_said_role(dataset, name))
+    is_coordinate = name in named or bool(_declared_role(dataset, name))
     dims = set(raw.dims)
     is_along = bool(dims) and (dims <= plane or plane <= dims)
     if name in own or (
@@ -372,7 +372,7 @@ def _left_behind(dataset, rest, grid, names, plane) -> Iterator[str]:
   for raw in (*(dataset.variables[name] for name in names), *grid.values()):
     named |= cf_references.named_by(raw.attrs)
   for name, raw in rest.items():
-    is_meant = name in named or bool(_said_role(dataset, name))
+    is_meant = name in named or bool(_declared_role(dataset, name))
     dims = set(raw.dims)
     is_on_grid = bool(dims) and (dims <= plane or plane <= dims)
     if is_meant and is_on_grid and name not in grid:

@@ -67,8 +67,8 @@ def packing_of(raw: Any, where: object = "") -> dict[str, Any]:
   if not set(_FILLS) & set(packed_as) and _filled_with(raw) is not None:
     fill = np.nan if raw.dtype.kind == "f" else _filled_with(raw)
     packed_as[_FILLS[0]] = np.asarray(fill, raw.dtype)[()]
-  is_told = _UNSIGNED in raw.attrs and raw.dtype.kind in "iu"
-  return packed_as | ({_UNSIGNED: raw.attrs[_UNSIGNED]} if is_told else {})
+  is_given = _UNSIGNED in raw.attrs and raw.dtype.kind in "iu"
+  return packed_as | ({_UNSIGNED: raw.attrs[_UNSIGNED]} if is_given else {})
 
 
 def _filled_with(raw: Any) -> float | int | None:
@@ -221,13 +221,13 @@ def packing_for(
   attributes |= _valid_for(variable, packed_as, dtype)
   names = [key for key in _FILLS if key in packed_as]
   if variable.fill is None:
-    kept = [
+    fills = [
       key
       for key in names
       if all(n != n or n in variable.missing for n in _numbers(packed_as[key]))
     ]
     is_float = dtype.kind == "f"
-    return attributes | {k: _as(packed_as[k], dtype) for k in kept if is_float}
+    return attributes | {k: _as(packed_as[k], dtype) for k in fills if is_float}
   if names and _still_holds(variable, packed_as[names[0]]):
     return attributes | {key: _as(packed_as[key], dtype) for key in names}
   fill = np.asarray(variable.fill, variable.dtype).view(dtype)

@@ -103,12 +103,14 @@ def small(header: fields.Header, layout: cf.Layout) -> Any:
       raw.attrs = {**raw.attrs, "GeoTransform": _geotransform(header)}
       variables[name] = raw
   # Attributes of what HDF5 has along a lead.
-  said = header.extra.get("said", {})
+  lead_attributes = header.extra.get("lead_attributes", {})
   for lead in header.leads:
     for name, value in lead.coordinates.items():
       if not isinstance(value, xarray.Variable):
         more = (f"{name}{d}" for d in range(1, np.ndim(value)))
-        value = xarray.Variable((lead.name, *more), value, said.get(name))
+        value = xarray.Variable(
+          (lead.name, *more), value, lead_attributes.get(name)
+        )
       variables[name] = value
   for i, axis in enumerate((header.y, header.x)):
     for name, raw in layout.grid.items():
@@ -167,9 +169,11 @@ def _positions(axis, name, layout) -> dict[str, Any]:
     attributes.pop("bounds", None)
   else:
     dtype = bounds.dtype if bounds.dtype.kind == "f" else np.float64
-    kept = cf_packing.variable_of(attributes["bounds"], bounds).attributes
+    bounds_attributes = cf_packing.variable_of(
+      attributes["bounds"], bounds
+    ).attributes
     variables[attributes["bounds"]] = xarray.Variable(
-      bounds.dims, axis.bounds().astype(dtype), kept
+      bounds.dims, axis.bounds().astype(dtype), bounds_attributes
     )
   variables[name] = xarray.Variable(
     axis.name, axis.labels().astype(dtype), attributes

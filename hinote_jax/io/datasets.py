@@ -117,14 +117,14 @@ def lead_of(dataset: Any, d: int) -> tuple[fields.Dimension, dict[str, Any]]:
   scale, size = _scale(dataset, d), dataset.shape[d]
   if scale is None:
     return fields.Dimension(dataset.dims[d].label or f"dim{d}", size), {}
-  said = {_name(scale): attributes(scale.attrs)}
+  lead_attributes = {_name(scale): attributes(scale.attrs)}
   along = {_name(scale): scale[()]}
   for key in ("bounds", "climatology"):
-    name = text(said[_name(scale)].get(key, ""))
+    name = text(lead_attributes[_name(scale)].get(key, ""))
     beside: Any = scale.parent.get(name) if name else None
     if getattr(beside, "shape", ())[:1] == (size,):
-      along[name], said[name] = beside[()], attributes(beside.attrs)
-  return fields.Dimension(_name(scale), size, along), said
+      along[name], lead_attributes[name] = beside[()], attributes(beside.attrs)
+  return fields.Dimension(_name(scale), size, along), lead_attributes
 
 
 def _scale(dataset: Any, d: int) -> Any:
@@ -146,11 +146,11 @@ def chunk_rows(header: fields.Header) -> int:
   return min(height, max(1, _CHUNK_BYTES // (width * size)))
 
 
-def parents(made: Sequence[Any]) -> list[tuple[Any, list[Any]]]:
+def parents(datasets: Sequence[Any]) -> list[tuple[Any, list[Any]]]:
   """Returns each group that holds some of the datasets, and those of it."""
-  groups = {dataset.parent.name: dataset.parent for dataset in made}
+  groups = {dataset.parent.name: dataset.parent for dataset in datasets}
   return [
-    (group, [dataset for dataset in made if dataset.parent.name == name])
+    (group, [dataset for dataset in datasets if dataset.parent.name == name])
     for name, group in groups.items()
   ]
 
@@ -184,19 +184,19 @@ def put(attrs: Any, values: Mapping[str, Any]) -> None:
 def put_leads(
   file: Any,
   header: fields.Header,
-  made: Sequence[Any],
-  said: Mapping[str, Any],
+  datasets: Sequence[Any],
+  lead_attributes: Mapping[str, Any],
 ) -> None:
   """Writes what is said of the leads, which are the first dimensions.
 
   Args:
     file: or the group of the datasets.
     header: of the fields.
-    made: the datasets.
-    said: attributes of coordinates, by name.
+    datasets: the datasets.
+    lead_attributes: attributes of coordinates, by name.
   """
   for d, lead in enumerate(header.leads):
-    for dataset in made:
+    for dataset in datasets:
       dataset.dims[d].label = lead.name
     for name, value in lead.coordinates.items():
       numbers = np.asarray(getattr(value, "values", value))
@@ -204,9 +204,9 @@ def put_leads(
       if not is_along or numbers.dtype.kind not in "iufSU":
         continue
       scale = _put_small(file, name, numbers)
-      put(scale.attrs, getattr(value, "attrs", said.get(name, {})))
+      put(scale.attrs, getattr(value, "attrs", lead_attributes.get(name, {})))
       if name == lead.name:
-        _attach(scale, made, d)
+        _attach(scale, datasets, d)
 
 
 def _put_small(file: Any, name: str, values: np.ndarray) -> Any:
@@ -219,11 +219,11 @@ def _put_small(file: Any, name: str, values: np.ndarray) -> Any:
   return file.create_dataset(name, data=values)
 
 
-def put_axes(file: Any, header: fields.Header, made: Sequence[Any]) -> None:
+def put_axes(file: Any, header: fields.Header, datasets: Sequence[Any]) -> None:
   """Writes y and x, the last two dimensions, where they do not just count."""
   both = (header.y, header.x)
-  for d, axis in enumerate(both, made[0].ndim - 2):
-    for dataset in made:
+  for d, axis in enumerate(both, datasets[0].ndim - 2):
+    for dataset in datasets:
       dataset.dims[d].label = axis.name
     if axis.units == "cell":
       continue
@@ -233,10 +233,10 @@ def put_axes(file: Any, header: fields.Header, made: Sequence[Any]) -> None:
       file.create_dataset(bounds, data=axis.bounds())
     scale.attrs["units"] = axis.units
     scale.attrs[_REGISTRATION] = axis.registration
-    _attach(scale, made, d)
+    _attach(scale, datasets, d)
 
 
-def _attach(scale: Any, made: Sequence[Any], d: int) -> None:
+def _attach(scale: Any, datasets: Sequence[Any], d: int) -> None:
   scale.make_scale(_name(scale))
-  for dataset in made:
+  for dataset in datasets:
     dataset.dims[d].attach_scale(scale)

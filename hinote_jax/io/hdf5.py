@@ -118,8 +118,8 @@ def _describe(
     leads=tuple(lead for lead, _ in leads),
     extra={
       "packing": {name: cf_packing.packing_of(raw[name]) for name in names},
-      "said": {
-        name: attrs for _, said in leads for name, attrs in said.items()
+      "lead_attributes": {
+        name: attrs for _, by_name in leads for name, attrs in by_name.items()
       },
       "groups": {
         parent.name: datasets.attributes(parent.attrs)
@@ -223,7 +223,7 @@ def _create(file: Any, header: fields.Header) -> datasets.Place:
   """Makes the datasets of a plain file."""
   shape = (*header.lead_shape, *header.shape)
   chunk = (*(1 for _ in header.leads), datasets.chunk_rows(header), shape[-1])
-  made = []
+  created = []
   extra = header.extra if header.kind == KIND else {}
   for variable in header.variables:
     dataset = datasets.create(file, variable, shape, chunk)
@@ -236,15 +236,15 @@ def _create(file: Any, header: fields.Header) -> datasets.Place:
       {**variable.attributes, **units}
       | cf_packing.packing_for(variable, packed_as),
     )
-    made.append(dataset)
+    created.append(dataset)
   for name, attributes in extra.get("groups", {}).items():
     datasets.put(file[name].attrs, attributes)
-  for group, inside in datasets.parents(made):
-    datasets.put_leads(group, header, inside, extra.get("said", {}))
+  for group, inside in datasets.parents(created):
+    datasets.put_leads(group, header, inside, extra.get("lead_attributes", {}))
     datasets.put_axes(group, header, inside)
 
   def place(i: int, rows: slice, c: int) -> tuple[Any, tuple]:
     index = np.unravel_index(i, header.lead_shape) if header.leads else ()
-    return made[c], (*map(int, index), rows)
+    return created[c], (*map(int, index), rows)
 
   return place

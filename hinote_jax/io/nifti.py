@@ -195,8 +195,8 @@ def save(path: pathlib.Path, header: fields.Header, values: Any) -> None:
     head.write_to(file)
     file.write(bytes(int(head["vox_offset"]) - file.tell()))
     for block in _blocks(header, values, plane):
-      kept = packing.clip(block, variable)
-      file.write(packing.pack(kept, variable).astype(dtype).tobytes())
+      clipped = packing.clip(block, variable)
+      file.write(packing.pack(clipped, variable).astype(dtype).tobytes())
 
 
 @contextlib.contextmanager

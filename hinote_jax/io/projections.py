@@ -56,23 +56,25 @@ def parse(text: str) -> Any:
   rasterio = inputs.require("rasterio", "io")
   errors = inputs.require("rasterio.errors", "io")
   make = inputs.require("rasterio.crs", "io").CRS.from_user_input
-  said = json.loads(text) if text.startswith("{") else {_TEXTS[0]: text}
+  attributes = json.loads(text) if text.startswith("{") else {_TEXTS[0]: text}
   with rasterio.Env():  # which takes what PROJ prints
     for key in _TEXTS:
       try:
-        crs = make(str(said[key])) if key in said else None
+        crs = make(str(attributes[key])) if key in attributes else None
       except errors.CRSError:
         continue
       if crs and (crs.is_projected or crs.is_geographic):
         return crs
-    return _of_mapping(said) if "grid_mapping_name" in said else None
+    return (
+      _of_mapping(attributes) if "grid_mapping_name" in attributes else None
+    )
 
 
-def _of_mapping(said: Mapping[str, Any]) -> Any:
+def _of_mapping(attributes: Mapping[str, Any]) -> Any:
   """Returns what GDAL makes of the attributes of a grid mapping, or None."""
   rasterio = inputs.require("rasterio", "io")
-  has_shape = {"earth_radius", "semi_major_axis"} & set(said)
-  known = _NORTH | ({} if has_shape else _WGS84) | dict(said)
+  has_shape = {"earth_radius", "semi_major_axis"} & set(attributes)
+  known = _NORTH | ({} if has_shape else _WGS84) | dict(attributes)
   with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
     warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
     path = pathlib.Path(folder) / "mapping.nc"
@@ -89,5 +91,5 @@ def _of_mapping(said: Mapping[str, Any]) -> Any:
     with rasterio.open(f"netcdf:{path}:v") as file:
       crs = file.crs
   # Of a name that it does not know GDAL takes the ellipsoid alone.
-  is_globe = "latitude_longitude" in str(said["grid_mapping_name"])
+  is_globe = "latitude_longitude" in str(attributes["grid_mapping_name"])
   return crs if crs and (crs.is_projected or is_globe) else None

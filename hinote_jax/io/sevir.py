@@ -96,17 +96,17 @@ def create(file: Any, header: fields.Header) -> datasets.Place:
   """Makes the datasets of a file, and writes the names of the events."""
   (events, frames), (height, width) = header.lead_shape, header.shape
   chunk = (1, datasets.chunk_rows(header), width, 1)
-  made = []
+  created = []
   for variable in header.variables:
     shape = (events, height, width, frames)
-    made.append(datasets.create(file, variable, shape, chunk))
-    datasets.put(made[-1].attrs, header.extra["attributes"][variable.name])
+    created.append(datasets.create(file, variable, shape, chunk))
+    datasets.put(created[-1].attrs, header.extra["attributes"][variable.name])
   names = header.leads[0].coordinates.get(_ID)
   if names is not None:
     file.create_dataset(_ID, data=names)
 
   def place(i: int, rows: slice, c: int) -> tuple[Any, tuple]:
     event, frame = divmod(i, frames)
-    return made[c], (event, rows, slice(None), frame)
+    return created[c], (event, rows, slice(None), frame)
 
   return place

@@ -218,12 +218,12 @@ def _order(path: pathlib.Path) -> None:
   """
   whole = json.loads(path.read_text())
   holder = whole.get("consolidated_metadata", whole)
-  found = holder["metadata"]
+  metadata = holder["metadata"]
   names = sorted(
-    found, key=lambda name: (name.count("/"), name.casefold(), name)
+    metadata, key=lambda name: (name.count("/"), name.casefold(), name)
   )
-  if names != list(found):
-    holder["metadata"] = {name: found[name] for name in names}
+  if names != list(metadata):
+    holder["metadata"] = {name: metadata[name] for name in names}
     path.write_text(json.dumps(whole, indent=2))
 
 
