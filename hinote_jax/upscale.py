@@ -105,8 +105,8 @@ def _blur(asked: argparse.Namespace) -> Any:
   from hinote_jax.degradations import psf
   from hinote_jax.infer import blurred
 
-  kernel, said = psf.read(asked.psf) if asked.psf is not None else (None, "")
-  return blurred.Blur.of(kernel, asked.noise, said)
+  kernel, note = psf.read(asked.psf) if asked.psf is not None else (None, "")
+  return blurred.Blur.of(kernel, asked.noise, note)
 
 
 def _degradation(asked: argparse.Namespace) -> Any:
@@ -230,8 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   except (ValueError, OSError, ArithmeticError, ImportError) as error:
     return command_line.print_error(error)
   except KeyboardInterrupt as stopped:
-    said = str(stopped) or "stopped; the same command goes on"
-    print(f"\nhinote_jax: {said}", file=sys.stderr)
+    message = str(stopped) or "stopped; the same command goes on"
+    print(f"\nhinote_jax: {message}", file=sys.stderr)
     return getattr(stopped, "code", 130)
   except (MemoryError, RuntimeError) as error:
     # What XLA says where an accelerator is full.

@@ -19,19 +19,19 @@ class Blur:
       middle and with the sum 1; None takes what the network was made with.
     noise: deviation in the units of the input's values, one number for all
       variables or one each; None likewise.
-    said: what was done to the kernel.
+    note: what was done to the kernel.
   """
 
   kernel: Any = None
   noise: tuple[float, ...] | None = None
-  said: str = dataclasses.field(default="", compare=False, repr=False)
+  note: str = dataclasses.field(default="", compare=False, repr=False)
 
   @classmethod
   def of(
     cls,
     kernel: np.ndarray | None,
     noise: float | Sequence[float] | None,
-    said: str = "",
+    note: str = "",
   ) -> "Blur | None":
     """Returns the blur; None where nothing is said.
 
@@ -47,7 +47,7 @@ class Blur:
           raise ValueError(
             f"--noise is a deviation, finite and not below 0, got {value:g}"
           )
-    return cls(None if kernel is None else _tuples(kernel), noise, said)
+    return cls(None if kernel is None else _tuples(kernel), noise, note)
 
   def extras(self, units: np.ndarray) -> dict[str, Any]:
     """Returns what the network is called with, by name.
@@ -116,17 +116,17 @@ class Blur:
       variables: of the input.
       units: of `extras`.
     """
-    notes = [self.said] if self.said else []
+    notes = [self.note] if self.note else []
     if self.noise is not None:
-      own = np.broadcast_to(self.noise, len(variables))
+      deviations = np.broadcast_to(self.noise, len(variables))
       parts = ", ".join(
         f"{value:.4g}{f' {v.units}' if v.units not in ('', '1') else ''} in "
         f"{v.name}, {value * unit:.4g} in units of the network"
-        for v, value, unit in zip(variables, own, units, strict=False)
+        for v, value, unit in zip(variables, deviations, units, strict=False)
       )
-      told = self.extras(units)["noise"]
-      is_mean = bool(np.ptp(own * units[: len(own)]) > 1e-6 * told)
-      mean = f"; it is told their root mean square, {told:.4g}" * is_mean
+      rms = self.extras(units)["noise"]
+      is_mean = bool(np.ptp(deviations * units[: len(deviations)]) > 1e-6 * rms)
+      mean = f"; it is told their root mean square, {rms:.4g}" * is_mean
       notes.append(f"the noise has a deviation of {parts}{mean}")
     scales = [1.0 / line.step for line in lines]
     if any(abs(scale - round(scale)) > 1e-6 for scale in scales):

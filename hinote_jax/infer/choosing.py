@@ -160,14 +160,18 @@ def _unlike_values(meta: dict[str, Any], reader: io.Reader) -> str:
     zip(variables, quantities, strict=True)
   ):
     scale, offset = units.conversion(variable, learnt)
-    own = values[..., c][np.isfinite(values[..., c])] * scale + offset
-    spread = float(own.std()) / normaliser.std[c] if own.size else 0.0
+    finite = values[..., c][np.isfinite(values[..., c])] * scale + offset
+    spread = float(finite.std()) / normaliser.std[c] if finite.size else 0.0
     width = learnt.high - learnt.low
-    is_near = own.size and (
-      own.min() > learnt.low - width and own.max() < learnt.high + width
+    is_near = finite.size and (
+      finite.min() > learnt.low - width and finite.max() < learnt.high + width
     )
     if not is_near or not 1 / _SPREAD < spread < _SPREAD:
-      said = f"from {own.min():.3g} to {own.max():.3g}" if own.size else "none"
-      return f"learnt {learnt} and {variable.name} has {said} in that unit"
+      actual = (
+        f"from {finite.min():.3g} to {finite.max():.3g}"
+        if finite.size
+        else "none"
+      )
+      return f"learnt {learnt} and {variable.name} has {actual} in that unit"
   unlike = units.unlike(values[0], variables, meta.get("roughness", ()))
   return f"is not for a file that {unlike.partition(':')[0]}" if unlike else ""

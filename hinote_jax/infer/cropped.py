@@ -51,7 +51,7 @@ class Cropped:
         functools.partial(self._module.apply, method="enlarge")
       )
       self._run = apply.lower(variables, one, start).compile()
-    kept = 2 * len(starts[1]) + 1
+    kept_answers = 2 * len(starts[1]) + 1
     if self._memory is not None:
       needed = tiles.memory_of(self._run)
       scale: Any = self._module.scale
@@ -63,20 +63,22 @@ class Cropped:
           f"{self._memory / 1e6:.0f} MB are left: give more, or take smaller "
           "crops by the options crop=64 and stride=56, which are another answer"
         )
-      kept = min(kept, int((self._memory - needed) // size))
+      kept_answers = min(kept_answers, int((self._memory - needed) // size))
     run = functools.partial(self._run, variables)
     size = self._module.scale, crops.stride
-    return Answer(run, lowres, starts, counts, *size, kept, report)
+    return Answer(run, lowres, starts, counts, *size, kept_answers, report)
 
 
 class Answer:
   """The finer field, computed where it is asked for."""
 
-  def __init__(self, run, lowres, starts, counts, scale, stride, kept, report):
+  def __init__(
+    self, run, lowres, starts, counts, scale, stride, kept_answers, report
+  ):
     self._run, self._lowres, self._scale = run, lowres, scale
     self._starts, self._counts = starts, counts
     self._report, self._done = report, set()
-    self._crop = functools.lru_cache(max(1, kept))(self._of_crop)
+    self._crop = functools.lru_cache(max(1, kept_answers))(self._of_crop)
     self._shape = [scale * n for n in lowres.shape[1:3]]
     side = scale * stride
     self._cuts = [[*range(0, n, side), n] for n in self._shape]
@@ -114,7 +116,7 @@ class Answer:
         ]
         if any(part.start >= part.stop for part in inside):
           continue
-        here, there = (
+        in_window, in_crop = (
           tuple(
             slice(part.start - first, part.stop - first)
             for part, first in zip(inside, firsts, strict=True)
@@ -124,8 +126,8 @@ class Answer:
             (self._scale * y, self._scale * x),
           )
         )
-        total[here] += self._crop(y, x)[there]
-        count[here] += 1.0
+        total[in_window] += self._crop(y, x)[in_crop]
+        count[in_window] += 1.0
     return total / count
 
   def _of_crop(self, y: int, x: int) -> np.ndarray:

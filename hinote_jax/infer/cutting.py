@@ -51,12 +51,12 @@ def cut(run: str | os.PathLike, folder: str | os.PathLike) -> None:
   state = {"average": variables.pop("params")}
   if variables:
     state["untrained"] = {"model": variables}
-  kept = {k: v for k, v in meta.items() if k not in _OF_TRAINING}
+  kept_meta = {k: v for k, v in meta.items() if k not in _OF_TRAINING}
   with files.whole(folder) as partial:
     checkpoints = partial / checkpoint.DIRECTORY
     checkpoints.mkdir(parents=True)
     checkpoint_folder.write(
-      checkpoints / str(meta["step"]), state, kept, is_final=True
+      checkpoints / str(meta["step"]), state, kept_meta, is_final=True
     )
     workdir.write_json(partial / workdir.CONFIG, workdir.read_config(run))
     for name in (far.FILE, static_run.FILE):

@@ -113,11 +113,11 @@ def _make(
   ]
   try:
     for future in distributed.as_completed(futures):
-      made = future.result()
-      if isinstance(made, Exception):
-        raise made
+      outcome = future.result()
+      if isinstance(outcome, Exception):
+        raise outcome
       bar.set_total(job.count * partial.tiles)
-      bar.step(made)
+      bar.step(outcome)
   except (distributed.KilledWorker, distributed.CancelledError) as error:
     raise OSError(
       f"Dask gave up on {job.request.source} ({inputs.line(error)}): look into "

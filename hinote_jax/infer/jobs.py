@@ -158,9 +158,9 @@ class Job:
   def notes(self) -> list[str]:
     """Returns what must be known of the file beside the network."""
     predictor, source = self._predictor, self._reader.header
-    variables, asked = upscaling.seen(source), self.request.options
-    notes = blurred.notes(asked, predictor, variables, self._goal.lines)
-    notes += asked.notes()
+    variables, options = upscaling.seen(source), self.request.options
+    notes = blurred.notes(options, predictor, variables, self._goal.lines)
+    notes += options.notes()
     if (copies := predictor.copies(len(variables))) > 1:
       notes.append(
         f"{self.request.source} has one channel, {variables[0].name}: it is "
@@ -233,7 +233,7 @@ class Job:
       Overflow: a value does not fit the type of the result.
       ValueError: a field cannot be upscaled.
     """
-    made = 0
+    new_tiles = 0
     for i in fields:
       if self.partial.is_done(i):
         continue
@@ -242,12 +242,12 @@ class Job:
         with _naming(self._place(i)):
           self._require_fitting(tile)
           is_new = self.partial.put(i, rows, columns, tile)
-        made += is_new
+        new_tiles += is_new
         if bar is not None:
           bar.set_total(self.count * self.partial.tiles)
           bar.step(is_new)
       self.partial.require_done(i)
-    return made
+    return new_tiles
 
   def _tiles(self, i: int) -> Iterator[Any]:
     make, has, values = self._upscaler, self.partial.has, self._reader.read(i)

@@ -206,7 +206,7 @@ class Plan:
     views = symmetries.EIGHT if is_ensemble else symmetries.EIGHT[:1]
     self._views = [_View(view, shape, lines, periodic) for view in views]
     self._module, self._variables = module, variables
-    self._report, self._side, self._made = report, side, {}
+    self._report, self._side, self._cache = report, side, {}
     self._devices = devices if devices and len(devices) > 1 else None
     self._memory = None
     if memory is not None:
@@ -287,6 +287,6 @@ class Plan:
 
   def _once(self, key, make):
     """Returns what is made for a key, the first time it is asked for."""
-    if key not in self._made:
-      self._made[key] = make()
-    return self._made[key]
+    if key not in self._cache:
+      self._cache[key] = make()
+    return self._cache[key]

@@ -374,12 +374,12 @@ class Predictor:
       lowres = values[None, :, :, None]
     else:
       lowres = values.reshape(-1, *values.shape[-3:])
-    found = lowres.shape[-1]
-    if self.channels not in (None, found) and self.copies(found) == 1:
+    channels = lowres.shape[-1]
+    if self.channels not in (None, channels) and self.copies(channels) == 1:
       names = f" ({', '.join(self.names)})" if self.names else ""
       raise ValueError(
         f"the model takes {self.channels} channels{names}, the field of "
-        f"shape {values.shape} has {found}"
+        f"shape {values.shape} has {channels}"
       )
     return lowres
 
