@@ -66,18 +66,18 @@ depthwise = Transform(
 
 
 def reshaped(
-  there: Sequence[int], here: Sequence[int], inner: Transform = as_is
+  loaded_shape: Sequence[int], shape: Sequence[int], inner: Transform = as_is
 ) -> Transform:
   """Returns `inner` with another shape of the parameter.
 
   Args:
-    there: shape of what `inner` loads.
-    here: shape of the parameter.
+    loaded_shape: shape of what `inner` loads.
+    shape: shape of the parameter.
     inner: what is done before, on loading.
   """
   return Transform(
-    lambda t: inner.load(t).reshape(here),
-    lambda p: inner.save(p.reshape(there)),
+    lambda t: inner.load(t).reshape(shape),
+    lambda p: inner.save(p.reshape(loaded_shape)),
   )
 
 

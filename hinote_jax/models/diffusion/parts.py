@@ -91,12 +91,12 @@ class ResBlock(nn.Module):
       y = norm(y)
     else:
       count = (2 if self.is_scaled else 1) * self.features
-      told = nn.Dense(count, name="time")(nn.silu(time))[:, None, None]
+      time_terms = nn.Dense(count, name="time")(nn.silu(time))[:, None, None]
       if self.is_scaled:
-        scale, shift = jnp.split(told, 2, axis=-1)
+        scale, shift = jnp.split(time_terms, 2, axis=-1)
         y = norm(y) * (1.0 + scale) + shift
       else:
-        y = norm(y + told)
+        y = norm(y + time_terms)
     y = conv(name="conv_1")(nn.silu(y))
     if x.shape[-1] != self.features:
       x = blocks.Dense(self.features, dtype=self.dtype, name="skip")(x)

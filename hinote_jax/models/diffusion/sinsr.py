@@ -124,8 +124,8 @@ class Sinsr(fixed_scale.FixedScale):
 
   def predict(self, x: Field, time: int, lowres: Array) -> Any:
     """Returns the latent without noise, of that at a step."""
-    told = jnp.full(len(x), float(self.times.times[time]))
-    return self.net(x * self.times.input_scale[time], told, lowres)
+    batch_times = jnp.full(len(x), float(self.times.times[time]))
+    return self.net(x * self.times.input_scale[time], batch_times, lowres)
 
   def sample(
     self, x: Field, y: Field, lowres: Array, drawn: Any = None
@@ -153,8 +153,8 @@ class Sinsr(fixed_scale.FixedScale):
 
     def step(x, now):
       (scale, time, *share), more = now
-      told = jnp.full(len(x), time)
-      answer = net.apply(variables, x * scale, told, lowres)
+      batch_times = jnp.full(len(x), time)
+      answer = net.apply(variables, x * scale, batch_times, lowres)
       x = share[0] * answer + share[1] * x + share[2] * more
       return x, x
 

@@ -27,17 +27,19 @@ _GROUPS = (
 _TABLE = "attn.relative_position_bias_table"
 
 
-def _swin(there: str, here: str) -> list[rules.Rule]:
+def _swin(source: str, target: str) -> list[rules.Rule]:
   table: list[rules.Rule] = []
-  block = f"{there}.blocks.{{k}}"
-  ours = f"{here}/block_{{k}}"
-  for name, own in (("patch_embed", "embed"), ("patch_unembed", "unembed")):
-    table += rules.layer(f"{there}.{name}.proj", f"{here}/{own}", _point)
-    table += rules.norm(f"{there}.{name}.norm", f"{here}/{own}_norm")
+  block = f"{source}.blocks.{{k}}"
+  block_target = f"{target}/block_{{k}}"
+  for name, part in (("patch_embed", "embed"), ("patch_unembed", "unembed")):
+    table += rules.layer(f"{source}.{name}.proj", f"{target}/{part}", _point)
+    table += rules.norm(f"{source}.{name}.norm", f"{target}/{part}_norm")
   for i in (0, 1):
-    table += rules.norm(f"{block}.norm{i + 1}", f"{ours}_norm_{i}")
-    table += rules.layer(f"{block}.mlp.fc{i + 1}", f"{ours}_fc_{i}", _point)
-  attention = f"{ours}_attention"
+    table += rules.norm(f"{block}.norm{i + 1}", f"{block_target}_norm_{i}")
+    table += rules.layer(
+      f"{block}.mlp.fc{i + 1}", f"{block_target}_fc_{i}", _point
+    )
+  attention = f"{block_target}_attention"
   table.append(
     rules.Rule(f"{block}.{_TABLE}", f"{attention}/bias_table", rules.as_is)
   )
@@ -52,17 +54,17 @@ _point = rules.pointwise
 
 def _unet() -> list[rules.Rule]:
   conv, table = rules.conv, []
-  for there, here in _GROUPS:
-    for name, own, kind in (
+  for source, target in _GROUPS:
+    for name, part, kind in (
       ("in_layers.2", "conv_0", conv),
       ("emb_layers.1", "time", rules.dense),
       ("out_layers.3", "conv_1", conv),
       ("skip_connection", "skip", _point),
     ):
-      table += rules.layer(f"{there}.{name}", f"{here}/{own}", kind)
-    table += rules.norm(f"{there}.in_layers.0", f"{here}/norm_0")
-    table += rules.norm(f"{there}.out_layers.0", f"{here}/norm_1")
-    table += _swin(there, here)
+      table += rules.layer(f"{source}.{name}", f"{target}/{part}", kind)
+    table += rules.norm(f"{source}.in_layers.0", f"{target}/norm_0")
+    table += rules.norm(f"{source}.out_layers.0", f"{target}/norm_1")
+    table += _swin(source, target)
   table += rules.layer("input_blocks.{i}.0.op", "net/in_{i}_0", conv)
   table += rules.layer("output_blocks.{i}.1.conv", "net/out_{i}_1", conv)
   table += rules.layer("input_blocks.0.0", "net/head", conv)
@@ -83,23 +85,28 @@ def _extractor(count: int) -> list[rules.Rule]:
 
 def _coder() -> list[rules.Rule]:
   table, conv = [], rules.conv
-  there, here = f"{CODER}.", "coder"
+  prefix, root = f"{CODER}.", "coder"
   pairs = []
   for part, way in (("encoder", "down"), ("decoder", "up")):
-    own = f"{here}/{part}"
+    part_root = f"{root}/{part}"
     pairs += [
-      (f"{there}{part}.{way}.{{l}}.block.{{i}}", f"{own}/level_{{l}}_{{i}}"),
-      (f"{there}{part}.mid.block_1", f"{own}/middle/block_0"),
-      (f"{there}{part}.mid.block_2", f"{own}/middle/block_1"),
+      (
+        f"{prefix}{part}.{way}.{{l}}.block.{{i}}",
+        f"{part_root}/level_{{l}}_{{i}}",
+      ),
+      (f"{prefix}{part}.mid.block_1", f"{part_root}/middle/block_0"),
+      (f"{prefix}{part}.mid.block_2", f"{part_root}/middle/block_1"),
     ]
-    attention = f"{there}{part}.mid.attn_1"
-    table += rules.norm(f"{attention}.norm", f"{own}/middle/attention/norm")
+    attention = f"{prefix}{part}.mid.attn_1"
+    table += rules.norm(
+      f"{attention}.norm", f"{part_root}/middle/attention/norm"
+    )
     for name, ours in (("q", "q"), ("k", "k"), ("v", "v"), ("proj_out", "out")):
-      target = f"{own}/middle/attention/{ours}"
+      target = f"{part_root}/middle/attention/{ours}"
       table += rules.layer(f"{attention}.{name}", target, _point)
-    table += rules.layer(f"{there}{part}.conv_in", f"{own}/head", conv)
-    table += rules.norm(f"{there}{part}.norm_out", f"{own}/last_norm")
-    table += rules.layer(f"{there}{part}.conv_out", f"{own}/last", conv)
+    table += rules.layer(f"{prefix}{part}.conv_in", f"{part_root}/head", conv)
+    table += rules.norm(f"{prefix}{part}.norm_out", f"{part_root}/last_norm")
+    table += rules.layer(f"{prefix}{part}.conv_out", f"{part_root}/last", conv)
   for source, target in pairs:
     for i in (0, 1):
       table += rules.norm(f"{source}.norm{i + 1}", f"{target}/norm_{i}")
@@ -107,15 +114,15 @@ def _coder() -> list[rules.Rule]:
     table += rules.layer(f"{source}.nin_shortcut", f"{target}/skip", _point)
   halve, double = "encoder.down.{l}.downsample", "decoder.up.{l}.upsample"
   table += rules.layer(
-    f"{there}{halve}.conv", f"{here}/encoder/halve_{{l}}", conv
+    f"{prefix}{halve}.conv", f"{root}/encoder/halve_{{l}}", conv
   )
   table += rules.layer(
-    f"{there}{double}.conv", f"{here}/decoder/double_{{l}}", conv
+    f"{prefix}{double}.conv", f"{root}/decoder/double_{{l}}", conv
   )
-  table += rules.layer(f"{there}quant_conv", f"{here}/before", _point)
-  table += rules.layer(f"{there}post_quant_conv", f"{here}/after", _point)
-  book = f"{there}quantize.embedding.weight"
-  return [*table, rules.Rule(book, f"{here}/book", rules.as_is)]
+  table += rules.layer(f"{prefix}quant_conv", f"{root}/before", _point)
+  table += rules.layer(f"{prefix}post_quant_conv", f"{root}/after", _point)
+  book = f"{prefix}quantize.embedding.weight"
+  return [*table, rules.Rule(book, f"{root}/book", rules.as_is)]
 
 
 def _rules(*, unet, **_: Any) -> list[rules.Rule]:
@@ -159,7 +166,7 @@ def unet_arguments(
   window = max(sides)
   if image_size is None:
     image_size = _image_size(shapes, first, window)
-  told = "input_blocks.1.0.emb_layers.1.weight"
+  time_layer = "input_blocks.1.0.emb_layers.1.weight"
   layers = [n for n in shapes if n.startswith("feature_extractor.")]
   return dict(
     channels=shapes["out.2.weight"][0],
@@ -173,7 +180,7 @@ def unet_arguments(
     depth=layout.count(shapes, _MIDDLE + ".blocks.{}.norm1.weight"),
     factor=shapes[f"{_MIDDLE}.blocks.0.mlp.fc1.weight"][0] / embed,
     image_size=image_size,
-    is_scaled=shapes[told][0] == 2 * shapes[out.format(first[0])][0],
+    is_scaled=shapes[time_layer][0] == 2 * shapes[out.format(first[0])][0],
     is_residual=resblock_updown,
     has_norm=f"{_MIDDLE}.patch_embed.norm.weight" in shapes,
     extractor=tuple(shapes[n][0] for n in layers if n.endswith(".weight")),

@@ -148,8 +148,8 @@ class UNet(nn.Module):
         f"a latent of {x.shape[1]} x {x.shape[2]} cells: its sides must be "
         f"multiples of {self.multiple}"
       )
-    told = nn.Dense(4 * self.width, name="time_0")
-    time = nn.silu(told(time_features(time, self.width)))
+    first_layer = nn.Dense(4 * self.width, name="time_0")
+    time = nn.silu(first_layer(time_features(time, self.width)))
     time = nn.Dense(4 * self.width, name="time_1")(time)
     x = jnp.concatenate([x, self._fitting(lowres, x.shape[1])], axis=-1)
     x = self._conv(self.multiples[0] * self.width, "head")(x)

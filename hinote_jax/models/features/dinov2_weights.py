@@ -59,19 +59,19 @@ def _rules(*, depth, chunks, patch, channels, is_gated, **_):
   size = -(-depth // chunks) if chunks else 0
   dense = ("w12", "w3") if is_gated else ("fc1", "fc2")
   for i in range(depth):
-    there = f"blocks.{i // size}.{i}" if chunks else f"blocks.{i}"
-    here = f"block_{i}"
+    source = f"blocks.{i // size}.{i}" if chunks else f"blocks.{i}"
+    target = f"block_{i}"
     for j in (0, 1):
-      layer = f"{here}/perceptron/{('first', 'second')[j]}"
-      table += rules.norm(f"{there}.norm{j + 1}", f"{here}/norm_{j}")
-      table += rules.layer(f"{there}.mlp.{dense[j]}", layer, rules.dense)
+      layer = f"{target}/perceptron/{('first', 'second')[j]}"
+      table += rules.norm(f"{source}.norm{j + 1}", f"{target}/norm_{j}")
+      table += rules.layer(f"{source}.mlp.{dense[j]}", layer, rules.dense)
       scale = rules.Rule(
-        f"{there}.ls{j + 1}.gamma", f"{here}/scale_{j}", rules.as_is
+        f"{source}.ls{j + 1}.gamma", f"{target}/scale_{j}", rules.as_is
       )
       table.append(scale)
     for part in ("qkv", "proj"):
-      ours = f"{here}/attention/{part}"
-      table += rules.layer(f"{there}.attn.{part}", ours, rules.dense)
+      ours = f"{target}/attention/{part}"
+      table += rules.layer(f"{source}.attn.{part}", ours, rules.dense)
   return table
 
 

@@ -49,10 +49,10 @@ def node(source: str, target: str) -> list[rules.Rule]:
   """Returns the rules of one invertible module."""
   mix = rules.layer(f"{source}.shffleconv", f"{target}/mix", rules.pointwise)
   for part in ("phi", "rho", "eta"):
-    there = f"{source}.theta_{part}.bottleneckBlock"
-    mix += _weight(f"{there}.0", f"{target}/{part}/in", rules.pointwise)
-    mix += _weight(f"{there}.3", f"{target}/{part}/near", rules.depthwise)
-    mix += _weight(f"{there}.5", f"{target}/{part}/out", rules.pointwise)
+    bottleneck = f"{source}.theta_{part}.bottleneckBlock"
+    mix += _weight(f"{bottleneck}.0", f"{target}/{part}/in", rules.pointwise)
+    mix += _weight(f"{bottleneck}.3", f"{target}/{part}/near", rules.depthwise)
+    mix += _weight(f"{bottleneck}.5", f"{target}/{part}/out", rules.pointwise)
   return mix
 
 
@@ -61,10 +61,10 @@ def table(**_) -> list[rules.Rule]:
   point, conv = rules.pointwise, rules.conv
   rows = [*_weight("patch_embed.proj", "encoder/head", conv)]
   for level, part in _LEVELS.items():
-    there, here = f"{level}.{{i}}", f"{part}/block_{{i}}"
-    attn, ours = f"{there}.attn", f"{here}/attention"
-    ffn, gate = f"{there}.ffn", f"{here}/perceptron"
-    rows += _block(there, here)
+    source, target = f"{level}.{{i}}", f"{part}/block_{{i}}"
+    attn, ours = f"{source}.attn", f"{target}/attention"
+    ffn, gate = f"{source}.ffn", f"{target}/perceptron"
+    rows += _block(source, target)
     rows += [
       rules.Rule(f"{attn}.temperature", f"{ours}/temperature", _temperature),
       *_weight(f"{attn}.qkv", f"{ours}/qkv", point),

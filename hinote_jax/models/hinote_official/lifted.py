@@ -119,8 +119,8 @@ def _patches(band, size):
   """
   rows, width = (n - size + 1 for n in band.shape[1:])
   steps = [(i, j) for i in range(size) for j in range(size)]
-  found = [band[:, i : i + rows, j : j + width] for i, j in steps]
-  return jnp.concatenate(found).reshape(-1, rows * width)
+  neighbours = [band[:, i : i + rows, j : j + width] for i, j in steps]
+  return jnp.concatenate(neighbours).reshape(-1, rows * width)
 
 
 def _times(x, matrix):

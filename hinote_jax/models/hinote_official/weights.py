@@ -8,10 +8,10 @@ _DECODER = "hierarchical_decoder"
 _POST = "encoder.featUp0.Fup.post.weight"
 
 
-def _found(shapes):
+def _implied(shapes):
   """Returns the options that names and shapes tell; the others are absent."""
   stages = layout.count(shapes, "encoder.featUp{}.fuse.weight")
-  found = dict(
+  arguments = dict(
     feature_up_ratio=2**stages,
     attention_width=shapes["lift.weight"][0],
     attention_head=shapes[f"{_DECODER}.kernels.0.kln.weight"][0],
@@ -21,10 +21,10 @@ def _found(shapes):
   )
   if stages:
     outputs, inputs = shapes["encoder.featUp0.fuse.weight"][:2]
-    found["feature_combine"] = "add" if inputs == outputs else "cat"
+    arguments["feature_combine"] = "add" if inputs == outputs else "cat"
     if _POST not in shapes:
-      found["fourier_up"] = "Corner"
-  return found
+      arguments["fourier_up"] = "Corner"
+  return arguments
 
 
 def _arguments(shapes, *, non_act, liif_up_method, **given):
@@ -34,12 +34,12 @@ def _arguments(shapes, *, non_act, liif_up_method, **given):
     ValueError: the two contradict each other, or the file leaves open what
       was not given.
   """
-  found = _found(shapes)
+  implied = _implied(shapes)
   ratio = given["feature_up_ratio"]
   if ratio is not None and ratio >= 1:
     # The release rounds the ratio down to a power of two.
     given["feature_up_ratio"] = 1 << (int(ratio).bit_length() - 1)
-  for name, value in found.items():
+  for name, value in implied.items():
     if given[name] not in (None, value):
       raise ValueError(
         f"the tensors are of a network with {name}={value!r}, but "
@@ -52,27 +52,27 @@ def _arguments(shapes, *, non_act, liif_up_method, **given):
       f"the tensors are of a network with fourier_up 'Area' or 'Periodic' "
       f"({_POST} is there){but}: say which, with fourier_up=..."
     )
-  unsaid = dict(feature_combine="add", fourier_up="Corner")
+  defaults = dict(feature_combine="add", fourier_up="Corner")
   chosen = {k: v for k, v in given.items() if v is not None}
   methods = dict(non_act=non_act, liif_up_method=liif_up_method)
-  return {**unsaid, **chosen, **found, **methods}
+  return {**defaults, **chosen, **implied, **methods}
 
 
 def _rules(*, attention_head, **_):
-  fourier, here = "encoder.featUp{i}.Fup", "double_{i}/fourier"
-  layers = [(f"{fourier}.post", f"{here}/post", rules.pointwise)]
-  for there, name in (("amp_fuse", "amplitude"), ("pha_fuse", "phase")):
+  source, target = "encoder.featUp{i}.Fup", "double_{i}/fourier"
+  layers = [(f"{source}.post", f"{target}/post", rules.pointwise)]
+  for theirs, ours in (("amp_fuse", "amplitude"), ("pha_fuse", "phase")):
     for i, part in ((0, "first"), (2, "second")):
       layers.append(
-        (f"{fourier}.{there}.{i}", f"{here}/{name}/{part}", rules.pointwise)
+        (f"{source}.{theirs}.{i}", f"{target}/{ours}/{part}", rules.pointwise)
       )
-  for there, name in (
+  for theirs, ours in (
     ("downsample_layers.{i}.1", "down_{i}"),
     ("upsample_layers.{i}.2", "up_{i}"),
     ("integrate_layers.{i}", "merge_{i}"),
     ("project", "project"),
   ):
-    layers.append((f"{_DECODER}.{there}", f"decoder/{name}", rules.conv))
+    layers.append((f"{_DECODER}.{theirs}", f"decoder/{ours}", rules.conv))
   bare = [
     ("encoder.featUp{i}.fuse", "double_{i}/fuse", rules.pointwise),
     ("lift", "lift", rules.conv),

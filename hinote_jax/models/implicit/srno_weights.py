@@ -16,24 +16,24 @@ def galerkin(
   parts += [("bias", "bias", rules.as_is)] if bias else []
   table = [
     rules.Rule(
-      f"{source}.qkv_proj.{there}",
-      tuple(f"{inner}/{name}/{here}" for name in "qkv"),
+      f"{source}.qkv_proj.{theirs}",
+      tuple(f"{inner}/{name}/{ours}" for name in "qkv"),
       rules.interleaved(heads, 3, transform),
     )
-    for there, here, transform in parts
+    for theirs, ours, transform in parts
   ]
-  for there, here in (("o_proj1", "expand"), ("o_proj2", "contract")):
+  for theirs, ours in (("o_proj1", "expand"), ("o_proj2", "contract")):
     table += rules.layer(
-      f"{source}.{there}",
-      f"{target}/{here}",
+      f"{source}.{theirs}",
+      f"{target}/{ours}",
       rules.pointwise,
       bias=rules.as_is if bias else None,
     )
   for name in "kv":
-    for there, here in (("weight", "scale"), ("bias", "bias")):
+    for theirs, ours in (("weight", "scale"), ("bias", "bias")):
       table.append(
         rules.Rule(
-          f"{source}.{name}ln.{there}", f"{inner}/norm_{name}/{here}", _norm
+          f"{source}.{name}ln.{theirs}", f"{inner}/norm_{name}/{ours}", _norm
         )
       )
   return table

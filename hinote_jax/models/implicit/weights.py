@@ -54,8 +54,8 @@ def _windows(shapes):
 
 
 def _attributes(encoder, options):
-  made = encoders.make(encoder, options)
-  return {name: getattr(made, name) for name in made.__dataclass_fields__}
+  network = encoders.make(encoder, options)
+  return {name: getattr(network, name) for name in network.__dataclass_fields__}
 
 
 def encoder_rules(encoder: str, options: Mapping[str, Any]) -> list[rules.Rule]:
@@ -81,8 +81,8 @@ def constants(
   """Returns what encoders carry: mean shifts of colour, masks and indices."""
   if encoder in _TRANSFORMERS:
     attributes = _attributes(encoder, encoder_options)
-    made = _TRANSFORMERS[encoder].constants(**attributes)
-    return {f"{_SOURCE}{name}": value for name, value in made.items()}
+    buffers = _TRANSFORMERS[encoder].constants(**attributes)
+    return {f"{_SOURCE}{name}": value for name, value in buffers.items()}
   return {} if encoder == "rdn" else edsr.mean_shift(_SOURCE, channels)
 
 

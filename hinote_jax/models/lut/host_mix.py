@@ -38,8 +38,8 @@ def _axis(n: int, count: int, methods, rule: str) -> _Axis:
     read = resize.reads(n, count, method=method, antialias=False, boundary=rule)
     order = np.argsort(-np.abs(read.weight), axis=1, kind="stable")
     used = int(np.max(np.sum(np.abs(read.weight) > 1e-9, axis=1)))
-    for kept, values in ((cells, read.cells), (weights, read.weight)):
-      kept.append(np.take_along_axis(values, order, axis=1)[:, :used])
+    for columns, values in ((cells, read.cells), (weights, read.weight)):
+      columns.append(np.take_along_axis(values, order, axis=1)[:, :used])
   ends = np.cumsum([w.shape[1] for w in weights])
   return _Axis(
     np.concatenate(cells, axis=1).astype(np.int32),

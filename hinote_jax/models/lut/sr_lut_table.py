@@ -34,13 +34,13 @@ def _arguments(shapes, *, pattern, compat):
 
 
 def _rules(*, pattern, scale, **_):
-  there, here = (-1, 1, scale, scale), (-1, scale**2)
+  stored_shape, shape = (-1, 1, scale, scale), (-1, scale**2)
   bytes_ = rules.Transform(
     lambda t: t / np.float32(ensemble.STORED),
     lambda p: p * np.float32(ensemble.STORED),
   )
   to = f"turns/table_{pattern}"
-  return [rules.Rule("table", to, rules.reshaped(there, here, bytes_))]
+  return [rules.Rule("table", to, rules.reshaped(stored_shape, shape, bytes_))]
 
 
 LAYOUT = layout.Layout(

@@ -32,19 +32,19 @@ def _arguments(shapes, **options):
 
 
 def _rules(*, pattern, width, depth, **_):
-  here = f"turns/net_{pattern}"
-  there = (width, 1, *_KERNELS[pattern])
+  target = f"turns/net_{pattern}"
+  shape = (width, 1, *_KERNELS[pattern])
   first = rules.Transform(
-    lambda t: t.reshape(width, -1).T, lambda p: p.T.reshape(there)
+    lambda t: t.reshape(width, -1).T, lambda p: p.T.reshape(shape)
   )
   return [
-    *rules.layer("conv1", f"{here}/layer_0", first),
-    *rules.layer(f"conv{depth + 1}", f"{here}/last", rules.pointwise),
+    *rules.layer("conv1", f"{target}/layer_0", first),
+    *rules.layer(f"conv{depth + 1}", f"{target}/last", rules.pointwise),
     *(
       rule
       for i in range(1, depth)
       for rule in rules.layer(
-        f"conv{i + 1}", f"{here}/layer_{i}", rules.pointwise
+        f"conv{i + 1}", f"{target}/layer_{i}", rules.pointwise
       )
     ),
   ]

@@ -23,8 +23,8 @@ def tail(source: str, target: str, scale: int) -> list[rules.Rule]:
   """Returns the rules of the enlargement and the last convolution."""
   table = rules.layer(f"{source}tail.1", f"{target}last", rules.conv)
   for i, factor in enumerate(blocks.shuffle_steps(scale)):
-    there, here = f"{source}tail.0.{2 * i}", f"{target}tail/up_{i}"
-    table += shuffled(there, here, factor)
+    layer, path = f"{source}tail.0.{2 * i}", f"{target}tail/up_{i}"
+    table += shuffled(layer, path, factor)
   return table
 
 

@@ -17,8 +17,8 @@ def trunk(source: str, target: str) -> list[rules.Rule]:
   }
   return [
     rule
-    for there, here in pairs.items()
-    for rule in rules.layer(there, target + here, rules.conv)
+    for name, path in pairs.items()
+    for rule in rules.layer(name, target + path, rules.conv)
   ]
 
 
@@ -55,12 +55,12 @@ def is_trunk(shapes: rules.Shapes, source: str = "") -> bool:
 
 
 def _arguments(shapes):
-  found = sizes(shapes)
+  arguments = sizes(shapes)
   if "UPNet.4.weight" in shapes:
     scale = 4
   else:
-    scale = round((shapes["UPNet.0.weight"][0] / found["growth"]) ** 0.5)
-  return dict(scale=scale, **found)
+    scale = round((shapes["UPNet.0.weight"][0] / arguments["growth"]) ** 0.5)
+  return dict(scale=scale, **arguments)
 
 
 LAYOUT = layout.Layout(

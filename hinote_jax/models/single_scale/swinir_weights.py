@@ -90,8 +90,8 @@ def table(*, resi_connection, upsampler, scale, **_: Any) -> list[rules.Rule]:
   ]
   steps = [""] if resi_connection == "1conv" else [".0", ".2", ".4"]
   for i, step in enumerate(steps):
-    there, here = f"layers.{{i}}.conv{step}", f"group_{{i}}_conv_{i}"
-    table += rules.layer(there, here, rules.conv)
+    source, target = f"layers.{{i}}.conv{step}", f"group_{{i}}_conv_{i}"
+    table += rules.layer(source, target, rules.conv)
     table += rules.layer(f"conv_after_body{step}", f"body_conv_{i}", rules.conv)
   if upsampler == "pixelshuffledirect":
     return table + edsr.shuffled("upsample.0", "last", scale)
@@ -129,14 +129,14 @@ def _constants(*, depths, window_size, img_size, **_):
   shift, walls = window_size // 2, (False, False)
   mask = window_attention.shift_mask(img_size, window_size, shift, walls)
   mask = np.where(mask, 0.0, -100.0).astype(np.float32)
-  found = {}
+  buffers = {}
   for i, depth in enumerate(depths):
     for j in range(depth):
       block = _BLOCK.format(i=i, j=j)
-      found[f"{block}.attn.relative_position_index"] = index
+      buffers[f"{block}.attn.relative_position_index"] = index
       if j % 2:
-        found[f"{block}.attn_mask"] = mask
-  return found
+        buffers[f"{block}.attn_mask"] = mask
+  return buffers
 
 
 LAYOUT = layout.Layout(

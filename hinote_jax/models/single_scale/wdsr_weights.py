@@ -25,8 +25,8 @@ def _layer(source, target, scale=1):
     (".bias", "/bias", rules.as_is),
   )
   return [
-    rules.Rule(source + there, target + here, rules.shuffled(scale, transform))
-    for there, here, transform in kinds
+    rules.Rule(source + theirs, target + ours, rules.shuffled(scale, transform))
+    for theirs, ours, transform in kinds
   ]
 
 

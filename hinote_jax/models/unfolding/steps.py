@@ -38,11 +38,11 @@ def prepared(
   """
   shape = grids.pair(n * s for n, s in zip(y.shape[1:3], scale, strict=True))
   if not isinstance(y, lazy.LazyGrid):
-    made = deconvolution.operator(
+    operator = deconvolution.operator(
       kernel, shape, scale, periodic=closed, registration=registration
     )
-    spectrum = made.spectrum(jnp.asarray(y))
-    return lambda x, alpha: made.solve(x, spectrum, alpha)
+    spectrum = operator.spectrum(jnp.asarray(y))
+    return lambda x, alpha: operator.solve(x, spectrum, alpha)
   begins = grids.pair(
     deconvolution.offset(n, s, registration)
     for n, s in zip(kernel.shape[1:3], scale, strict=True)
@@ -95,9 +95,9 @@ def _convolved(values, kernel, begins, is_transposed):
 
 def _blurred(reach, begins, closed, kernel, x):
   h, w = x.shape[1:3]
-  made = _convolved(_padded(x, reach, closed), kernel, begins, False)
+  blurred = _convolved(_padded(x, reach, closed), kernel, begins, False)
   y, x_ = (0 if c else r for r, c in zip(reach, closed, strict=True))
-  return made[:, y : y + h, x_ : x_ + w]
+  return blurred[:, y : y + h, x_ : x_ + w]
 
 
 def _spread(reach, begins, scale, closed, kernel, q):
@@ -106,12 +106,12 @@ def _spread(reach, begins, scale, closed, kernel, q):
   q = _padded(q, reach, closed)
   fine = jnp.zeros((b, q.shape[1] * sy, q.shape[2] * sx, c), q.dtype)
   fine = fine.at[:, ::sy, ::sx].set(q)
-  made = _convolved(fine, kernel, begins, True)
+  spread = _convolved(fine, kernel, begins, True)
   y, x = (
     0 if is_closed else r * s
     for r, s, is_closed in zip(reach, scale, closed, strict=True)
   )
-  return made[:, y : y + h * sy, x : x + w * sx]
+  return spread[:, y : y + h * sy, x : x + w * sx]
 
 
 def _weighed(scale, closed, params, missed):
