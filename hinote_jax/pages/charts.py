@@ -14,7 +14,9 @@ from hinote_jax.train import checkpoint
 INK = "ink"
 
 
-SAID = "<p>Of the variable and the scale above; a click on a name hides it.</p>"
+CAPTION = (
+  "<p>Of the variable and the scale above; a click on a name hides it.</p>"
+)
 
 
 class Spectra(NamedTuple):

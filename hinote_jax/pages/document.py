@@ -105,14 +105,14 @@ def write(
     at_first: what is to run when it is opened.
   """
   page = document.Document()
-  said = []
+  sections = []
   for i, part in enumerate(parts):
     name = ""
     if part.shown is not None:
       name = f"part{i}"
       part.shown.update(name=name)
       page.add_root(part.shown)
-    said.append({"title": part.title, "text": part.text, "root": name})
+    sections.append({"title": part.title, "text": part.text, "root": name})
   for model in page.models:
     if isinstance(model, models.Widget):
       model.stylesheets = [*model.stylesheets, _STYLE]
@@ -128,7 +128,7 @@ def write(
       title,
       template=templates.get_env().from_string(_TEMPLATE),
       template_variables={
-        "parts": said,
+        "parts": sections,
         "ink": _INK,
         "paper": _PAPER,
         "rule": _RULE,

@@ -42,7 +42,7 @@ def write(
     at_first.append(show)
     parts.append(document.Part("Held-out examples", _held(evaluation), drawn))
   if curves is not None:
-    parts.append(document.Part("Spectra", charts.SAID, curves.drawn))
+    parts.append(document.Part("Spectra", charts.CAPTION, curves.drawn))
   parts.append(document.Part("Scores", *_scores(evaluation)))
   if records and not is_of_images:
     parts.append(document.Part("Training", "", charts.training(records)))
@@ -138,11 +138,11 @@ def _rows(evaluation: scores.Evaluation) -> list[dict[str, Any]]:
   rows = []
   for row in evaluation.rows:
     unit = units[row["variable"]] or "1"
-    told: dict[str, Any] = {**row, "unit": unit}
+    shown_row: dict[str, Any] = {**row, "unit": unit}
     where = row["variable"], row["scale"]
     if where in base:
-      told["ratio"] = scores.ratio(told["mse"], base[where])
+      shown_row["ratio"] = scores.ratio(shown_row["mse"], base[where])
     if "parting_wavenumber" in row:  # shown as a wavelength
-      told["parting_wavenumber"] = 1.0 / told["parting_wavenumber"]
-    rows.append(told)
+      shown_row["parting_wavenumber"] = 1.0 / shown_row["parting_wavenumber"]
+    rows.append(shown_row)
   return rows

@@ -56,7 +56,7 @@ def write(
   source = job.reader.header
   rival = "bicubic" if request.checkpoint != "bicubic" else "bilinear"
   shown = _colours(source)
-  made, is_whole = _samples(job, rival, shown)
+  examples, is_whole = _samples(job, rival, shown)
   variables = [
     {"name": v.name, "units": v.units, "long_name": _long_name(v)}
     for v in (source.variables[c] for c in shown)
@@ -64,18 +64,18 @@ def write(
   in_colour = tuple(v["name"] for v in variables) == picture.RGB
   parts, curves = [], None
   if is_whole and not in_colour:
-    entry = _spectra(made, rival, job.header.periodic)
+    entry = _spectra(examples, rival, job.header.periodic)
     curves = charts.spectra([entry], variables)
-    parts.append(document.Part("Spectra", charts.SAID, curves.drawn))
+    parts.append(document.Part("Spectra", charts.CAPTION, curves.drawn))
   drawn, show = viewer.viewer(
-    made,
+    examples,
     variables,
     base=rival,
     in_colour=in_colour,
     curves=curves,
   )
-  count = f"{len(made)} of {job.count} fields. " * (job.count > 1)
-  keys = "; the slider takes the arrow keys" * (len(made) > 1)
+  count = f"{len(examples)} of {job.count} fields. " * (job.count > 1)
+  keys = "; the slider takes the arrow keys" * (len(examples) > 1)
   held = (
     f"<p>{count}There is no truth: what differs is the result from {rival}. "
     f"The maps zoom together{keys}.</p>"
@@ -116,12 +116,12 @@ def _samples(
   frame = maps.frame(job.header.shape) if is_counted else _frame(job.header)
   coarse = frame if is_counted else _frame(source)
   size = math.prod(job.header.shape) * len(shown)
-  made = []
+  examples = []
   for i in range(min(job.count, max(1, _ROOM // size))):
     lowres = job.reader.read(i)
     at = np.unravel_index(i, source.lead_shape)
     leads = zip(source.leads, at, strict=True)
-    made.append(
+    examples.append(
       samples.Sample(
         name=", ".join(f"{d.name} {n}" for d, n in leads) or "field",
         scale=scale,
@@ -132,8 +132,10 @@ def _samples(
         coarse=coarse,
       )
     )
-  is_whole = all(np.isfinite(s.base + s.others["result"]).all() for s in made)
-  return made, is_whole
+  is_whole = all(
+    np.isfinite(s.base + s.others["result"]).all() for s in examples
+  )
+  return examples, is_whole
 
 
 def _frame(header: fields.Header) -> maps.Frame:
@@ -146,15 +148,17 @@ def _frame(header: fields.Header) -> maps.Frame:
 
 
 def _spectra(
-  made: list[samples.Sample], rival: str, periodic: tuple[bool, bool]
+  examples: list[samples.Sample], rival: str, periodic: tuple[bool, bool]
 ) -> dict[str, Any]:
   """Returns the mean spectra of both, as those of an evaluation."""
   power, wavenumber = {}, np.zeros(0)
   for name in (rival, "result"):
-    each = np.stack([s.base if name == rival else s.others[name] for s in made])
+    each = np.stack(
+      [s.base if name == rival else s.others[name] for s in examples]
+    )
     wavenumber, each = radial.radial_spectrum(each, periodic=periodic)
     power[name] = each.mean(0).T
-  scale = float(made[0].scale[1:])
+  scale = float(examples[0].scale[1:])
   return {"scale": scale, "wavenumber": wavenumber, "power": power}
 
 

@@ -90,12 +90,12 @@ class Packed:
 
   Attributes:
     arrays: by name [h w], the row of least y and the column of least x first.
-    said: sample, then channel -> titles and limits of colours, and the names of
-      the arrays of its parts: "input", "base", "0", the first of the others
-      less the base, and so on; in colour "0 image" as well. Colours are bytes,
-      all else `counts` with the first value and the step in "codes".
+    descriptions: sample, then channel -> titles and limits of colours, and the
+      names of the arrays of its parts: "input", "base", "0", the first of the
+      others less the base, and so on; in colour "0 image" as well. Colours are
+      bytes, all else `counts` with the first value and the step in "codes".
     places: sample -> name, extents and size of the maps.
-    palettes: those that `said` counts.
+    palettes: those that `descriptions` counts.
   """
 
   def __init__(
@@ -119,14 +119,16 @@ class Packed:
     self.arrays: dict[str, np.ndarray] = {}
     self.palettes: list[list[str]] = []
     self.places = [_place(sample) for sample in samples]
-    self.said: list[list[dict[str, Any]]] = []
+    self.descriptions: list[list[dict[str, Any]]] = []
     self._base = base
     for sample in samples:
       if in_colour:
-        self.said.append([self._colours(sample)])
+        self.descriptions.append([self._colours(sample)])
         continue
       every = enumerate(variables)
-      self.said.append([self._channel(sample, c, v, domain) for c, v in every])
+      self.descriptions.append(
+        [self._channel(sample, c, v, domain) for c, v in every]
+      )
 
   def _channel(self, sample, c, variable, domain) -> dict[str, Any]:
     base, units = sample.base[..., c], variable["units"]
@@ -147,7 +149,7 @@ class Packed:
     colours = {"low": low, "high": high, "unit": unit}
     colours["palette"] = self.palettes.index(palette)
     codes = dict.fromkeys(parts, code)
-    return colours | self._said(sample, errors, parts, units, codes)
+    return colours | self._described(sample, errors, parts, units, codes)
 
   def _colours(self, sample) -> dict[str, Any]:
     """Packs photographs as bytes, and their errors as means over colours."""
@@ -161,9 +163,9 @@ class Packed:
       parts[part] = self._add(pixels.view(np.uint32)[..., 0], frame)
     base = sample.base.mean(-1)
     errors = {n: v.mean(-1) - base for n, v in sample.others.items()}
-    return {"unit": "of white"} | self._said(sample, errors, parts, "", {})
+    return {"unit": "of white"} | self._described(sample, errors, parts, "", {})
 
-  def _said(self, sample, errors, parts, units, codes) -> dict[str, Any]:
+  def _described(self, sample, errors, parts, units, codes) -> dict[str, Any]:
     """Adds the errors; returns where all is, and what else is said of it."""
     limit = style.symmetric(*(np.nan_to_num(e) for e in errors.values()))[1]
     code = [0.0, limit / _ERROR_STEPS]

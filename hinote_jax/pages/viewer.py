@@ -21,13 +21,13 @@ _TOOLS = "pan,wheel_zoom,box_zoom,zoom_in,zoom_out,reset,save"
 _SHOW = """
 const entries = (d) => d instanceof Map ? [...d] : Object.entries(d)
 const at_key = (d, key) => d instanceof Map ? d.get(key) : d[key]
-const said = JSON.parse(text)
-const row = said.order[scale.value]
+const contents = JSON.parse(text)
+const row = contents.order[scale.value]
 time.end = Math.max(row.length - 1, 1)
 time.disabled = row.length < 2
 const i = row[Math.min(time.value, row.length - 1)]
-const c = Math.max(said.variables.indexOf(variable.value), 0)
-const at = said.places[i], now = said.said[i][c]
+const c = Math.max(contents.variables.indexOf(variable.value), 0)
+const at = contents.places[i], now = contents.descriptions[i][c]
 label.text = at.name
 const Floats = store.get_column("floats")[0].constructor
 const missing = {int8: -(2 ** 7), int16: -(2 ** 15), int32: -(2 ** 31)}
@@ -65,7 +65,7 @@ if (JSON.stringify([at.x, at.y]) != x_range.tags[0]) {
                 reset_start: at.y[0], reset_end: at.y[1]})
 }
 if (now.palette !== undefined)
-  colours.setv({palette: said.palettes[now.palette],
+  colours.setv({palette: contents.palettes[now.palette],
                 low: now.low, high: now.high})
 errors.setv({low: -now.limit, high: now.limit})
 for (const bar of bars)
@@ -106,10 +106,10 @@ def viewer(
   for i, sample in enumerate(samples):
     rows.setdefault(sample.scale, []).append(i)
   names = ["colour"] if in_colour else [v["name"] for v in variables]
-  said = {
+  contents = {
     "order": rows,
     "variables": names,
-    "said": packed.said,
+    "descriptions": packed.descriptions,
     "places": packed.places,
     "palettes": packed.palettes,
   }
@@ -126,7 +126,7 @@ def viewer(
   show = models.CustomJS(
     code=_SHOW,
     args=dict(
-      text=json.dumps(said),
+      text=json.dumps(contents),
       store=models.ColumnDataSource(held),
       colours=colours,
       errors=errors,

@@ -53,10 +53,10 @@ def _sample(shape=(6, 9), coarse=(3, 4), y=None, seed=0):
   return samples.Sample("a", "x2", low, base, {"b": other}, frame, frame)
 
 
-def _shown(packed, said, name):
+def _shown(packed, looks, name):
   """Returns what the browser makes of a part."""
-  first, step = said["codes"][name]
-  return first + step * packed.arrays[said["parts"][name]]
+  first, step = looks["codes"][name]
+  return first + step * packed.arrays[looks["parts"][name]]
 
 
 @pytest.mark.parametrize(
@@ -82,22 +82,22 @@ def test_base_and_difference_add_up_with_the_least_y_first(order):
   y = np.arange(6.0)[::order] if order else None
   sample = _sample(y=y)
   packed = samples.Packed([sample], _VARIABLES, base="truth")
-  said = packed.said[0][0]
-  parts = {name: _shown(packed, said, name) for name in said["parts"]}
+  looks = packed.descriptions[0][0]
+  parts = {name: _shown(packed, looks, name) for name in looks["parts"]}
   given = sample.others["b"][..., 0]
   # Without positions the first row is up, and counts downward from 0.
   given = given[::-1] if order == -1 else given
-  step = (said["high"] - said["low"]) / 256 + said["limit"] / 16
+  step = (looks["high"] - looks["low"]) / 256 + looks["limit"] / 16
   np.testing.assert_allclose(parts["base"] + parts["0"], given, atol=step / 2)
   rms = np.sqrt(np.mean((sample.others["b"] - sample.base) ** 2))
-  assert said["titles"]["0"] == f"b − truth, RMS {rms:.3g} K"
-  assert said["unit"] == "K"
+  assert looks["titles"]["0"] == f"b − truth, RMS {rms:.3g} K"
+  assert looks["unit"] == "K"
 
 
 def test_one_truth_at_several_scales_is_held_once():
   both = [_sample(), _sample(coarse=(2, 3))]
   packed = samples.Packed(both, _VARIABLES, base="truth")
-  one, other = (said[0]["parts"] for said in packed.said)
+  one, other = (described[0]["parts"] for described in packed.descriptions)
   assert one["base"] == other["base"] and one["0"] == other["0"]
   assert len(packed.arrays) == 4
 
@@ -105,8 +105,8 @@ def test_one_truth_at_several_scales_is_held_once():
 def test_missing_values_stay_missing_and_leave_the_colours_alone():
   sample = _sample()
   sample.base[1, 2] = np.nan
-  (said,) = samples.Packed([sample], _VARIABLES, base="truth").said[0]
-  assert np.isfinite([said["low"], said["high"], said["limit"]]).all()
+  (looks,) = samples.Packed([sample], _VARIABLES, base="truth").descriptions[0]
+  assert np.isfinite([looks["low"], looks["high"], looks["limit"]]).all()
 
 
 def test_a_large_field_is_shown_through_a_window_over_the_same_input():
