@@ -135,19 +135,19 @@ def _made(dataset: xarray.Dataset, header: fields.Header, make: Any) -> Any:
   shape = (*make.header.shape, len(header.variables))
   places = list(np.ndindex(header.lead_shape))
   if all(dataset.variables[name].chunks is None for name in header.names):
-    made = [
+    results = [
       field(n, *(array[i] for array in arrays)) for n, i in enumerate(places)
     ]
-    return np.stack(made).reshape(*header.lead_shape, *shape)
+    return np.stack(results).reshape(*header.lead_shape, *shape)
   dask = inputs.require("dask", "dask")
   array_of = inputs.require("dask.array", "dask").from_delayed
   task = dask.delayed(field, pure=True)
-  made = [
+  results = [
     array_of(task(n, *(array[i] for array in arrays)), shape, np.float32)
     for n, i in enumerate(places)
   ]
   stack = inputs.require("dask.array", "dask").stack
-  return stack(made).reshape(*header.lead_shape, *shape)
+  return stack(results).reshape(*header.lead_shape, *shape)
 
 
 def _written(
@@ -168,9 +168,9 @@ def _written(
     ).transpose(*plane.dims)
   order = [*(lead.name for lead in header.leads), *both]
   for c, variable in enumerate(header.variables):
-    made = xarray.Variable(order, values[..., c], _attributes(variable))
+    upscaled = xarray.Variable(order, values[..., c], _attributes(variable))
     dims = cf.dims_of(header, layout, variable.name)
-    variables[variable.name] = made.transpose(*dims)
+    variables[variable.name] = upscaled.transpose(*dims)
   attributes = coordinates.small(header, layout).attrs
   has_spans = any(v.dtype.kind == "m" for v in source.variables.values())
   fine = xarray.decode_cf(

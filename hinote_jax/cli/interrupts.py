@@ -24,13 +24,13 @@ def prompt(command: Callable[[], int]) -> int:
   Returns:
     the exit code.
   """
-  heard, told = os.pipe()
-  os.set_blocking(told, False)
-  before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+  read_end, write_end = os.pipe()
+  os.set_blocking(write_end, False)
+  before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
   numbers: list[int] = []
 
   def watch():
-    while number := os.read(heard, 1):
+    while number := os.read(read_end, 1):
       if number[0] in (signal.SIGINT, signal.SIGTERM):
         numbers.append(number[0])
         threading.Event().wait(_SECONDS)
@@ -44,5 +44,5 @@ def prompt(command: Callable[[], int]) -> int:
     # What libraries do at the end may take long.
     preemption.leave(128 + numbers[0] if numbers else code)
   signal.set_wakeup_fd(before)
-  os.close(told)
+  os.close(write_end)
   return code

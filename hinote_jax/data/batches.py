@@ -303,12 +303,12 @@ class Windows:
       else:
         first = [round(a / draw.scale) for a in draw.start]
         self._coarse.put(draw.field, first, lowres[i])
-      asked = [
+      corner = [
         round(a + q) for a, q in zip(draw.start, draw.query, strict=True)
       ]
-      self._fine.put(draw.field, asked, highres[i])
+      self._fine.put(draw.field, corner, highres[i])
       if own is not None and known is not None:
-        known[i] = own.known(draw.field, asked, self.queries)
+        known[i] = own.known(draw.field, corner, self.queries)
       if self.turns is not None and stream == _TRAINING:
         turned.append(self.turns.draw(rng))
     query = np.array([draw.query for draw in draws])[..., None]
@@ -322,7 +322,7 @@ class Windows:
       "coords": grids.Axes(y, x),
       "cell": grids.cell_size(extent),
       "highres": highres,
-      **self._told(draws),
+      **self._extras_of(draws),
     }
     if known is not None:
       batch["known"] = known
@@ -330,7 +330,7 @@ class Windows:
       batch["static"] = self.static.of(draws, operators)
     return symmetries.turn(batch, turned) if turned else batch
 
-  def _told(self, draws) -> Batch:
+  def _extras_of(self, draws) -> Batch:
     """Returns what else a batch says of its examples."""
     del draws
     return {}

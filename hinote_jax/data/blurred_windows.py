@@ -56,7 +56,7 @@ class BlurredWindows(batches.Windows):
     draw = super()._draw_any(rng, scale)
     return draw._replace(degradation=self.blurs.draw(rng, self._linear))
 
-  def _told(self, draws):
+  def _extras_of(self, draws):
     degradations = [draw.degradation for draw in draws]
     return drawn.told(degradations, int(self.scale_range[0]), self._shape)  # pyright: ignore[reportAttributeAccessIssue]
 

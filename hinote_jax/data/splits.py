@@ -107,11 +107,11 @@ class Split:
       ) from error
     split = cls(**parts)
     for key in ("dataset", "fingerprint", "count"):
-      here = _record(None, dataset)[key]
-      if stored.get(key) != here:
+      expected = _record(None, dataset)[key]
+      if stored.get(key) != expected:
         raise ValueError(
           f"{path} was made for other data: its {key} is "
-          f"{stored.get(key)!r} and the dataset's is {here!r}; use another "
+          f"{stored.get(key)!r} and the dataset's is {expected!r}; use another "
           "folder, or delete it if the runs there do not matter"
         )
     split.check_disjoint(dataset.groups, dataset.times)

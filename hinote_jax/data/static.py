@@ -296,8 +296,12 @@ def fit(
     )
   )
   units += timed + ["1"] * (len(mean) - len(units) - len(timed))
-  kept = {k: rasters.Raster("climatology", v, y, x) for k, v in usual.items()}
-  known = Static(tuple(ordered), tuple(units), mean, std, digests, kept)
+  climatologies = {
+    k: rasters.Raster("climatology", v, y, x) for k, v in usual.items()
+  }
+  known = Static(
+    tuple(ordered), tuple(units), mean, std, digests, climatologies
+  )
   return known, fixed
 
 

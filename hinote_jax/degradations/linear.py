@@ -100,7 +100,9 @@ class Linear(pipeline.Degradation):
     ]
     banded = {}
     if self.kernel != "truncate":
-      banded = self._made(dict.fromkeys(key for pair in keys for key in pair))
+      banded = self._matrices(
+        dict.fromkeys(key for pair in keys for key in pair)
+      )
     operators = []
     for start, scale, pair in zip(starts, scales, keys, strict=True):
       profiles = self.blur.profiles(scale) if self.blur else (None, None)
@@ -124,18 +126,18 @@ class Linear(pipeline.Degradation):
     wave = np.exp(1j * np.multiply.outer(np.asarray(wavenumber), angle))
     return np.sum(weight * wave, axis=-1).mean(-1)
 
-  def _made(self, keys):
+  def _matrices(self, keys):
     """Returns the first cell read and the matrix of each (start, scale, count).
 
     Starts are between 0 and 1: a whole number of cells on, nothing else is new.
     """
-    made = {}
+    matrices = {}
     for count in {key[2] for key in keys}:
       alike = [key for key in keys if key[2] == count]
       start, scale, _ = np.transpose(alike)
       read = self._taps(pipeline.centers(start, scale, count), scale)
-      made |= zip(alike, _banded(*read), strict=True)
-    return made
+      matrices |= zip(alike, _banded(*read), strict=True)
+    return matrices
 
   def _axis(self, n, start, scale, count, is_periodic, banded, profile):
     if banded is None:

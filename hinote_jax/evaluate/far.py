@@ -53,13 +53,15 @@ def fit(
   shape, indices = np.shape(dataset.values)[1:3], list(indices)
   count = max(1, _POINTS // int(np.prod(shape)))
   indices = indices[:: max(1, -(-len(indices) // count))]
-  asked, names = scales(largest, shape), list(predictors)
+  far_scales, names = scales(largest, shape), list(predictors)
   channels = len(dataset.variables)
-  squares = {s: np.zeros((channels, len(names), len(names))) for s in asked}
+  squares = {
+    s: np.zeros((channels, len(names), len(names))) for s in far_scales
+  }
   examples = scores.predicted(
     predictors,
-    fields.inputs(dataset, indices, degradation, asked),
-    total=len(asked) * len(indices),
+    fields.inputs(dataset, indices, degradation, far_scales),
+    total=len(far_scales) * len(indices),
     unit="field",
     label="time ",
     progress=False,
@@ -73,13 +75,13 @@ def fit(
       ]
     )
     squares[example.scale] += np.einsum("ihwc,jhwc->cij", errors, errors)
-  weights = [[best(square)[1:] for square in squares[s]] for s in asked]
+  weights = [[best(square)[1:] for square in squares[s]] for s in far_scales]
   alone = np.zeros((1, channels, len(names) - 1))
   every = np.concatenate([alone, np.reshape(weights, (-1, *alone.shape[1:]))])
   is_used = every.max((0, 1)) > 0
   return {
     "methods": [METHODS[n] for n in np.asarray(names[1:])[is_used].tolist()],
-    "scales": [float(largest), *asked],
+    "scales": [float(largest), *far_scales],
     "weights": every[..., is_used].tolist(),
   }
 
@@ -104,8 +106,8 @@ def best(squares: np.ndarray) -> np.ndarray:
 
 def save(workdir: pathlib.Path, step: int, blend: Mapping[str, Any]) -> None:
   """Writes a blend of the checkpoint of a step."""
-  kept = {"step": step, **blend}
-  workdirs.write_json(workdir / FILE, kept | {"sha256": _digest(kept)})
+  content = {"step": step, **blend}
+  workdirs.write_json(workdir / FILE, content | {"sha256": _digest(content)})
 
 
 def load(workdir: pathlib.Path, step: int) -> dict[str, Any] | None:
@@ -115,8 +117,8 @@ def load(workdir: pathlib.Path, step: int) -> dict[str, Any] | None:
   """
   path = workdir / FILE
   try:
-    kept = dict(json.loads(path.read_text()))
-    if kept.pop("sha256", "") != _digest(kept):
+    content = dict(json.loads(path.read_text()))
+    if content.pop("sha256", "") != _digest(content):
       raise ValueError("it does not match its digest")
   except FileNotFoundError:
     return None
@@ -128,9 +130,9 @@ def load(workdir: pathlib.Path, step: int) -> dict[str, Any] | None:
       error,
     )
     return None
-  return kept if kept.pop("step", None) == step else None
+  return content if content.pop("step", None) == step else None
 
 
-def _digest(kept: Mapping[str, Any]) -> str:
-  text = json.dumps(kept, sort_keys=True)
+def _digest(content: Mapping[str, Any]) -> str:
+  text = json.dumps(content, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()

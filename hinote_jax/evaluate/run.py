@@ -75,11 +75,11 @@ def predictors(
     pairs = zip(other.learnt, data.dataset.variables, strict=False)
     if any(a.units and b.units and a.units != b.units for a, b in pairs):
       other = other.of(data.dataset.variables)
-    loaded[_label(name, loaded)] = _told(other, name, data)
+    loaded[_label(name, loaded)] = _with_its_extras(other, name, data)
   return loaded
 
 
-def _told(
+def _with_its_extras(
   predictor: infer.Predictor, workdir: str, data: Any
 ) -> Callable[..., Any]:
   """Returns another run's predictor, told what that run was told of."""
@@ -232,8 +232,8 @@ def _under_queries(batch: dict[str, Any]) -> np.ndarray:
   """Returns the input cells of the first example that its queries lie in."""
   lowres = batch["lowres"][0]
   sides = []
-  for asked, n in zip(batch["coords"], lowres.shape[:2], strict=True):
-    index = np.floor(grids.to_index(asked[0], n) + 0.5).astype(int)
+  for points, n in zip(batch["coords"], lowres.shape[:2], strict=True):
+    index = np.floor(grids.to_index(points[0], n) + 0.5).astype(int)
     sides.append(slice(index.min(), index.max() + 1))
   return lowres[tuple(sides)]
 

@@ -333,10 +333,10 @@ class Axis:
       line.first > low - positions.ROUNDING and last < high + positions.ROUNDING
     )
     if not (is_within or self.is_periodic):
-      here, there = self.extent, (other.values[0], other.values[-1])
+      extent, wanted = self.extent, (other.values[0], other.values[-1])
       raise ValueError(
-        f"{self.name} of the target, {there[0]:g} to {there[1]:g}, reaches "
-        f"beyond the input, {here[0]:g} to {here[1]:g}: crop the target"
+        f"{self.name} of the target, {wanted[0]:g} to {wanted[1]:g}, reaches "
+        f"beyond the input, {extent[0]:g} to {extent[1]:g}: crop the target"
       )
 
   def bounds(self) -> Float[np.ndarray, "n 2"]:

@@ -155,17 +155,17 @@ def _unwrapped(tensors: rules.Tensors, depth: int = 4) -> rules.Tensors:
   Raises:
     ValueError: there are several networks.
   """
-  kept = {n: t for n, t in tensors.items() if not _BESIDE.match(n)}
-  if _is_known(kept):
-    return kept
-  matches = [_WRAPPER.match(name) for name in kept]
+  own_tensors = {n: t for n, t in tensors.items() if not _BESIDE.match(n)}
+  if _is_known(own_tensors):
+    return own_tensors
+  matches = [_WRAPPER.match(name) for name in own_tensors]
   wrappers = {match[0] for match in matches if match}
   if not all(matches) or not depth:
     return tensors
   inner = {}
   for prefix in sorted(wrappers):
     size = len(prefix)
-    own = {n[size:]: t for n, t in kept.items() if n.startswith(prefix)}
+    own = {n[size:]: t for n, t in own_tensors.items() if n.startswith(prefix)}
     own = _unwrapped(own, depth - 1)
     if _is_known(own):
       inner[prefix] = own
@@ -236,10 +236,10 @@ def parameter_shapes(name: str, kwargs: Mapping[str, Any]) -> rules.Shapes:
   channels = getattr(module, "channels", None) or 1
   lowres = jnp.zeros((1, 16, 16, channels))
   cell = jnp.full((1, 2), 2.0 / 32)
-  made = jax.eval_shape(
+  variables = jax.eval_shape(
     module.init, jax.random.key(0), lowres, grids.axes((32, 32)), cell
   )
-  leaves = jax.tree.leaves_with_path(made["params"])
+  leaves = jax.tree.leaves_with_path(variables["params"])
   joined = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
   return {joined(path): leaf.shape for path, leaf in leaves}
 

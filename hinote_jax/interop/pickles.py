@@ -232,16 +232,16 @@ class _Unpickler(pickle.Unpickler):
     self.storages: dict[str, Storage] = {}
 
   def find_class(self, module: str, name: str) -> object:
-    asked = f"{module}.{name}"
-    if asked in _NAMES:
-      return _NAMES[asked]
-    of_network = asked.startswith("torch.nn.")
+    full_name = f"{module}.{name}"
+    if full_name in _NAMES:
+      return _NAMES[full_name]
+    of_network = full_name.startswith("torch.nn.")
     if module.partition(".")[0] in _FOREIGN and not of_network:
-      raise _refusal(asked)
-    if asked not in self.classes:
-      members = {"__slots__": (), "pickled": asked, "is_known": of_network}
-      self.classes[asked] = _Inert("Object", (Object,), members)
-    return self.classes[asked]
+      raise _refusal(full_name)
+    if full_name not in self.classes:
+      members = {"__slots__": (), "pickled": full_name, "is_known": of_network}
+      self.classes[full_name] = _Inert("Object", (Object,), members)
+    return self.classes[full_name]
 
   def persistent_load(self, pid: object) -> object:
     match pid:

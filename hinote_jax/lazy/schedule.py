@@ -160,16 +160,16 @@ def _hulls(nodes, index, axis, size, starts, edges):
   The windows of its edges are added to `edges`, (node, reading) -> start and
   length along y, then x.
   """
-  asked: list[list[tuple[np.ndarray, int]]] = [[] for _ in nodes]
+  windows: list[list[tuple[np.ndarray, int]]] = [[] for _ in nodes]
   hulls: list[Any] = [None] * len(nodes)
-  asked[-1].append((starts, size))
+  windows[-1].append((starts, size))
   for i in reversed(range(len(nodes))):
     node = nodes[i]
     n, closed = node.domain.shape[axis], node.domain.periodic[axis]
-    first = np.min([start for start, _ in asked[i]], axis=0)
-    last = np.max([start + length for start, length in asked[i]], axis=0)
+    first = np.min([start for start, _ in windows[i]], axis=0)
+    last = np.max([start + length for start, length in windows[i]], axis=0)
     length = int((last - first).max())
-    if not closed and len(asked[i]) > 1:
+    if not closed and len(windows[i]) > 1:
       length = min(length, n)
       first = np.clip(first, 0, n - length)
     hulls[i] = first, length
@@ -181,7 +181,7 @@ def _hulls(nodes, index, axis, size, starts, edges):
       there = source.shape[axis], source.periodic[axis]
       count = grid.read_length(line, reach, *there, length)
       start = grid.read_start(line, reach, *there, first, count)
-      asked[index[id(reading.source)]].append((start, count))
+      windows[index[id(reading.source)]].append((start, count))
       edges.setdefault((i, k), []).append((start, count))
   return hulls
 

@@ -142,10 +142,10 @@ class Checkpoints:
       with files.whole(self._folder(step)) as partial:
         checkpoint_folder.write(partial, checkpoint_folder.host(state), meta)
     except OSError as error:
-      kept = f"step {before[-1]} is still there" if before else "none was"
+      left = f"step {before[-1]} is still there" if before else "none was"
       raise OSError(
         f"cannot write the checkpoint of step {step} in {self.path} "
-        f"({inputs.line(error)}); of earlier checkpoints, {kept}"
+        f"({inputs.line(error)}); of earlier checkpoints, {left}"
       ) from error
     self._retain()
 

@@ -30,8 +30,8 @@ def loss(fields: Mapping[str, Any]) -> nn.Module:
   pixel = losses.build(**fields)
   if not text:
     return pixel
-  asked = terms.parse(text)
-  return terms.build(pixel, asked, tuple(map(load, asked)))
+  parsed = terms.parse(text)
+  return terms.build(pixel, parsed, tuple(map(load, parsed)))
 
 
 def load(term: terms.Term) -> terms.Network:
@@ -46,14 +46,14 @@ def load(term: terms.Term) -> terms.Network:
   is_shipped = term.network and shipped.parent == SHIPPED and shipped.is_file()
   path = shipped if is_shipped else pathlib.Path(term.network or ".")
   if not term.network or not path.exists():
-    said = (
+    problem = (
       f"network={term.network!r} is not there"
       if term.network
       else ("its option network says of none")
     )
     raise FileNotFoundError(
       f"config.loss.terms: {term.name} compares fields by a network of the "
-      f"kind {kind}, and {said}: {whence}"
+      f"kind {kind}, and {problem}: {whence}"
     )
   name, module, variables = _read(path)
   if name != kind:

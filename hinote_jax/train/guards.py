@@ -119,13 +119,13 @@ class Guard:
     self.skipped += 1
     if self._row > self._limit:
       draws = drawn(self._data, step, self._size)
-      kept = saved()
+      saved_steps = saved()
       raise NonFiniteLoss(
         f"loss {values['loss']:g}, gradient norm {values['grad_norm']:g} at "
         f"step {step}; batch indices {list(range(self._size))}: "
         f"{words(draws)}; {self._row} steps in a row were no numbers and "
         f"config.skip_limit is {self._limit}; last good checkpoint: "
-        f"{f'step {kept[-1]}' if kept else 'none'}; try a lower "
+        f"{f'step {saved_steps[-1]}' if saved_steps else 'none'}; try a lower "
         f"config.optim.learning_rate, and --mode=replay --step={step} to see "
         "which example it is"
       )

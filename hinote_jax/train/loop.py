@@ -76,7 +76,7 @@ def train(
     if is_leader:
       workdirs.claim(workdir, config)
       data.split.save(workdir / run_data.SPLIT, data.dataset)
-    told = static_run.save(data.static, workdir if is_leader else None)
+    static_meta = static_run.save(data.static, workdir if is_leader else None)
 
     # Loop.
     written = meta.get("log")
@@ -91,7 +91,7 @@ def train(
       "units": run.units,
       "config": workdirs.plain(config),
       **data.meta(),
-      **told,
+      **static_meta,
     }
     log = metric_log.MetricLog(
       workdir,
@@ -107,9 +107,9 @@ def train(
     asking = preemption.requested(is_shared=jax.process_count() > 1)
     with log, contextlib.closing(stream), asking as request:
       while True:
-        asked = time.monotonic()
+        waiting_since = time.monotonic()
         step, batch = next(stream, (None, None))
-        waited += time.monotonic() - asked
+        waited += time.monotonic() - waiting_since
         if step is None:
           break
         done = step + 1

@@ -164,7 +164,7 @@ class Programs:
   def __init__(self, step: Callable):
     """Takes a step over all devices."""
     self._step = step
-    self._made: dict[tuple, jax.stages.Compiled] = {}
+    self._compiled: dict[tuple, jax.stages.Compiled] = {}
 
   def compile(self, state: Any, batch: Any) -> jax.stages.Compiled:
     """Returns the program of a batch's shapes, before it is called.
@@ -174,10 +174,10 @@ class Programs:
       batch: as `put_batch` gave it.
     """
     shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves(batch))
-    if shapes not in self._made:
+    if shapes not in self._compiled:
       lowered = self._step.lower(state, batch)  # pyright: ignore
-      self._made[shapes] = lowered.compile(compiling.options())
-    return self._made[shapes]
+      self._compiled[shapes] = lowered.compile(compiling.options())
+    return self._compiled[shapes]
 
   def __call__(self, state: Any, batch: Any) -> tuple[Any, Any]:
     """Returns what the step does of (state, batch); the state is donated."""

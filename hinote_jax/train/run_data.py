@@ -125,18 +125,18 @@ class RunData(NamedTuple):
     scale, every = given.get("scale"), getattr(self.train, "scales", None)
     if scale is None and every is None:
       scale = math.ceil(self.train.scale_range[1] - 1e-6)
-    made: dict[str, Any] = {"scale": scale, "noise": 0.0}
+    defaults: dict[str, Any] = {"scale": scale, "noise": 0.0}
     if self.train.degradation is not None:
-      made["noise"] = self.train.degradation.noise
+      defaults["noise"] = self.train.degradation.noise
       if given.get("kernel") is None:
         of = functools.partial(matrices.kernel, self.train.degradation)
         if scale is None:
           kernels = {str(s): of((s, s)).tolist() for s in every or ()}
-          made["kernel"] = kernels
+          defaults["kernel"] = kernels
         else:
           pair = (scale, scale) if isinstance(scale, int) else scale
-          made["kernel"] = of(pair).tolist()
-    return made | {k: v for k, v in given.items() if v is not None}
+          defaults["kernel"] = of(pair).tolist()
+    return defaults | {k: v for k, v in given.items() if v is not None}
 
   def meta(self) -> dict[str, Any]:
     """Returns what belongs with the weights in a checkpoint."""
@@ -162,7 +162,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   `config.windows`.
   """
   chosen = workdirs.set_fields(config.data)
-  told = tuple(chosen.pop("static", ()))
+  static_names = tuple(chosen.pop("static", ()))
   dataset = datasets.load(**chosen)
   scale_range = (config.windows.min_scale, config.windows.max_scale)
   if dataset.lowres is not None:
@@ -188,7 +188,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
       )
   turns = config.windows.get("symmetries") or ()
   known, windows = static_run.make(
-    told,
+    static_names,
     dataset,
     dataset.present(split.train),
     normaliser,
@@ -233,15 +233,15 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
 
 def _of_scales(config: workdirs.Config, options: Mapping[str, Any]) -> Any:
   """Returns what makes windows at scales drawn a batch."""
-  asked, blurs = config.windows, None
-  if asked.get("blurs") or asked.get("noise"):
+  windows, blurs = config.windows, None
+  if windows.get("blurs") or windows.get("noise"):
     blurs = drawn.Blurs(
-      tuple(asked.get("blurs") or ()), asked.get("noise") or 0.0
+      tuple(windows.get("blurs") or ()), windows.get("noise") or 0.0
     )
   return functools.partial(
     blurred_windows.ScaleWindows,
-    tuple(asked.scales),
-    tuple(asked.queries),
+    tuple(windows.scales),
+    tuple(windows.queries),
     blurs,
     **options,
   )

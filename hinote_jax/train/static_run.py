@@ -257,16 +257,16 @@ def extras(
     axis.refined(count)
     for axis, count in zip((header.y, header.x), counts, strict=True)
   )
-  asked, whole = known.on(goal.y, goal.x), known.on(y, x)
+  at_goal, at_whole = known.on(goal.y, goal.x), known.on(y, x)
   dates = cf_times.dates(header) if known.timed else None
 
   @functools.lru_cache(maxsize=1)
   def at(when: Any) -> dict[str, Any]:
-    fine = asked(when)
+    fine = at_goal(when)
     for axis, is_turned in enumerate(goal.is_turned):
       fine = np.flip(fine, axis) if is_turned else fine
     coarse = static_windows.coarsened(
-      degradation, whole(when), header.shape, header.periodic
+      degradation, at_whole(when), header.shape, header.periodic
     )
     return {"static": {"fine": fine, "coarse": coarse}}
 

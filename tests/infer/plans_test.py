@@ -141,7 +141,7 @@ def test_fields_of_one_shape_share_a_plan_and_its_programs():
   got = [_whole(plan, field) for field in (first, second)]
   for field, fine in zip((first, second), got, strict=True):
     np.testing.assert_array_equal(fine, predictor(field, shape=(9, 9)))
-  ((_, run),) = plan._made.values()
+  ((_, run),) = plan._cache.values()
   assert len(run._programs) == 1
   assert reports == [("answer", 1, 1)] * 2
 
@@ -162,7 +162,7 @@ def test_small_results_are_computed_at_once_where_they_fit():
   np.testing.assert_allclose(
     _whole(plan, lowres), _whole(tiled, lowres), atol=1e-6
   )
-  assert len(plan._made) == 1 and reports[-1] == ("answer", 9, 9)
+  assert len(plan._cache) == 1 and reports[-1] == ("answer", 9, 9)
 
 
 @pytest.mark.parametrize(

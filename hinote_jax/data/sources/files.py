@@ -170,10 +170,10 @@ def _extent(times) -> str:
 
 def _check_alike(path, header, first_path, first) -> None:
   """Checks that two files have the same variables on the same grid."""
-  for here, there in _differences(header, first):
+  for text, first_text in _differences(header, first):
     raise ValueError(
-      f"{path} has {here} and {first_path} has {there}: files of one series "
-      "must agree in grid, units and variables"
+      f"{path} has {text} and {first_path} has {first_text}: files of one "
+      "series must agree in grid, units and variables"
     )
 
 

@@ -100,10 +100,10 @@ def mri(
   if citation is None:
     kind = "installed" if path is None else "fastmri" if is_fastmri else ""
     citation = _CITATIONS.get(kind, "")
-  made = _source(scans, subjects, slices, every, shape, scaling)
-  text = f"{made.fingerprint} {plane}"
+  source = _source(scans, subjects, slices, every, shape, scaling)
+  text = f"{source.fingerprint} {plane}"
   return dataclasses.replace(
-    made,
+    source,
     citation=citation,
     fingerprint=hashlib.sha256(text.encode()).hexdigest(),
   )

@@ -46,11 +46,11 @@ class Repeated:
       for free, goes_around in zip(room, periodic, strict=True)
     ):
       return  # no neighbour to compare with
-    here = operators(self._middle)
+    in_middle = operators(self._middle)
     further = operators((middle_y + 1, middle_x + 1))
-    self._first = [int(index[0]) for index, _ in here]
-    self._along = [matrix for _, matrix in here]
-    rows, columns = (len(index) for index, _ in here)
+    self._first = [int(index[0]) for index, _ in in_middle]
+    self._along = [matrix for _, matrix in in_middle]
+    rows, columns = (len(index) for index, _ in in_middle)
     self._cells = rows, columns
     self._is_alike = all(
       isinstance(matrix, np.ndarray)
@@ -58,7 +58,7 @@ class Repeated:
       and np.array_equal((index + 1) % n, after)
       and np.all(np.diff(index) == 1)
       for n, (index, matrix), (after, other) in zip(
-        shape, here, further, strict=True
+        shape, in_middle, further, strict=True
       )
     )
     if self._is_alike:

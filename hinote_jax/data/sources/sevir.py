@@ -273,15 +273,15 @@ class _Files:
 
   def complete(self, events, where) -> list[tuple[int, int]]:
     """Returns the frames without missing values, of event and frame."""
-    kept = [
+    complete = [
       (e, f)
       for e, f in where
       if events[e].is_complete
       or np.isfinite(self.read(events[e], f, False)).all()
     ]
-    if not kept:
+    if not complete:
       raise ValueError(f"all {len(where)} frames of SEVIR lack values")
-    return kept
+    return complete
 
   def read(self, event, frame, decode_vil) -> np.ndarray:
     """Returns a frame of an event, [y x c], NaN where values are missing."""
