@@ -266,10 +266,10 @@ def stored_or_new(
     return wanted
   stored = Split.load(path, dataset)
   for part, indices in dataclasses.asdict(wanted).items():
-    there = getattr(stored, part)
-    if there != indices:
+    stored_indices = getattr(stored, part)
+    if stored_indices != indices:
       raise ValueError(
-        f"{path} has {_span(there)} for {part} and the request gives "
+        f"{path} has {_span(stored_indices)} for {part} and the request gives "
         f"{_span(indices)}: ask for what it has, or use another folder"
       )
   return stored

@@ -111,8 +111,8 @@ def _unfit(meta: dict[str, Any], asked: Sequence[requests.Request]) -> str:
 
 def _unlike_header(meta: dict[str, Any], request: requests.Request) -> str:
   wanted = tuple(meta["variables"])
-  there = request.open().header
-  if missing := [name for name in wanted if name not in there.names]:
+  whole_header = request.open().header
+  if missing := [name for name in wanted if name not in whole_header.names]:
     return (
       f"is of {', '.join(wanted)} together, and the file lacks "
       f"{', '.join(missing)}"

@@ -178,9 +178,9 @@ def _hulls(nodes, index, axis, size, starts, edges):
     for k, reading in enumerate(node.readings):
       line, reach = reading.lines[axis], reading.reach[axis]
       source = reading.source.domain
-      there = source.shape[axis], source.periodic[axis]
-      count = grid.read_length(line, reach, *there, length)
-      start = grid.read_start(line, reach, *there, first, count)
+      size_and_wrap = source.shape[axis], source.periodic[axis]
+      count = grid.read_length(line, reach, *size_and_wrap, length)
+      start = grid.read_start(line, reach, *size_and_wrap, first, count)
       windows[index[id(reading.source)]].append((start, count))
       edges.setdefault((i, k), []).append((start, count))
   return hulls

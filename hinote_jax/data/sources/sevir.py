@@ -262,12 +262,12 @@ class _Files:
 
   def _check_event(self, event, name, index, ids, header):
     count = header.lead_shape[0]
-    there = "no event" if not 0 <= index < count else event.id
+    stored_id = "no event" if not 0 <= index < count else event.id
     if ids is not None and 0 <= index < count:
-      there = ids[index].decode()
-    if there != event.id:
+      stored_id = ids[index].decode()
+    if stored_id != event.id:
       raise ValueError(
-        f"{self._by_name[name]} holds {there} at index {index} where the "
+        f"{self._by_name[name]} holds {stored_id} at index {index} where the "
         f"catalogue has {event.id}: they are of different versions"
       )
 

@@ -176,9 +176,9 @@ def _paired(plan, names, coarse, lead) -> series.Source:
       f"lead {lead:g} is longer than spinup {plan.spinup:g} or spacing "
       f"{plan.spacing:g}: shorten it"
     )
-  there = plan.flow.coarsened(coarse)
-  run = _Simulation(plan, there, lead)
-  lowres = _source(plan, names, there, run.read_coarse, lead)
+  coarse_flow = plan.flow.coarsened(coarse)
+  run = _Simulation(plan, coarse_flow, lead)
+  lowres = _source(plan, names, coarse_flow, run.read_coarse, lead)
   return pairs.pair(_source(plan, names, plan.flow, run.read), lowres)
 
 

@@ -31,9 +31,9 @@ def _swin(source: str, target: str) -> list[rules.Rule]:
   table: list[rules.Rule] = []
   block = f"{source}.blocks.{{k}}"
   block_target = f"{target}/block_{{k}}"
-  for name, part in (("patch_embed", "embed"), ("patch_unembed", "unembed")):
-    table += rules.layer(f"{source}.{name}.proj", f"{target}/{part}", _point)
-    table += rules.norm(f"{source}.{name}.norm", f"{target}/{part}_norm")
+  for name, path in (("patch_embed", "embed"), ("patch_unembed", "unembed")):
+    table += rules.layer(f"{source}.{name}.proj", f"{target}/{path}", _point)
+    table += rules.norm(f"{source}.{name}.norm", f"{target}/{path}_norm")
   for i in (0, 1):
     table += rules.norm(f"{block}.norm{i + 1}", f"{block_target}_norm_{i}")
     table += rules.layer(
