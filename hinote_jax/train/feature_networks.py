@@ -12,6 +12,8 @@ from hinote_jax import interop, losses, models
 from hinote_jax.losses import terms
 
 SHIPPED = pathlib.Path(__file__).parents[1] / "networks"
+# How those answer; what no file says is else as CDDFuse has it.
+_AS_OURS = dict(residual=False, is_bounded=False)
 
 
 def loss(fields: Mapping[str, Any]) -> nn.Module:
@@ -66,7 +68,8 @@ def load(term: terms.Term) -> terms.Network:
 
 def _read(path: pathlib.Path) -> tuple[str, Any, Any]:
   if path.is_file():
-    imported = interop.load_checkpoint(path)
+    options = _AS_OURS if path.parent == SHIPPED else {}
+    imported = interop.load_checkpoint(path, **options)
     module = models.build(imported.name, **imported.kwargs)
     return imported.name, module, imported.variables
   from hinote_jax.train import checkpoint
