@@ -53,8 +53,8 @@ class OfFeatures(nn.Module):
   NETWORK: ClassVar[str] = "inn"
   WHENCE: ClassVar[str] = (
     "take inn-photo or inn-turbulence, which come along, train one of your own "
-    "(--config=configs/perceptual.py:inn_turbulence), or give inn_pretrained.pt "
-    "of its authors (the Drive folder that "
+    "(--config=configs/perceptual.py:inn_turbulence), or give "
+    "inn_pretrained.pt of its authors (the Drive folder that "
     "github.com/shoaib-sami/Multi-Granular-High-Frequency-Perceptual-Loss-MGHF-"
     " names; no licence stated)"
   )
