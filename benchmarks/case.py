@@ -7,6 +7,7 @@ from collections.abc import Callable
 import json
 import pathlib
 import resource
+import statistics
 import sys
 import time
 from typing import Any, NamedTuple
@@ -184,6 +185,22 @@ def main() -> None:
   if count is not None:
     result["fraction"] = count / result["seconds"] / float(rate)
   print(json.dumps(result))
+
+
+def beside_pytorch() -> str:
+  """Returns how many times as fast as the authors' code networks are."""
+  turned = json.loads(PUBLISHED.read_text())["alternately"]["results"]
+  lines = [["network", "forward", "training step", "memory of a step"]]
+  for name in turned:
+    network, _, rest = name.partition(" step")
+    if rest:
+      of = [turned[n] for n in turned if n.startswith(f"{network} ")]
+      forward, step = of[0], of[-1]
+      times = (statistics.median(r["ratios"]) for r in (forward, step))
+      ours, theirs = step["peak_gb"]
+      memory = f"{ours:.2f} of {theirs:.2f} GB"
+      lines.append([network, *(f"{each} times" for each in times), memory])
+  return markdown.table(lines)
 
 
 def section(results: list[dict[str, Any]]) -> str:

@@ -7,6 +7,7 @@ import ast
 import json
 import pathlib
 
+from benchmarks import case
 from benchmarks import run as benchmark
 from experiments.demo import show
 from experiments.first_light import run as first_light
@@ -18,7 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 README = ROOT / "README.md"
 # Which blocks each page holds.
 _BLOCKS = {
-  "README.md": ("demo at x4",),
+  "README.md": ("sciences at x4", "beside PyTorch"),
   "CONTRIBUTING.md": ("tree",),
   "docs/place.md": ("demo table",),
   "docs/choose.md": ("sciences table",),
@@ -50,14 +51,14 @@ _FOLDERS = (
 
 def blocks() -> dict[str, str]:
   """Returns what scripts print for the pages, by name."""
-  demo = report.read(show.FOLDER)
   return {
-    "demo at x4": show.table(demo, (4.0,)),
-    "demo table": show.table(demo),
+    "demo table": show.table(report.read(show.FOLDER)),
     "first_light table": first_light.table(
       json.loads(first_light.RESULTS.read_text())
     ),
     "sciences table": four_sciences.summary(),
+    "sciences at x4": four_sciences.summary((4.0,)),
+    "beside PyTorch": case.beside_pytorch(),
     "liif table": published_liif.table(),
     "benchmark table": benchmark.table(
       json.loads(benchmark.RESULTS.read_text())["results"]

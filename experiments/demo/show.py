@@ -6,7 +6,6 @@ With --update, first keeps the scores and the pictures of that run here.
 """
 
 import argparse
-from collections.abc import Sequence
 import pathlib
 import shutil
 
@@ -21,15 +20,8 @@ PICTURES = "panels_t2m_x4.png", "beside_runs_untold_t2m_x4.png"
 _UNTOLD = "runs/untold"
 
 
-def table(
-  evaluation: scores.Evaluation, scales: Sequence[float] | None = None
-) -> str:
-  """Returns the demo's error over bicubic's, by variable and scale.
-
-  Args:
-    evaluation: of the demo.
-    scales: which to show; None shows all.
-  """
+def table(evaluation: scores.Evaluation) -> str:
+  """Returns the demo's error over bicubic's, by variable and scale."""
   header = evaluation.header
   lines = [
     [
@@ -45,7 +37,7 @@ def table(
     ]
   ]
   for variable in header["variables"]:
-    for scale in scales or sorted(header["scales"]):
+    for scale in sorted(header["scales"]):
       rows = evaluation.select(scale=scale, variable=variable["name"])
       mse = {row["model"]: row["mse"] for row in rows}
       area = {row["model"]: row["area_rmse"] ** 2 for row in rows}

@@ -3,6 +3,7 @@
 python -m experiments.four_sciences.show
 """
 
+from collections.abc import Sequence
 import json
 
 from experiments.four_sciences import near, rates, runs
@@ -71,8 +72,8 @@ def table(evaluation: scores.Evaluation) -> str:
   return "\n\n".join(parts)
 
 
-def summary() -> str:
-  """Returns errors over bicubic's of all sciences at three scales."""
+def summary(scales: Sequence[float] = (2.0, 4.0, 8.0)) -> str:
+  """Returns errors over bicubic's of all sciences."""
   names = ["hinote", "hinote, longer", "srno", "liif"]
   lines = [["fields", "scale", *names, "best interpolation"]]
   for name in sections():
@@ -80,7 +81,7 @@ def summary() -> str:
     if evaluation is None:
       continue
     for variable in evaluation.header["variables"]:
-      for scale in (2.0, 4.0, 8.0):
+      for scale in scales:
         rows = evaluation.select(variable=variable["name"], scale=scale)
         mse = {row["model"]: row["mse"] for row in rows}
         base = mse[scores.BASELINE]
