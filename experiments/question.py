@@ -12,6 +12,8 @@ import functools
 import pathlib
 from typing import Any
 
+from PIL import Image
+
 from configs import baselines, common, hinote
 from experiments import answers, equal_time, flows, kept
 from hinote_jax.core import naming
@@ -108,14 +110,33 @@ class Question:
     made.evaluate.metrics = self.metrics
     return made
 
+  @property
+  def _grey(self) -> pathlib.Path:
+    return self.root / "grey"
+
+  def prepare(self, fields: Sequence[str]) -> None:
+    """Writes the photographs in grey, where they are asked for.
+
+    Raises:
+      FileNotFoundError: there are none.
+    """
+    if "photographs" not in fields:
+      return
+    paths = sorted(self.images.glob("*.jpg"))
+    if not paths:
+      raise FileNotFoundError(f"no .jpg in {self.images}: say --images")
+    self._grey.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+      target = self._grey / f"{path.stem}.png"
+      if not target.exists():
+        Image.open(path).convert("L").save(target)
+
   def _put_photographs(self, made) -> None:
-    if not self.images.is_dir():
-      raise FileNotFoundError(f"no photographs in {self.images}: say --images")
     with made.unlocked():
       made.data = common.data("images", ("grey",), shape=(256, 256), tiles=1)
       made.split = common.split(validation=0.05, test=0.1, gap=0)
     made.update_from_flattened_dict(
-      {"data.path": str(self.images), "degradation": "imresize"}
+      {"data.path": str(self._grey), "degradation": "imresize"}
     )
 
 
@@ -225,9 +246,12 @@ def main(question: Question, argv: Sequence[str] | None = None) -> None:
   for name in fields:
     naming.look_up("fields", name, dict.fromkeys(question.fields))
   if asked.smoke:
+    question.prepare(question.fields)
     errors = answers.Errors(question, smoke(question))
     print(*(answers.table(errors, name) for name in errors.fields), sep="\n\n")
     return
+  if not asked.show:
+    question.prepare(fields)
   if asked.time:
     timed(question, fields)
     return
