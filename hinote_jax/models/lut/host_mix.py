@@ -162,7 +162,7 @@ class _Lookups:
 def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
   """Fills the weights of the interpolators at every cell, [K h w*c]."""
   outputs, height = maps.shape[0], maps.shape[1]
-  channels, n = image.shape[2], cells.shape[1]
+  channels, n = image.shape[2], 4  # cells that every pattern has
   for y in numba.prange(height):
     total, keys = np.empty(outputs, np.int32), np.empty(n, np.int64)
     for x in range(maps.shape[2] // channels):
