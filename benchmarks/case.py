@@ -3,7 +3,7 @@
 python -m benchmarks.case NAME
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import json
 import pathlib
 import resource
@@ -157,6 +157,21 @@ def _seconds(call: Callable, repeats: int) -> list[float]:
     jax.block_until_ready(call())
     times.append(time.perf_counter() - start)
   return times
+
+
+def in_turns(calls: Sequence[Callable], turns: int) -> list[list[float]]:
+  """Returns the seconds of calls taken in turns, a row a turn, after one more.
+
+  What slows the machine for a while slows all alike.
+  """
+  rows = [[_seconds_of(call) for call in calls] for _ in range(turns + 1)]
+  return rows[1:]
+
+
+def _seconds_of(call: Callable) -> float:
+  begun = time.perf_counter()
+  jax.block_until_ready(call())
+  return time.perf_counter() - begun
 
 
 def peak_gb() -> float:

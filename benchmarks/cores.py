@@ -6,10 +6,10 @@ Both programs are called in turns in one process, on the same numbers; medians
 over the turns.
 """
 
+import functools
 import json
 import statistics
 import sys
-import time
 from typing import Any
 
 import jax
@@ -34,19 +34,12 @@ CASES = {
 
 def _in_turns(function, arguments) -> tuple[float, float]:
   """Returns the seconds of XLA's own program, and those over ours."""
-  own, plain = (
+  programs = [
     jit(function).lower(*arguments).compile()
-    for jit in (compiling.jit, jax.jit)
-  )
-  pairs = []
-  for _ in range(_TURNS + 1):
-    pair = []
-    for program in (plain, own):
-      begun = time.perf_counter()
-      jax.block_until_ready(program(*arguments))
-      pair.append(time.perf_counter() - begun)
-    pairs.append(pair)
-  pairs = pairs[1:]
+    for jit in (jax.jit, compiling.jit)
+  ]
+  calls = [functools.partial(program, *arguments) for program in programs]
+  pairs = case.in_turns(calls, _TURNS)
   seconds = statistics.median(each[0] for each in pairs)
   return seconds, statistics.median(a / b for a, b in pairs)
 

@@ -10,7 +10,6 @@ the size of those that come with the package and of the published ViT-S.
 import json
 import statistics
 import sys
-import time
 from typing import Any
 
 import jax
@@ -39,19 +38,13 @@ def _network(kind: str) -> terms.Network:
   return terms.Network(module, case.draw(module, inputs))
 
 
-def _seconds(step) -> float:
-  begun = time.perf_counter()
-  jax.block_until_ready(step())
-  return time.perf_counter() - begun
-
-
 def measure(name: str) -> dict[str, Any]:
   """Returns seconds of a step without the term and with it."""
   plain = losses.build("l1")
   (asked,) = terms.parse(f"0.1*{CASES[name]}")
   loss = terms.build(plain, (asked,), (_network(asked.wanted[0]),))
   steps = [case.train_step(_STEP, each) for each in (plain, loss)]
-  pairs = [tuple(map(_seconds, steps)) for _ in range(_TURNS + 1)][1:]
+  pairs = case.in_turns(steps, _TURNS)
   seconds = [statistics.median(column) for column in zip(*pairs, strict=True)]
   return {
     "case": name,
