@@ -6,6 +6,7 @@ runs while steps are timed; training itself may then wait for others.
 """
 
 from collections.abc import Mapping
+import functools
 import json
 import pathlib
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 import jax
 
+from experiments import kept
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.train import (
   checkpoint,
@@ -69,6 +71,25 @@ def seconds_in_turns(
       step()
       seconds[name].append(time.perf_counter() - begun)
   return {name: statistics.median(s[1:]) for name, s in seconds.items()}
+
+
+def keep_seconds(
+  results: kept.Kept, configs: Mapping[str, Any], folder: pathlib.Path
+) -> None:
+  """Times steps in turns and keeps them, unless all are kept already.
+
+  What is timed later is of another machine or hour, and cannot be compared: to
+  add a config, take the others' seconds out of the file.
+
+  Args:
+    results: where the seconds are kept, as "seconds_a_step".
+    configs: of runs, by the names they are kept by.
+    folder: as of `seconds_in_turns`.
+  """
+  if all(name in results.read()["seconds_a_step"] for name in configs):
+    return
+  for name, seconds in seconds_in_turns(configs, folder).items():
+    results.once("seconds_a_step", name, functools.partial(float, seconds))
 
 
 def _step(config, folder):

@@ -160,16 +160,13 @@ def _kept(question) -> kept.Kept:
 
 
 def timed(question: Question, fields: Sequence[str]) -> None:
-  """Times a step of every variant that is not timed yet."""
+  """Times a step of every variant, those of the same fields in turns."""
   for name in fields:
-    for variant in question.variants_of(name):
-      made = question.config(name, variant, 0, 1)
-      probe = question.root / f"probe-{name}"
-      _kept(question).once(
-        "seconds_a_step",
-        f"{name}/{variant}",
-        functools.partial(equal_time.seconds_a_step, made, probe, 20),
-      )
+    configs = {
+      f"{name}/{variant}": question.config(name, variant, 0, 1)
+      for variant in question.variants_of(name)
+    }
+    equal_time.keep_seconds(_kept(question), configs, question.root / "probe")
 
 
 def trained(question: Question, fields: Sequence[str], seeds: int) -> None:

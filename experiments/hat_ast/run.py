@@ -17,7 +17,6 @@ done again. On two cores the fastest is a scale on each (taskset -c 0 ...
 """
 
 import argparse
-import functools
 import json
 import pathlib
 import shutil
@@ -91,20 +90,11 @@ def config(run: page.Run, steps: int, root: pathlib.Path, smoke: bool = False):
 
 
 def timed(scales, names, root: pathlib.Path) -> None:
-  """Times a step of each variant, those of a scale in turns, once.
-
-  What is timed later is of another machine or hour, and cannot be compared: to
-  add a variant, take the others' seconds of that scale out of results.json.
-  """
+  """Times a step of each variant, those of a scale in turns, once."""
   for scale in scales:
     runs = [page.Run("steps", scale, 0, name) for name in names]
-    if all(r.timing in page.RESULTS.read()["seconds_a_step"] for r in runs):
-      continue
-    seconds = equal_time.seconds_in_turns(
-      {run.timing: config(run, 1, root) for run in runs}, root / "probe"
-    )
-    for name, value in seconds.items():
-      page.RESULTS.once("seconds_a_step", name, functools.partial(float, value))
+    configs = {run.timing: config(run, 1, root) for run in runs}
+    equal_time.keep_seconds(page.RESULTS, configs, root / "probe")
 
 
 def steps_of(run: page.Run) -> int:

@@ -16,7 +16,6 @@ another seed, and the page says whether the order of the models is the same.
 
 import argparse
 from collections.abc import Sequence
-import functools
 import pathlib
 
 from experiments import equal_time, kept
@@ -31,16 +30,12 @@ def _kept(name: str) -> kept.Kept:
 
 
 def timed(name: str, source: pathlib.Path) -> None:
-  """Times a step of every model of a set that is not timed yet."""
-  for model in plan.SETS[name].models:
-    made = plan.config(name, model, source=source, steps=1)
-    _kept(name).once(
-      "seconds_a_step",
-      model,
-      functools.partial(
-        equal_time.seconds_a_step, made, plan.ROOT / f"probe-{name}", 20
-      ),
-    )
+  """Times a step of every model of a set, in turns, once."""
+  configs = {
+    model: plan.config(name, model, source=source, steps=1)
+    for model in plan.SETS[name].models
+  }
+  equal_time.keep_seconds(_kept(name), configs, plan.ROOT / "probe")
 
 
 def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
