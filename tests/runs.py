@@ -1,6 +1,7 @@
 """A tiny run for tests: a few smooth random fields in a file, a small model."""
 
 import pathlib
+import sys
 from typing import Any
 from unittest import mock
 
@@ -12,6 +13,8 @@ import numpy as np
 from configs import common
 from hinote_jax.train import loop
 from hinote_jax.train import step as train_step
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 def write_fields(path: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
@@ -68,6 +71,17 @@ def write_config(
     f"  return ml_collections.ConfigDict({config.to_dict()!r})\n"
   )
   return path
+
+
+def command(config: pathlib.Path | str, workdir: pathlib.Path) -> list[str]:
+  """Returns the command line that trains a config."""
+  return [
+    sys.executable,
+    "-m",
+    "hinote_jax.main",
+    f"--config={config}",
+    f"--workdir={workdir}",
+  ]
 
 
 def train_lightly(

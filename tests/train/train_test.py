@@ -1,10 +1,7 @@
 import json
 import os
-import pathlib
-import shutil
 import signal
 import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -23,32 +20,6 @@ from hinote_jax.train import (
 )
 from hinote_jax.train import loop as train
 from tests import runs, trials
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture
-def config(tmp_path):
-  path = runs.write_fields(tmp_path / "fields.npy")
-  return runs.tiny_config(path, tmp_path / "cache")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-  """A run that is at its end: its folder and its config. Read it only."""
-  folder = tmp_path_factory.mktemp("finished")
-  path = runs.write_fields(folder / "fields.npy")
-  config = runs.tiny_config(path, folder / "cache")
-  train.train(config, folder / "run")
-  return folder / "run", config
-
-
-@pytest.fixture
-def trained(finished, tmp_path):
-  """The same in a folder of the test's own, tmp_path / "run"."""
-  run, config = finished
-  shutil.copytree(run, tmp_path / "run")
-  return config.copy_and_resolve_references()
 
 
 def final_state(workdir):
@@ -140,16 +111,6 @@ def test_two_runs_write_identical_metrics(trained, tmp_path, monkeypatch):
   assert b"seconds" not in first
 
 
-def _command(config_path, workdir):
-  return [
-    sys.executable,
-    "-m",
-    "hinote_jax.main",
-    f"--config={config_path}",
-    f"--workdir={workdir}",
-  ]
-
-
 # In a config file: the process is killed as it logs its fifth step.
 _KILLED = """
 import os, signal
@@ -170,7 +131,7 @@ def test_killed_run_ends_as_if_never_stopped(finished, tmp_path):
   path.write_text(path.read_text() + _KILLED)
   killed = tmp_path / "killed"
   process = subprocess.run(
-    _command(path, killed), cwd=ROOT, stderr=subprocess.DEVNULL
+    runs.command(path, killed), cwd=runs.ROOT, stderr=subprocess.DEVNULL
   )
   assert process.returncode == -signal.SIGKILL
   assert train.train(config, killed)["steps_now"] == 3
@@ -391,55 +352,6 @@ def test_divergence_names_step_indices_and_checkpoint(config, tmp_path):
     train.train(config, tmp_path / "bad")
 
 
-@pytest.mark.parametrize(
-  "name", ["steps", "batch_size", "accumulate", "validation_examples"]
-)
-def test_zero_is_refused_by_name(config, tmp_path, name):
-  config[name] = 0
-  with pytest.raises(
-    ValueError, match=f"config.{name} must be at least 1, got 0"
-  ):
-    train.train(config, tmp_path / "run")
-  assert not (tmp_path / "run").exists()
-
-
-def test_workdir_of_another_config_is_refused_and_kept(trained, tmp_path):
-  config = trained
-  before = (tmp_path / "run" / "config.json").read_bytes()
-  config.optim.learning_rate = 0.5
-  with pytest.raises(
-    ValueError, match="optim.learning_rate: 0.001 there, 0.5 now"
-  ):
-    train.train(config, tmp_path / "run")
-  assert (tmp_path / "run" / "config.json").read_bytes() == before
-
-
-def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
-  (tmp_path / "file").write_text("in the way")
-  with pytest.raises(OSError, match="cannot write in workdir .*file"):
-    train.train(config, tmp_path / "file" / "run")
-  assert (tmp_path / "file").read_text() == "in the way"
-
-
-def test_scale_below_one_is_refused_before_training(config, tmp_path):
-  config.evaluate.scales = (2.0, 0.5)
-  with pytest.raises(
-    ValueError, match="scales: a scale must be at least 1, got 0.5"
-  ):
-    train.train(config, tmp_path / "run")
-  assert not (tmp_path / "run").exists()
-
-
-def test_field_smaller_than_the_window_is_refused(config, tmp_path):
-  config.windows.window = (64, 64)
-  with pytest.raises(ValueError, match="64 coarse cells"):
-    train.train(config, tmp_path / "run")
-  # Nothing was begun: with the mistake mended, the workdir serves.
-  config.windows.window = (8, 8)
-  config.split.test = 3
-  runs.train_lightly(config, tmp_path / "run")
-
-
 def test_evaluation_may_ask_for_other_scales(trained, tmp_path):
   config = trained
   config.evaluate.scales = (3.0,)
@@ -484,46 +396,6 @@ def test_pairs_of_files_are_trained_and_scored_at_their_scale(config, tmp_path):
   assert abs(row["bias"] - 3.0) < 0.1
   _, meta = checkpoint.load_variables(tmp_path / "run")
   assert meta["model"]["max_scale"] == 4.0
-
-
-def test_batch_that_does_not_divide_is_refused(config, tmp_path):
-  config.batch_size = 6
-  with pytest.raises(ValueError, match="batch of 6 .* 8 devices"):
-    train.train(config, tmp_path / "run")
-
-
-def test_infinity_in_the_data_is_refused(config, tmp_path):
-  fields = np.load(config.data.path)
-  fields[3, 5, 7] = np.inf
-  np.save(config.data.path, fields)
-  with pytest.raises(ValueError, match="psi"):
-    train.train(config, tmp_path / "run")
-
-
-def test_evaluation_of_an_untrained_workdir_is_refused(config, tmp_path):
-  with pytest.raises(FileNotFoundError, match="no config.json|not the workdir"):
-    train.evaluate(config, tmp_path / "nothing")
-  assert not (tmp_path / "nothing").exists()
-
-
-def test_misspelt_flag_names_the_right_one(tmp_path):
-  command = _command("configs/hinote.py:smoke", tmp_path / "run")
-  command += ["--config.batchsize=4"]
-  done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-  assert done.returncode == 2
-  assert "did you mean 'batch_size'" in done.stderr
-  assert "Traceback" not in done.stderr
-
-
-def test_command_line_says_one_sentence_and_exits_with_2(config, tmp_path):
-  config.data.path = str(tmp_path / "absent.npy")
-  path = runs.write_config(tmp_path / "bad.py", config)
-  done = subprocess.run(
-    _command(path, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True
-  )
-  assert done.returncode == 2
-  assert "absent.npy" in done.stderr
-  assert "Traceback" not in done.stderr
 
 
 def test_reader_changes_nothing_in_the_folder(trained, tmp_path):
