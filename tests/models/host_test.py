@@ -59,6 +59,7 @@ def test_bytes_are_those_of_the_model(pattern, scale, interval, options):
   [
     pytest.param("NLCZ", dict(refiner="SD"), (17, 23), marks=trials.trial),
     ("NC", dict(refiner="S", refiner_turns=4), (7, 18)),
+    ("NL", dict(interval=8, pattern_interval=16, refiner="S"), (9, 7)),
     ("L", dict(refiner="", periodic=(True, False)), (60, 12)),
   ],
 )
@@ -69,17 +70,16 @@ def test_mixtures_are_those_of_the_model(interpolators, options, shape):
     "im_lut",
     interpolators=interpolators,
     is_table=True,
-    interval=64,
-    pattern_interval=64,
-    **options,
+    **dict(interval=64, pattern_interval=64) | options,
   )
   random = np.random.default_rng(0)
   x = random.integers(0, 256, (7, 6, 3)).astype(np.uint8)
   unit = np.float32(x)[None] / np.float32(255)
   arguments = unit, grids.axes(shape), grids.cell_size(shape)[None]
   variables = jax.eval_shape(module.init, jax.random.key(0), *arguments)
+  most = 90 * module.interval // 64  # as steep, whatever the interval
   variables = jax.tree.map(
-    lambda leaf: np.float32(random.integers(-90, 90, leaf.shape)) / 128,
+    lambda leaf: np.float32(random.integers(-most, most, leaf.shape)) / 128,
     variables,
   )
   scales = variables["params"]["scales"]

@@ -14,7 +14,7 @@ from hinote_jax.core import resize
 from hinote_jax.models.lut import ensemble, host, im_lut, taps
 
 _BAND = 24  # rows that are computed together
-_FINE, _STRIDES = 6, 13  # bits of the parts of a level, and of a stride
+_FINE = 6  # bits of the parts of a level
 _u = np.uint32
 
 
@@ -104,11 +104,13 @@ class Mixer:
     )
     maps = np.empty((len(amount), h, w * c), np.float32)
     weights = self._weights
+    level = host.padded(image, weights.reach, module.periodic)
     _weigh(
-      host.padded(image, weights.reach, module.periodic),
+      level.reshape(len(level), -1).astype(np.int32),
       weights.reach,
       *weights.tables,
-      amount / (1 << weights.shift),
+      c,
+      tuple(amount / np.float32(1 << weights.shift)),
       maps,
     )
     out = np.empty((*shape, c), np.uint8)
@@ -156,38 +158,6 @@ class _Lookups:
       ensemble.levels(interval),
       shift,
     )
-
-
-@host.compiled(parallel=True)
-def _weigh(image, by, cells, table, starts, levels, shift, amount, maps):
-  """Fills the weights of the interpolators at every cell, [K h w*c]."""
-  outputs, height = maps.shape[0], maps.shape[1]
-  channels, n = image.shape[2], 4  # cells that every pattern has
-  for y in numba.prange(height):
-    total, keys = np.empty(outputs, np.int32), np.empty(n, np.int64)
-    for x in range(maps.shape[2] // channels):
-      for channel in range(channels):
-        total[:] = 0
-        for turn in range(len(cells)):
-          stride, index = np.int32(outputs), np.int32(starts[turn])
-          for k in range(n):
-            i = n - 1 - k
-            row, column = y + by + cells[turn, i, 0], x + by + cells[turn, i, 1]
-            value = np.int32(image[_u(row), _u(column), _u(channel)])
-            index += (value >> shift) * stride
-            keys[i] = host.key(value & ((1 << shift) - 1), stride)
-            stride *= levels
-          host.sort(keys)
-          before = np.int32(1 << shift)
-          for i in range(n + 1):
-            part = np.int32(keys[i] >> 32) if i < n else np.int32(0)
-            for k in range(outputs):
-              total[k] += (before - part) * np.int32(table[_u(index + k)])
-            before = part
-            if i < n:
-              index += np.int32(keys[i] & host.STRIDE)
-        for k in range(outputs):
-          maps[k, y, x * channels + channel] = total[k] * amount[k]
 
 
 @host.compiled()
@@ -246,39 +216,74 @@ def _levels_of(line, out):
 
 
 @host.compiled()
-def _refine(level, by, row, cells, table, start, levels, shift, c, total):
-  """Adds what one table says of four cells of every point of a row."""
-  whole, last = shift + _FINE, np.int32((1 << _STRIDES) - 1)
-  part, q = np.int32((1 << whole) - 1), np.int32(1 << whole)
-  s2 = np.int32(levels)
+def _look_up(
+  level, by, row, cells, table, start, levels, whole, c, outputs, total
+):
+  """Adds what one table says of four cells of every point of a row, [K n].
+
+  A level has `whole` bits below those of a node. `outputs` is a tuple of K, so
+  that K is known where this is compiled.
+  """
+  count, s2 = np.int32(len(outputs)), np.int32(levels)
   s1, s0 = s2 * s2, s2 * s2 * s2
+  bits = np.int32(0)  # of a stride
+  while s0 >> bits:
+    bits += 1
+  part, q = np.int32((1 << whole) - 1), np.int32(1 << whole)
+  last = np.int32((1 << bits) - 1)
   first, second = level[by + row + cells[0, 0]], level[by + row + cells[1, 0]]
   third, fourth = level[by + row + cells[2, 0]], level[by + row + cells[3, 0]]
   at0, at1 = (by + cells[0, 1]) * c, (by + cells[1, 1]) * c
   at2, at3 = (by + cells[2, 1]) * c, (by + cells[3, 1]) * c
-  for i in range(len(total)):
+  for i in range(total.shape[1]):
     v0, v1 = first[_u(at0 + i)], second[_u(at1 + i)]
     v2, v3 = third[_u(at2 + i)], fourth[_u(at3 + i)]
     at = (v0 >> whole) * s0 + (v1 >> whole) * s1 + (v2 >> whole) * s2
-    at += (v3 >> whole) + start
-    k0, k1 = (v0 & part) << _STRIDES | s0, (v1 & part) << _STRIDES | s1
-    k2, k3 = (v2 & part) << _STRIDES | s2, (v3 & part) << _STRIDES | 1
+    n0 = (at + (v3 >> whole)) * count + start
+    k0, k1 = (v0 & part) << bits | s0, (v1 & part) << bits | s1
+    k2, k3 = (v2 & part) << bits | s2, (v3 & part) << bits | 1
     # The larger part first; its stride goes with it.
     a, b, d, e = max(k0, k1), min(k0, k1), max(k2, k3), min(k2, k3)
     k0, k3 = max(a, d), min(b, e)
     a, b = min(a, d), max(b, e)
     k1, k2 = max(a, b), min(a, b)
-    p0, p1, p2 = k0 >> _STRIDES, k1 >> _STRIDES, k2 >> _STRIDES
-    p3 = k3 >> _STRIDES
-    value = (q - p0) * np.int32(table[_u(at)])
-    at += k0 & last
-    value += (p0 - p1) * np.int32(table[_u(at)])
-    at += k1 & last
-    value += (p1 - p2) * np.int32(table[_u(at)])
-    at += k2 & last
-    value += (p2 - p3) * np.int32(table[_u(at)])
-    at += k3 & last
-    total[_u(i)] += value + p3 * np.int32(table[_u(at)])
+    p0, p1, p2 = k0 >> bits, k1 >> bits, k2 >> bits
+    p3 = k3 >> bits
+    # From node to node of the simplex.
+    n1 = n0 + (k0 & last) * count
+    n2 = n1 + (k1 & last) * count
+    n3 = n2 + (k2 & last) * count
+    n4 = n3 + (k3 & last) * count
+    for k in range(len(outputs)):
+      value = (q - p0) * np.int32(table[_u(n0 + k)])
+      value += (p0 - p1) * np.int32(table[_u(n1 + k)])
+      value += (p1 - p2) * np.int32(table[_u(n2 + k)])
+      value += (p2 - p3) * np.int32(table[_u(n3 + k)])
+      total[_u(k), _u(i)] += value + p3 * np.int32(table[_u(n4 + k)])
+
+
+@host.compiled(parallel=True)
+def _weigh(level, by, cells, table, starts, levels, shift, c, amount, maps):
+  """Fills the weights of the interpolators at every cell, [K h w*c]."""
+  for y in numba.prange(maps.shape[1]):
+    total = np.zeros((maps.shape[0], maps.shape[2]), np.int32)
+    for turn in range(len(cells)):
+      _look_up(
+        level,
+        by,
+        y,
+        cells[turn],
+        table,
+        starts[turn],
+        levels,
+        shift,
+        c,
+        amount,
+        total,
+      )
+    for k in range(len(amount)):
+      for i in range(maps.shape[2]):
+        maps[k, y, i] = total[k, i] * amount[k]
 
 
 @host.compiled()
@@ -316,7 +321,7 @@ def _mix(
     begin = part * _BAND
     rows = min(_BAND, height - begin)
     band = np.empty((rows + 2 * by, size + 2 * by * c), np.float32)
-    level, total = np.empty(band.shape, np.int32), np.empty(size, np.int32)
+    level, total = np.empty(band.shape, np.int32), np.empty((1, size), np.int32)
     for r in range(rows + 2 * by):
       y = _place(begin + r - by, height, periodic[0])
       line = band[r]
@@ -342,8 +347,18 @@ def _mix(
     for row in range(rows):
       total[:] = 0
       for k in range(len(cells)):
-        _refine(
-          level, by, row, cells[k], table, starts[k], levels, shift, c, total
+        _look_up(
+          level,
+          by,
+          row,
+          cells[k],
+          table,
+          starts[k],
+          levels,
+          shift + _FINE,
+          c,
+          (0,),
+          total,
         )
       line = band[by + row, by * c : by * c + size]
-      _finished(line, unit, total, out[begin + row])
+      _finished(line, unit, total[0], out[begin + row])
