@@ -31,6 +31,9 @@ def jensen_shannon(
 class DinoJs(mghf.OfFeatures):
   """Jensen-Shannon divergence of what DINOv2 sees in both fields.
 
+  It sees whole patches of 14 cells; what is left of a window below and to the
+  right of them is not looked at.
+
   Attributes:
     temperature: of the softmax of the embedding; ours.
     factor: that takes a normalised field towards [0, 1]; ours.
@@ -51,6 +54,13 @@ class DinoJs(mghf.OfFeatures):
   factor: float | int = 0.25
   offset: float | int = 0.5
   temperature: float | int = 1.0
+
+  def seen(self, variables: Any, field: Field) -> Any:
+    """Returns the features of the whole patches of a field, if it has any."""
+    patch = self.network.module.patch
+    whole = (max(n - n % patch, min(n, patch)) for n in field.shape[1:3])
+    rows, columns = map(slice, whole)
+    return super().seen(variables, field[:, rows, columns])
 
   def compare(self, ours: Any, theirs: Any) -> Float[Array, ""]:
     ours, theirs = (x.embedding / self.temperature for x in (ours, theirs))

@@ -25,6 +25,7 @@ class _Squares:
   """Stands for a network: the field and its square, in two details."""
 
   channels = 1
+  patch = 1
 
   def apply(self, variables, field, method):
     assert method == "features"
@@ -225,3 +226,25 @@ def test_other_lines_are_refused(line, message):
 def test_small_epsilon_of_the_plan_is_refused():
   with pytest.raises(ValueError, match="epsilon must be at least 0.02, got 0"):
     contrast.weights(jnp.zeros((1, 2, 2)), epsilon=0.01)
+
+
+def test_what_is_beside_whole_patches_is_not_looked_at():
+  class InPatches(_Squares):
+    patch = 4
+
+  network = terms.Network(InPatches(), {"gain": 2.0})
+  (asked,) = terms.parse("dino_js")
+  loss = terms.build(losses.build("l2"), (asked,), (network,))
+  pred, highres = _fields((11, 9, 1)), _fields((11, 9, 1)) + 0.5
+
+  def value(pred, highres):
+    variables = loss.init(jax.random.key(0), pred, highres, None, None)
+    one = jnp.ones(())
+    whole = loss.apply(variables, pred, highres, None, None, unit=one)
+    plain = losses.build("l2").apply({}, pred, highres, None, None)
+    return float((whole - plain).mean())
+
+  inside = slice(None), slice(0, 8), slice(0, 8)
+  expected = value(pred[inside], highres[inside])
+  assert value(pred, highres) == pytest.approx(expected, rel=1e-5)
+  assert expected > 0
