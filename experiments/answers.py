@@ -60,26 +60,18 @@ class Errors:
     """
     made = {}
     for seed in self.seeds(fields, variant):
-      own, base = self._both(fields, variant, seed, scale, score)
-      unit = base if score == MSE else dict.fromkeys(own, 1.0)
-      made[seed] = float(np.mean([own[k] / unit[k] for k in own]))
+      rows = self.known["runs"][key(fields, variant, seed)]["rows"]
+      made[seed] = _mean(rows, rows[0]["model"], scale, score)
     return made
 
-  def baseline(self, fields: str, scale: float, score: str) -> float:
-    """Returns a score of bicubic interpolation, mean over variables."""
+  def rivals(self, fields: str, scale: float, score: str) -> dict[str, float]:
+    """Returns name -> a score of what was scored beside the runs, untrained."""
     variant = self.variants(fields)[0]
     seed = self.seeds(fields, variant)[0]
-    _, base = self._both(fields, variant, seed, scale, score)
-    return float(np.mean(list(base.values())))
-
-  def _both(self, fields, variant, seed, scale, score):
-    """Returns (variable, scale) -> score, of the run and of bicubic's."""
-    own, base = {}, {}
-    for row in self.known["runs"][key(fields, variant, seed)]["rows"]:
-      if scale in (None, row["scale"]):
-        table = base if row["model"] == scores.BASELINE else own
-        table[row["variable"], row["scale"]] = row[score]
-    return own, base
+    rows = self.known["runs"][key(fields, variant, seed)]["rows"]
+    names = dict.fromkeys(row["model"] for row in rows)
+    del names[rows[0]["model"]]
+    return {name: _mean(rows, name, scale, score) for name in names}
 
   def change(self, fields: str, variant: str) -> np.ndarray:
     """Returns by what part the error differs, a number a seed.
@@ -90,6 +82,20 @@ class Errors:
     other = self.of(fields, self.question.reference(variant))
     both = [seed for seed in own if seed in other]
     return np.array([own[seed] / other[seed] - 1.0 for seed in both])
+
+
+def _mean(rows, model, scale, score):
+  """Returns a score of one model, the mean over variables, and over scales."""
+  own, base = (
+    {
+      (row["variable"], row["scale"]): row[score]
+      for row in rows
+      if row["model"] == name and scale in (None, row["scale"])
+    }
+    for name in (model, scores.BASELINE)
+  )
+  unit = base if score == MSE else dict.fromkeys(own, 1.0)
+  return float(np.mean([own[k] / unit[k] for k in own]))
 
 
 def words(change: np.ndarray) -> str:
@@ -130,15 +136,15 @@ def table(errors: Errors, fields: str) -> str:
       for score in question.columns.values()
     ]
     lines.append([*row, change, *(f"{mean:.2f}" for mean in means)])
-  row = [scores.BASELINE, "", "", "", *["1.000" for _ in question.scales], ""]
   largest = max(question.scales)
-  lines.append(
-    row
-    + [
-      f"{errors.baseline(fields, largest, score):.2f}"
-      for score in question.columns.values()
-    ]
-  )
+  for name in errors.rivals(fields, largest, MSE):
+    row = [name, "", "", ""]
+    for scale in question.scales:
+      row.append(f"{errors.rivals(fields, scale, MSE)[name]:.3f}")
+    row.append("")
+    for score in question.columns.values():
+      row.append(f"{errors.rivals(fields, largest, score)[name]:.2f}")
+    lines.append(row)
   return markdown.table(lines)
 
 

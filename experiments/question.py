@@ -151,7 +151,8 @@ def _run(model: str, run: str) -> Any:
   return made
 
 
-def _folder(question, key):
+def folder(question: Question, key: str) -> pathlib.Path:
+  """Returns where a run is, by `answers.key`."""
   return question.root / key.replace(", ", "_").replace(" ", "_")
 
 
@@ -190,7 +191,7 @@ def trained(question: Question, fields: Sequence[str], seeds: int) -> None:
 
 
 def _done(question, made, key):
-  run = equal_time.trained(made, _folder(question, key))
+  run = equal_time.trained(made, folder(question, key))
   named = ("model", "variable", "scale", answers.MSE)
   named += tuple(question.columns.values())
   run["rows"] = [{field: row[field] for field in named} for row in run["rows"]]

@@ -38,7 +38,7 @@ def test_every_variant_is_a_config(name, fields, variant):
 
 
 def _rows(errors, variables=("u", "v")):
-  """Returns rows of a model and of bicubic, whose errors are 2 and 4."""
+  """Returns rows of a model and its rivals; bicubic's errors are 2 and 4."""
   bases = dict(zip(variables, (2.0, 4.0), strict=True))
   return [
     dict(
@@ -46,7 +46,11 @@ def _rows(errors, variables=("u", "v")):
     )
     for scale, ratio in errors.items()
     for v, base in bases.items()
-    for model, value in (("net", ratio * base), ("bicubic", base))
+    for model, value in (
+      ("net", ratio * base),
+      ("static_regression", 0.9 * base),
+      ("bicubic", base),
+    )
   ]
 
 
@@ -95,6 +99,12 @@ def test_the_table_has_mean_and_half_the_spread(errors):
   row = answers.table(errors, "turbulence").splitlines()[3]
   cells = [cell.strip() for cell in row.strip("|").split("|")]
   assert cells[4:6] == ["0.300 ± 0.100", "0.500 ± 0.100"]
+
+
+def test_the_table_ends_with_what_needs_no_training(errors):
+  *_, regression, bicubic = answers.table(errors, "turbulence").splitlines()
+  assert regression.startswith("| static_regression |")
+  assert "| 0.900 | 0.900 |" in regression and "| 1.000 | 1.000 |" in bicubic
 
 
 @pytest.mark.parametrize(
