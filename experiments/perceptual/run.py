@@ -5,8 +5,9 @@
     python -m experiments.perceptual.run --smoke
 
 Every network trains the same steps by L1 and by L1 with a term beside it; of
-`mghf_c` each part is left out once. The networks that terms compare by come
-with the package; `experiments.perceptual.networks` made them.
+`mghf_c` each part is left out once, and once it has ten times the weight. The
+networks that terms compare by come with the package;
+`experiments.perceptual.networks` made them.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,12 @@ _NETWORKS = {
   "weather": "inn-turbulence",
   "photographs": "inn-photo",
 }
+_HEAVY = "mghf_c of weight 1"
 
 
-def _term(name: str, network: str, **options: float) -> dict:
+def _term(name: str, network: str, weight=0.1, **options: float) -> dict:
   given = ", ".join(f"{k}={v}" for k, v in options.items())
-  text = f'0.1*{name}(network="{network}"{", " * bool(given)}{given})'
+  text = f'{weight}*{name}(network="{network}"{", " * bool(given)}{given})'
   return {"loss.name": "l1", "loss.terms": text}
 
 
@@ -49,7 +51,7 @@ def _parts(network: str) -> dict[str, dict]:
       ("correlation", "eta1"),
       ("contrast", "eta2"),
     )
-  }
+  } | {_HEAVY: _term("mghf_c", network, weight=1)}
 
 
 _MODELS = {
@@ -84,8 +86,10 @@ def answer(errors: answers.Errors) -> str:
   for fields in errors.fields:
     for model in _MODELS:
       parts = []
-      for loss in list(_losses(""))[1:]:
+      for loss in [*list(_losses(""))[1:], _HEAVY]:
         name = f"{model}, {loss}"
+        if name not in errors.variants(fields):
+          continue
         change = errors.change(fields, name)
         if not len(change):
           continue
