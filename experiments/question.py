@@ -170,14 +170,16 @@ def timed(question: Question, fields: Sequence[str]) -> None:
     equal_time.keep_seconds(_kept(question), configs, question.root / "probe")
 
 
-def trained(question: Question, fields: Sequence[str], seeds: int) -> None:
+def trained(
+  question: Question, fields: Sequence[str], seeds: Sequence[int]
+) -> None:
   """Trains what is not there.
 
   Raises:
     SystemExit: runs are of the same time, and a step has not been timed.
   """
   own = _kept(question)
-  for seed in range(seeds):
+  for seed in seeds:
     for name in fields:
       for variant in question.variants_of(name):
         steps = question.steps
@@ -234,6 +236,7 @@ def main(question: Question, argv: Sequence[str] | None = None) -> None:
   parser = argparse.ArgumentParser()
   parser.add_argument("--only", default=",".join(question.fields))
   parser.add_argument("--seeds", type=int, default=question.seeds)
+  parser.add_argument("--seed", type=int, help="this alone, by one process")
   parser.add_argument("--images", type=pathlib.Path, default=question.images)
   parser.add_argument("--time", action="store_true", help="on a quiet machine")
   parser.add_argument("--smoke", action="store_true", help="minutes, no page")
@@ -254,5 +257,6 @@ def main(question: Question, argv: Sequence[str] | None = None) -> None:
     timed(question, fields)
     return
   if not asked.show:
-    trained(question, fields, asked.seeds)
+    seeds = range(asked.seeds) if asked.seed is None else [asked.seed]
+    trained(question, fields, seeds)
   print(show(question))
