@@ -16,7 +16,6 @@ of the result before the end.
 
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
-import errno
 import json
 import os
 import pathlib
@@ -24,7 +23,6 @@ import re
 from typing import Any
 import uuid
 
-import filelock
 import numpy as np
 
 from hinote_jax import fields
@@ -35,8 +33,6 @@ _MANIFEST, _LOCK, _STOP = "manifest.json", "lock", "stop"
 # What may be left without a manifest: a thread may still write a new store
 # while its folder is removed.
 _OURS = re.compile(rf"{_MANIFEST}|{_LOCK}|{_STOP}|store\.[0-9a-f]{{32}}$")
-# What file systems say that have no locks.
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 class OtherTiles(ValueError):
@@ -97,21 +93,15 @@ class PartialResult:
       raise FileExistsError(
         f"{self.folder} is in the way and holds no {_MANIFEST}: move it"
       )
-    # The system lets go of it when the process ends.
-    lock = filelock.FileLock(self.folder / _LOCK)
-    try:
-      lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-      raise FileExistsError(
-        f"{self.path} is being made by another process: wait for it"
-      ) from error
-    except OSError as error:
-      if error.errno not in _NO_LOCKS:
+    taken = f"{self.path} is being made by another process: wait for it"
+    with contextlib.ExitStack() as stack:
+      try:
+        stack.enter_context(files.locked(self.folder / _LOCK, taken))
+      except FileExistsError:
+        raise
+      except OSError as error:
         raise self._unwritable(error) from error
-    try:
       yield
-    finally:
-      lock.release()
 
   def _make(self) -> None:
     parent = self.folder.parent

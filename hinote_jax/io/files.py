@@ -16,11 +16,43 @@ import re
 import shutil
 import time
 
+import filelock
+
 # Of the system call renameat2, linux/fs.h and linux/fcntl.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _TRIES = 20  # to empty a folder
+# What file systems say that have no locks.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 # A name, the process that writes there, and the name's suffix.
 _STRAY = re.compile(r"(.+)\.(\d+)\.(tmp|old)(?:\.\w+)*")
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike, taken: str) -> Iterator[None]:
+  """Holds a lock file, which stays; the system lets go when a process ends.
+
+  Where the file system has no locks, nothing is held.
+
+  Args:
+    path: of the file.
+    taken: what to say where another process holds it.
+
+  Raises:
+    FileExistsError: one does.
+    OSError: it cannot be written.
+  """
+  lock = filelock.FileLock(path)
+  try:
+    lock.acquire(blocking=False)
+  except filelock.Timeout as error:
+    raise FileExistsError(taken) from error
+  except OSError as error:
+    if error.errno not in _NO_LOCKS:
+      raise
+  try:
+    yield
+  finally:
+    lock.release()
 
 
 @contextlib.contextmanager

@@ -46,11 +46,16 @@ def train(
     ValueError: the config does not fit the data or the workdir.
     NonFiniteLoss: training diverged; earlier checkpoints stand.
     preemption.Stopped: a signal asked for it; the step is saved.
+    FileExistsError: another process trains there.
   """
   schema.check(config)
   is_leader = jax.process_index() == 0
   workdir = workdirs.check(workdir, config)
+  with workdirs.held(workdir) if is_leader else contextlib.nullcontext():
+    return _train(config, workdir, is_leader)
 
+
+def _train(config, workdir: pathlib.Path, is_leader: bool) -> dict[str, Any]:
   run = parts.make(
     config, workdir, lambda like: checkpoint.Checkpoints(workdir).restore(like)
   )

@@ -1,5 +1,6 @@
 """The folder of a run: its config, its versions; runs are never mixed."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -24,6 +25,7 @@ else:
 
 CONFIG = "config.json"
 VERSIONS = "versions.json"
+_LOCK = ".lock"
 # How a run is carried out, and not what it is of: these may change.
 _CARRIED_OUT = ("accumulate", "parallel", "query_devices", "remat")
 _CARRIED_OUT += ("saves_behind", "skip_limit", "loss_scale")
@@ -148,6 +150,19 @@ def claim(path: pathlib.Path, config: Config) -> None:
     files.tidy(folder)
   write_json(path / CONFIG, plain(config))
   write_json(path / VERSIONS, versions())
+
+
+def held(path: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+  """Keeps other processes from training in a folder; to be entered.
+
+  Raises:
+    FileExistsError: another one does, once it is entered.
+  """
+  return files.locked(
+    path / _LOCK,
+    f"another process trains in workdir {str(path)!r}: wait for it, or choose "
+    "another with --workdir",
+  )
 
 
 def _stored_config(path: pathlib.Path) -> dict[str, Any] | None:

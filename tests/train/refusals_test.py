@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hinote_jax.train import loop as train
+from hinote_jax.train import workdir as workdirs
 from tests import runs
 
 
@@ -37,6 +38,17 @@ def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
   with pytest.raises(OSError, match="cannot write in workdir .*file"):
     train.train(config, tmp_path / "file" / "run")
   assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_workdir_that_another_process_trains_in_is_refused(config, tmp_path):
+  workdir = tmp_path / "run"
+  workdir.mkdir()
+  with workdirs.held(workdir):
+    with pytest.raises(
+      FileExistsError, match="another process trains in .*run"
+    ):
+      train.train(config, workdir)
+  assert [path.name for path in workdir.iterdir()] == [".lock"]
 
 
 def test_scale_below_one_is_refused_before_training(config, tmp_path):
