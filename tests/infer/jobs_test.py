@@ -1,10 +1,7 @@
 """One file to one file: what is kept of a run that stops, and what is not."""
 
 import dataclasses
-import functools
 import itertools
-import json
-import os
 import shutil
 
 import numpy as np
@@ -20,60 +17,10 @@ from hinote_jax.infer import (
   upscaling,
 )
 from tests import era5, trials
+from tests.infer import stopped
 
 pytest.importorskip("netCDF4")
 zarr = pytest.importorskip("zarr")
-
-# Tiles of at most 20 points: 2 x 3 of 11 x 16 in 22 x 48 points.
-_OPTIONS = upscaling.Options(memory="1GB", side=20)
-
-
-# A network that is compiled once for all tests.
-_load = functools.cache(infer.load)
-
-
-class _Stop(BaseException):
-  """Stands for the end of a process."""
-
-
-@pytest.fixture
-def source(tmp_path):
-  data = era5.dataset(3, 15.0)[["d2m"]].isel(latitude=slice(1, 12))
-  return era5.write(tmp_path / "in.nc", data)
-
-
-def _request(source, out, **options):
-  options = dict(options=_OPTIONS, shape=(22, 48)) | options
-  return jobs.Request(str(source), str(out), "bicubic", **options)
-
-
-def _run(request):
-  bar = progress.Progress(is_quiet=True)
-  batch.run([request], _load("bicubic"), bar)
-
-
-def _stopping(monkeypatch, count, error):
-  """Lets `count` tiles be written, and then fails; returns which were."""
-  write, written = tile_store.TileStore.write, []
-
-  def stopping(self, i, rows, columns, values):
-    if len(written) == count:
-      raise error
-    digest = write(self, i, rows, columns, values)
-    written.append((i, rows.start, columns.start))
-    return digest
-
-  monkeypatch.setattr(tile_store.TileStore, "write", stopping)
-  return written
-
-
-def _stop(request, out, count, error=None):
-  """Runs a request until so many tiles are there; returns which."""
-  with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, count, error or _Stop())
-    with pytest.raises(type(error or _Stop())) as raised:
-      _run(request)
-  return written, str(raised.value)
 
 
 def _names(folder):
@@ -94,25 +41,25 @@ _NAMES = ("out.nc", "out.zarr", "out.npy", "out.h5")
 def test_stopped_anywhere_it_goes_on(tmp_path, source, name, count):
   pytest.importorskip("h5py")
   out = tmp_path / name
-  request = _request(source, out)
-  first, _ = _stop(request, out, count)
+  request = stopped.request(source, out)
+  first, _ = stopped.stop(request, out, count)
   assert len(first) == count
   kept = {f"{name}.partial"} if count else set()
   assert _names(tmp_path) == {"in.nc"} | kept
   with pytest.MonkeyPatch.context() as patch:
-    second = _stopping(patch, 18, _Stop())
-    _run(request)
+    second = stopped.stopping(patch, 18, stopped.Stop())
+    stopped.run(request)
   # Each of 3 x 2 x 3 tiles, and none twice.
   assert len({*first, *second}) == len(first) + len(second) == 18
   assert _names(tmp_path) == {"in.nc", name}
-  want = _load("bicubic")(io.read(source), shape=(22, 48)).values
+  want = stopped.load("bicubic")(io.read(source), shape=(22, 48)).values
   found = io.read(out).values.reshape(want.shape)
   np.testing.assert_allclose(found, want, rtol=1e-6)
 
 
 def test_fields_that_are_there_are_not_read(tmp_path, source, monkeypatch):
   out, seen, opened = tmp_path / "out.nc", [], io.open
-  _stop(_request(source, out), out, 8)
+  stopped.stop(stopped.request(source, out), out, 8)
 
   def watched(*args, **kwargs):
     reader = opened(*args, **kwargs)
@@ -124,31 +71,31 @@ def test_fields_that_are_there_are_not_read(tmp_path, source, monkeypatch):
     return dataclasses.replace(reader, read=read)
 
   monkeypatch.setattr(io, "open", watched)
-  _run(_request(source, out))
+  stopped.run(stopped.request(source, out))
   assert seen == [1, 2]
 
 
 @pytest.mark.parametrize(
   ("options", "count"),
   [
-    (_OPTIONS, 4 + 6),
+    (stopped.OPTIONS, 4 + 6),
     # The mean is that of all tiles.
-    (dataclasses.replace(_OPTIONS, keeps_mean=True), 6 + 6),
-    (dataclasses.replace(_OPTIONS, is_ensemble=True), 8 * (4 + 6)),
+    (dataclasses.replace(stopped.OPTIONS, keeps_mean=True), 6 + 6),
+    (dataclasses.replace(stopped.OPTIONS, is_ensemble=True), 8 * (4 + 6)),
   ],
 )
 def test_tiles_that_are_there_are_not_computed(
   tmp_path, source, monkeypatch, options, count
 ):
   out, told = tmp_path / "out.zarr", []
-  request = _request(source, out, options=options)
-  _stop(request, out, 8)
+  request = stopped.request(source, out, options=options)
+  stopped.stop(request, out, 8)
   bar = progress.Progress(is_quiet=True)
   monkeypatch.setattr(bar, "report", lambda what, *_: told.append(what))
   batch.run([request], infer.load("bicubic"), bar)
   assert told == ["answer"] * count
-  fresh = _request(source, tmp_path / "fresh.zarr", options=options)
-  _run(fresh)
+  fresh = stopped.request(source, tmp_path / "fresh.zarr", options=options)
+  stopped.run(fresh)
   want = io.read(fresh.path).values
   np.testing.assert_array_equal(io.read(out).values, want)
 
@@ -156,166 +103,29 @@ def test_tiles_that_are_there_are_not_computed(
 def test_passes_over_a_field_are_told(tmp_path, source, monkeypatch):
   bar, told = progress.Progress(is_quiet=True), []
   monkeypatch.setattr(bar, "report", lambda *what: told.append(what))
-  request = _request(source, tmp_path / "out.nc")
+  request = stopped.request(source, tmp_path / "out.nc")
   batch.run([request], infer.load("bicubic"), bar)
   assert told == [("answer", k + 1, 6) for k in range(6)] * 3
 
 
-@pytest.mark.parametrize(
-  ("name", "change", "said"),
-  trials.apart_from(
-    lambda case: case[0] == "out.zarr" or case[1] == "scale",
-    [
-      (name, *case)
-      for name in ("out.nc", "out.zarr")
-      for case in (
-        ("scale", "grid"),
-        ("clip", "clip"),
-        ("touch", "input"),
-        ("periodic", "axes"),
-        ("damage", "manifest"),
-        ("side", "side"),
-      )
-    ],
-  ),
-)
-def test_what_is_of_something_else_is_not_used(
-  tmp_path, source, capsys, name, change, said
-):
-  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
-  _stop(_request(source, out), out, 8)
-  options = {
-    "scale": dict(shape=None, scale=3),
-    "clip": dict(options=dataclasses.replace(_OPTIONS, clip=(None, 260.0))),
-    "periodic": dict(periodic=(False, False)),
-    "side": dict(options=dataclasses.replace(_OPTIONS, side=13)),
-  }.get(change, {})
-  if change == "touch":
-    os.utime(source, ns=(0, 1))
-  if change == "damage":
-    (tmp_path / f"{name}.partial" / "manifest.json").write_text("[")
-  _run(_request(source, out, **options))
-  line = capsys.readouterr().err
-  assert line.count("\n") == 1 and "starting over" in line
-  assert said in line.split(" is of other ")[1]
-  _run(_request(source, fresh, **options))
-  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
-
-
-def test_other_tiles_than_this_machine_makes(tmp_path, source, capsys):
-  out = tmp_path / "out.zarr"
-  _stop(_request(source, out), out, 8)
-  layout = tmp_path / "out.zarr.partial" / "store" / "layout.json"
-  assert json.loads(layout.read_text()) == [11, 16]
-  layout.write_text("[24, 24]")
-  _run(_request(source, out))
-  assert "one of another kind: starting over" in capsys.readouterr().err
-  assert not np.isnan(io.read(out).values).any()
-
-
-def _flip(path, random):
-  """Flips a random bit of a file."""
-  data = bytearray(path.read_bytes())
-  data[random.integers(len(data))] ^= 1 << random.integers(8)
-  path.write_bytes(data)
-
-
-@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
-@pytest.mark.parametrize("what", ["c/*", "*.json", "done", "layout.json"])
-def test_a_flipped_bit_is_made_again(tmp_path, source, capsys, name, what):
-  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
-  _run(_request(source, fresh))
-  random = np.random.default_rng(len(name) + len(what))
-  _stop(_request(source, out), out, 8)
-  folder = tmp_path / f"{name}.partial"
-  paths = {
-    "c/*": (p for p in folder.rglob("c/**/*") if p.is_file()),
-    "*.json": (folder / "store" / "fields.zarr").rglob("*.json"),
-    "done": folder.glob("done/*/*"),
-    "layout.json": folder.rglob("layout.json"),
-  }[what]
-  _flip(random.choice(sorted(paths)), random)
-  with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, 18, _Stop())
-    _run(_request(source, out))
-  # What was left to do, and the tile that is made again; or all.
-  left = {"c/*": 11, "done": 11, "*.json": 10, "layout.json": 18}
-  assert len(written) == left[what]
-  assert ("again" in capsys.readouterr().err) == (left[what] == 11)
-  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
-
-
-@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
-def test_damage_done_on_the_way_is_seen_at_the_end(
-  tmp_path, source, capsys, monkeypatch, name
-):
-  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
-  _run(_request(source, fresh))
-  write, random = tile_store.TileStore.write, np.random.default_rng(0)
-  lost = []
-
-  def damaging(self, i, rows, columns, values):
-    digest = write(self, i, rows, columns, values)
-    if len(lost) < lost_count:
-      lost.append(i)
-      _flip(next(self._chunks(i, rows, columns)), random)
-    return digest
-
-  monkeypatch.setattr(tile_store.TileStore, "write", damaging)
-  lost_count = 2
-  _run(_request(source, out))
-  assert "2 of the tiles in" in capsys.readouterr().err
-  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
-  lost_count = 1000
-  request = _request(source, out, overwrite=True)
-  with pytest.raises(OSError, match="does not keep what is written"):
-    _run(request)
-  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
-
-
-@pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
-def test_a_bit_of_the_whole_file_before_it_is_in_its_place(
-  tmp_path, source, name
-):
-  out, fresh = tmp_path / name, tmp_path / f"fresh.{name}"
-  _run(_request(source, fresh))
-
-  def stop(partial, path):
-    if path == out:
-      raise _Stop
-    os.replace(partial, path)
-
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(partial_result.files, "replace", stop)
-    with pytest.raises(_Stop):
-      _run(_request(source, out))
-  folder = tmp_path / f"{name}.partial"
-  whole = folder / "result.nc"
-  if name == "out.zarr":
-    whole = next(p for p in folder.rglob("c/**/*") if p.is_file())
-  _flip(whole, np.random.default_rng(1))
-  _run(_request(source, out))
-  np.testing.assert_array_equal(io.read(out).values, io.read(fresh).values)
-
-
 def test_a_copy_of_the_input_is_the_input(tmp_path, source, capsys):
   out = tmp_path / "out.nc"
-  _stop(_request(source, out), out, 8)
+  stopped.stop(stopped.request(source, out), out, 8)
   (tmp_path / "other").mkdir()
   copy = shutil.move(source, tmp_path / "other")
-  _run(_request(copy, out))
+  stopped.run(stopped.request(copy, out))
   assert not capsys.readouterr().err and out.exists()
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
 def test_one_process_makes_a_file(tmp_path, source, name):
   out = tmp_path / name
-  request = _request(source, out)
-  job = jobs.Job(request, _load("bicubic"))
+  request = stopped.request(source, out)
+  job = jobs.Job(request, stopped.load("bicubic"))
   with job.partial.locked():
     with pytest.raises(FileExistsError, match="being made by another process"):
-      _run(request)
-  _run(request)
+      stopped.run(request)
+  stopped.run(request)
   assert out.exists()
 
 
@@ -324,19 +134,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, source):
   folder.mkdir()
   (folder / "mine.txt").write_text("mine")
   with pytest.raises(FileExistsError, match=r"out.nc.partial is in the way"):
-    _run(_request(source, tmp_path / "out.nc"))
+    stopped.run(stopped.request(source, tmp_path / "out.nc"))
   assert (folder / "mine.txt").read_text() == "mine"
   # What a thread wrote while the folder was removed is nobody's.
   (folder / "mine.txt").unlink()
   late = folder / f"store.{'0f' * 16}" / "fields.14032.tmp.zarr"
   late.mkdir(parents=True)
-  _run(_request(source, tmp_path / "out.nc"))
+  stopped.run(stopped.request(source, tmp_path / "out.nc"))
   assert not folder.exists()
 
 
 def test_who_nobody_waits_for_writes_no_more(tmp_path, source):
-  request = _request(source, tmp_path / "out.nc")
-  predictor = _load("bicubic")
+  request = stopped.request(source, tmp_path / "out.nc")
+  predictor = stopped.load("bicubic")
   asks, works = (jobs.Job(request, predictor) for _ in range(2))
   with asks.partial.locked():
     asks.partial.begin(asks.manifest())
@@ -365,9 +175,9 @@ def test_what_is_kept_after_an_error(tmp_path, source, error, kind, what, cure):
   out, names = tmp_path / "out.nc", ("in.nc", "out.nc.partial")
   for count in (0, 8):
     with pytest.MonkeyPatch.context() as patch:
-      _stopping(patch, count, error)
+      stopped.stopping(patch, count, error)
       with pytest.raises(kind, match=what) as raised:
-        _run(_request(source, out))
+        stopped.run(stopped.request(source, out))
     message = str(raised.value)
     is_kept = "is kept in" in message and f"{cure}" in message
     assert is_kept == bool(count)
@@ -377,9 +187,9 @@ def test_what_is_kept_after_an_error(tmp_path, source, error, kind, what, cure):
 def test_a_zarr_of_values_that_do_not_fit_is_not_kept(tmp_path, source):
   out = tmp_path / "out.zarr"
   with pytest.MonkeyPatch.context() as patch:
-    _stopping(patch, 8, ValueError("300 does not fit int16"))
+    stopped.stopping(patch, 8, ValueError("300 does not fit int16"))
     with pytest.raises(jobs.Overflow, match="in.nc, time 1: 300 does not fit"):
-      _run(_request(source, out))
+      stopped.run(stopped.request(source, out))
   assert _names(tmp_path) == {"in.nc"}
 
 
@@ -389,16 +199,16 @@ def test_a_field_that_is_infinite_later_on(tmp_path):
   source = era5.write(tmp_path / "in.nc", data)
   message = r"in.nc, time 2: d2m is infinite at row 0, column 0"
   with pytest.raises(ValueError, match=message):
-    _run(_request(source, tmp_path / "out.nc"))
+    stopped.run(stopped.request(source, tmp_path / "out.nc"))
   assert _names(tmp_path) == {"in.nc"}
 
 
 def test_a_format_that_cannot_hold_them_is_known_before(tmp_path, source):
   out = tmp_path / "out.png"
   with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, 0, AssertionError)
+    written = stopped.stopping(patch, 0, AssertionError)
     with pytest.raises(ValueError, match="PNG holds one picture"):
-      _run(_request(source, out))
+      stopped.run(stopped.request(source, out))
   assert not written and _names(tmp_path) == {"in.nc"}
 
 
@@ -410,14 +220,14 @@ def test_a_file_that_stands_is_replaced_at_the_end(tmp_path, source):
     else:
       out.mkdir()
       (out / "old").write_text("old")
-    request = _request(source, out)
+    request = stopped.request(source, out)
     with pytest.raises(FileExistsError, match=f"{name} exists"):
-      _run(request)
+      stopped.run(request)
     request = dataclasses.replace(request, overwrite=True)
-    _stop(request, out, 17)
+    stopped.stop(request, out, 17)
     old = out if name == "out.nc" else out / "old"
     assert old.read_text() == "old"
-    _run(request)
+    stopped.run(request)
     assert io.read(out).values.shape == (3, 22, 48, 1)
     assert not (out / "old").exists()
 
@@ -427,31 +237,31 @@ def test_no_room_for_scratch_values(tmp_path, source, monkeypatch):
     raise OSError(28, "No space left on device")
 
   monkeypatch.setattr(upscaling.stores, "Store", full)
-  options = dataclasses.replace(_OPTIONS, keeps_mean=True)
+  options = dataclasses.replace(stopped.OPTIONS, keeps_mean=True)
   with pytest.raises(OSError, match=r"scratch values in .*No space.*TMPDIR"):
-    _run(_request(source, tmp_path / "out.nc", options=options))
+    stopped.run(stopped.request(source, tmp_path / "out.nc", options=options))
   assert _names(tmp_path) == {"in.nc"}
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr"])
 def test_stopped_between_the_last_tile_and_the_end(tmp_path, source, name):
   out = tmp_path / name
-  request, replace = _request(source, out), partial_result.files.replace
+  request, replace = stopped.request(source, out), partial_result.files.replace
 
   def stop(partial, path):
     if path == out:
-      raise _Stop
+      raise stopped.Stop
     replace(partial, path)
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(partial_result.files, "replace", stop)
-    with pytest.raises(_Stop):
-      _run(request)
+    with pytest.raises(stopped.Stop):
+      stopped.run(request)
   assert not out.exists()
   with pytest.MonkeyPatch.context() as patch:
-    written = _stopping(patch, 0, AssertionError)
+    written = stopped.stopping(patch, 0, AssertionError)
     patch.setattr(io, "save", None)
-    _run(request)
+    stopped.run(request)
   assert not written and _names(tmp_path) == {"in.nc", name}
 
 
@@ -459,7 +269,7 @@ def test_many_devices_answer_as_one(tmp_path, source):
   for devices in (1, 0):
     out = tmp_path / f"{devices}.nc"
     plain = upscaling.Options()
-    _run(_request(source, out, devices=devices, options=plain))
+    stopped.run(stopped.request(source, out, devices=devices, options=plain))
   one, eight = (io.read(tmp_path / f"{n}.nc").values for n in (1, 0))
   np.testing.assert_allclose(eight, one, rtol=1e-6)
 
