@@ -51,18 +51,15 @@ def train(
   schema.check(config)
   is_leader = jax.process_index() == 0
   workdir = workdirs.check(workdir, config)
-  with workdirs.held(workdir) if is_leader else contextlib.nullcontext():
-    return _train(config, workdir, is_leader)
 
-
-def _train(config, workdir: pathlib.Path, is_leader: bool) -> dict[str, Any]:
   run = parts.make(
     config, workdir, lambda like: checkpoint.Checkpoints(workdir).restore(like)
   )
   data, first, meta = run.data, run.first, run.meta
 
   is_behind = bool(config.get("saves_behind"))
-  with checkpoint.Checkpoints(workdir, is_behind=is_behind) as checkpoints:
+  saving = checkpoint.Checkpoints(workdir, is_behind=is_behind)
+  with contextlib.ExitStack() as stack, saving as checkpoints:
     # Step.
     validate = windows.Validator(
       run.module,
@@ -79,6 +76,7 @@ def _train(config, workdir: pathlib.Path, is_leader: bool) -> dict[str, Any]:
     rate = jax.jit(run.rate).lower(first).compile()
     peers.barrier("compiled")
     if is_leader:
+      stack.enter_context(workdirs.held(workdir))
       workdirs.claim(workdir, config)
       data.split.save(workdir / run_data.SPLIT, data.dataset)
     static_meta = static_run.save(data.static, workdir if is_leader else None)
