@@ -11,11 +11,11 @@ import json
 import pathlib
 import shutil
 import statistics
-import time
 from typing import Any
 
 import jax
 
+from benchmarks import case
 from experiments import kept
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.train import (
@@ -64,13 +64,9 @@ def seconds_in_turns(
     turns: how many steps of each are timed, after one that warms up.
   """
   steps = {name: _step(config, folder) for name, config in configs.items()}
-  seconds: dict[str, list[float]] = {name: [] for name in configs}
-  for _ in range(turns + 1):
-    for name, step in steps.items():
-      begun = time.perf_counter()
-      step()
-      seconds[name].append(time.perf_counter() - begun)
-  return {name: statistics.median(s[1:]) for name, s in seconds.items()}
+  rows = case.in_turns(list(steps.values()), turns)
+  columns = map(statistics.median, zip(*rows, strict=True))
+  return dict(zip(steps, columns, strict=True))
 
 
 def keep_seconds(
@@ -93,7 +89,7 @@ def keep_seconds(
 
 
 def _step(config, folder):
-  """Returns what takes a step and waits for it."""
+  """Returns what takes a step."""
   run = parts.make(config, folder)
   batch, program = run.batch(0), run.step()
   state = parallel.put_state(run.state, config.parallel)
@@ -101,7 +97,7 @@ def _step(config, folder):
   def take():
     nonlocal state
     state, metrics = program(state, batch)
-    jax.block_until_ready(metrics)
+    return metrics
 
   return take
 

@@ -14,7 +14,7 @@ import numpy as np
 from hinote_jax.core.typing import Periodic
 from hinote_jax.models.lut import ensemble, lookup, sr_lut, taps
 
-STRIDE = 2**32 - 1  # of a key
+_STRIDE = 2**32 - 1  # of a key
 # An index that NumPy's rule for negative ones is not for; Numba's own sums are
 # of 64 bits, which fill registers with half as many.
 _u = np.uint32
@@ -122,13 +122,13 @@ class Enlarger:
 
 
 @compiled()
-def key(part, stride):
+def _key(part, stride):
   """Returns a low part and its stride as one number that sorts as the part."""
   return (np.int64(part) << 32) | np.int64(stride)
 
 
 @compiled()
-def sort(keys):
+def _sort(keys):
   """Sorts keys, the largest part first, without branches."""
   n = len(keys)
   for i in range(n - 1):
@@ -165,12 +165,12 @@ def _enlarge_row(
           column = x + by + cells[turn, i, 1]
           value = np.int32(image[_u(row), _u(column), _u(channel)])
           index += (value >> shift) * stride
-          keys[i] = key(value & (q - 1), stride)
+          keys[i] = _key(value & (q - 1), stride)
           stride *= levels
         if is_official and n == 4:
           a, b = keys[0] >> 32, keys[1] >> 32
           c, d = keys[2] >> 32, keys[3] >> 32
-        sort(keys)
+        _sort(keys)
         if is_official and n == 4 and c > d and d > a and a > b:
           keys[1], keys[2] = keys[2], keys[1]
         before = q
@@ -182,7 +182,7 @@ def _enlarge_row(
               total[j] += weight * np.int32(table[_u(index) + _u(j)])
           before = part
           if i < n:
-            index += np.int32(keys[i] & STRIDE)
+            index += np.int32(keys[i] & _STRIDE)
       for j in range(size):
         value = _u(min(max(total[j], np.int32(0)), last))
         is_odd = _u(_u(value >> bits) & not_whole)
