@@ -1,5 +1,6 @@
 """DINOv2 (Oquab et al., 2023): a vision transformer's tokens of a picture."""
 
+import math
 from typing import NamedTuple
 
 from flax import linen as nn
@@ -77,7 +78,9 @@ def attend(
 
 
 def _attended(q, k, v):
-  weights = nn.softmax(jnp.einsum("...nd,...md->...nm", q, k))
+  exact = jnp.promote_types(q.dtype, jnp.float32)  # of logits and softmax
+  logits = jnp.einsum("...nd,...md->...nm", q, k, preferred_element_type=exact)
+  weights = nn.softmax(logits).astype(v.dtype)
   y = jnp.einsum("...nm,...md->...nd", weights, v)
   return y, (q, k, v, weights, y)
 
@@ -109,7 +112,7 @@ class Attention(nn.Module):
       jnp.moveaxis(part.reshape(b, n, self.heads, -1), 2, 1)
       for part in jnp.split(qkv, 3, axis=-1)
     )
-    y = attend(q / np.sqrt(c / self.heads), k, v)
+    y = attend(q / math.sqrt(c / self.heads), k, v)
     y = jnp.moveaxis(y, 1, 2).reshape(b, n, c)
     return blocks.Dense(c, dtype=self.dtype, name="proj")(y)
 
