@@ -35,7 +35,7 @@ def _python(tree: pathlib.Path, *arguments: str) -> str:
     cwd=tree,
     env=os.environ | {"PYTHONPATH": str(tree)},
     check=True,
-    capture_output=True,
+    stdout=subprocess.PIPE,
     text=True,
   )
   return done.stdout.splitlines()[-1]

@@ -98,7 +98,7 @@ CASES = {
 
 def inputs_of(case: Case, lowres: int, queries: int):
   """Returns a field, and query points and cells, for each example."""
-  channels = models.build(**case.model).channels
+  channels = models.build(**case.model).channels or 1  # None: any number
   shape = (case.batch, lowres, lowres, channels)
   values = np.random.default_rng(0).normal(size=shape)
   cell = np.tile(grids.cell_size((queries, queries)), (case.batch, 1))
