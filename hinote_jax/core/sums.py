@@ -23,7 +23,7 @@ def over(function: Callable[[Any], Any], parts: Any) -> Any:
   """
   first = jax.tree.map(lambda t: t[0], parts)
   if len(jax.tree.leaves(parts)[0]) == 1:
-    return function(first)
+    return jax.checkpoint(function)(first)
 
   def add(carry, part):
     total, excess = carry
