@@ -5,10 +5,8 @@ python -m benchmarks.case NAME
 
 from collections.abc import Callable, Sequence
 import json
-import pathlib
 import random
 import resource
-import statistics
 import sys
 import time
 from typing import Any, NamedTuple
@@ -24,7 +22,6 @@ from hinote_jax.evaluate import markdown
 from hinote_jax.train import host_memory, optim
 from hinote_jax.train import step as steps
 
-PUBLISHED = pathlib.Path(__file__).with_name("published.json")
 _MATMUL = 2048
 
 
@@ -56,8 +53,7 @@ def _step(model, lowres=32, queries=48, batch=8, **kwargs) -> Case:
   return Case(model, lowres, queries, batch, is_step=True, **kwargs)
 
 
-# The peers at the sizes their authors publish and at which the PyTorch code
-# was measured; see `published`.
+# The peers at the sizes their authors publish; see `beside`.
 _OFFICIAL = dict(name="hinote_official", channels=1)
 _PEERS = {name: dict(name=name, channels=3) for name in ("srno", "liif", "lte")}
 _WINDOWS = {
@@ -209,55 +205,11 @@ def main() -> None:
   print(json.dumps(result))
 
 
-def beside_pytorch() -> str:
-  """Returns how many times as fast as the authors' code networks are."""
-  turned = json.loads(PUBLISHED.read_text())["alternately"]["results"]
-  lines = [["network", "forward", "training step", "memory of a step"]]
-  for name in turned:
-    network, _, rest = name.partition(" step")
-    if rest:
-      of = [turned[n] for n in turned if n.startswith(f"{network} ")]
-      forward, step = of[0], of[-1]
-      times = (statistics.median(r["ratios"]) for r in (forward, step))
-      ours, theirs = step["peak_gb"]
-      memory = f"{ours:.2f} of {theirs:.2f} GB"
-      lines.append([network, *(f"{each} times" for each in times), memory])
-  return markdown.table(lines)
-
-
 def section(results: list[dict[str, Any]]) -> str:
-  """Returns what was measured, as Markdown; rivals of others apart."""
-  published = json.loads(PUBLISHED.read_text())
-  turned, alone = published["alternately"], published["alone"]
-  rivals = [r for r in results if r["case"] in turned["results"]]
-  distant = [r for r in results if r["case"] in alone["results"]]
-  own = [r for r in results if r not in rivals + distant]
-  parts = [_speeds(own)] if own else []
-  if rivals:
-    parts.append(
-      "The networks of others, at the sizes that their authors publish; beside "
-      f"them {turned['source']}:\n\n"
-      + _speeds(rivals, turned=turned["results"])
-    )
-  if distant:
-    parts.append(
-      f"Others, and {alone['source']}:\n\n"
-      + _speeds(distant, alone=alone["results"])
-    )
-  return "\n\n".join(parts)
-
-
-def _speeds(results, turned=None, alone=None) -> str:
+  """Returns what was measured, as Markdown."""
   lines = [
     ["case", "seconds", "peak memory", "operations", "of the matmul rate"]
   ]
-  if turned:
-    lines[0] += [
-      "PyTorch's seconds / ours, in turns",
-      "memory, ours, PyTorch's",
-    ]
-  if alone:
-    lines[0] += ["published code, alone"]
   for r in results:
     count, fraction = "-", "-"
     if r["operations"]:
@@ -266,14 +218,6 @@ def _speeds(results, turned=None, alone=None) -> str:
       fraction = f"{100 * r['fraction']:.0f} % of {rate:.0f} G/s"
     seconds, memory = f"{r['seconds']:.3f}", f"{r['peak_gb']:.2f} GB"
     lines.append([r["case"], seconds, memory, count, fraction])
-    if turned:
-      other = turned[r["case"]]
-      low, middle, high = sorted(other["ratios"])
-      lines[-1].append(f"{middle} ({low} to {high})")
-      lines[-1].append("{:.2f}, {:.2f} GB".format(*other["peak_gb"]))
-    if alone:
-      other = alone[r["case"]]
-      lines[-1].append(f"{other['seconds']:.3g} s, {other['peak_gb']:.2f} GB")
   return markdown.table(lines)
 
 

@@ -7,7 +7,7 @@ import ast
 import json
 import pathlib
 
-from benchmarks import case
+from benchmarks import against, beside
 from benchmarks import run as benchmark
 from experiments.demo import show
 from experiments.first_light import run as first_light
@@ -24,7 +24,12 @@ _BLOCKS = {
   "docs/place.md": ("demo table",),
   "docs/choose.md": ("sciences table",),
   "docs/published.md": ("liif table",),
-  "docs/evidence.md": ("first_light table", "benchmark table"),
+  "docs/evidence.md": (
+    "first_light table",
+    "beside table",
+    "benchmark table",
+    "against table",
+  ),
 }
 # In the order of the arrows: each knows those above it.
 _FOLDERS = (
@@ -58,7 +63,9 @@ def blocks() -> dict[str, str]:
     ),
     "sciences table": four_sciences.summary(),
     "sciences at x4": four_sciences.summary((4.0,)),
-    "beside PyTorch": case.beside_pytorch(),
+    "beside PyTorch": beside.summary(beside.read()),
+    "beside table": beside.table(beside.read()),
+    "against table": against.table(json.loads(against.RESULTS.read_text())),
     "liif table": published_liif.table(),
     "benchmark table": benchmark.table(
       json.loads(benchmark.RESULTS.read_text())["results"]
