@@ -85,7 +85,8 @@ def table(record: dict[str, Any]) -> str:
   """Returns what was measured as Markdown, a row a case."""
   header = ["case", "seconds", "PyTorch's", "PyTorch's / ours", "memory"]
   lines = [[*header, "PyTorch's"]]
-  for name, measured in record["results"].items():
+  for name in filter(record["results"].get, case.CASES):
+    measured = record["results"][name]
     row = [name, *(f"{s:.3f}" for s in rounds.medians(measured["seconds"]))]
     memory = rounds.medians(measured["peak_gb"])
     lines.append(

@@ -2,9 +2,10 @@
 
     python benchmarks/pytorch.py CODE NAME LOWRES QUERIES BATCH [step]
 
-Of an environment with PyTorch, not with this package. CODE has the authors'
-repositories, as they are, in folders named as in `NETWORKS`. Networks are built
-at their published sizes; a step is theirs too: L1, Adam.
+Of an environment with PyTorch and what the authors import (OpenCV, Matplotlib),
+not with this package. CODE has their repositories, as they are, in folders
+named as in `NETWORKS`. Networks are built at their published sizes; a step is
+theirs too: L1, Adam.
 """
 
 from collections.abc import Callable
@@ -51,7 +52,6 @@ def _hat(**arguments: Any) -> torch.nn.Module:
     upscale=4,
     img_size=64,
     window_size=16,
-    squeeze_factor=30,
     conv_scale=0.01,
     overlap_ratio=0.5,
     depths=(6,) * 6,
@@ -80,7 +80,9 @@ def _swinir() -> torch.nn.Module:
 
 
 def _hinote() -> torch.nn.Module:
-  raise NotImplementedError
+  from models.HiNOTE import HiNOTE_net
+
+  return HiNOTE_net(attention_width=256, attention_head=16)
 
 
 def _points(n: int, batch: int) -> torch.Tensor:
@@ -133,9 +135,15 @@ NETWORKS = {
     _flat,
   ),
   "metasr": Network("liif", lambda: _registered("metasr"), _flat),
-  "hat": Network("hat", lambda: _hat(embed_dim=180, compress_ratio=3), _none),
+  "hat": Network(
+    "hat",
+    lambda: _hat(embed_dim=180, compress_ratio=3, squeeze_factor=30),
+    _none,
+  ),
   "hat S": Network(
-    "hat", lambda: _hat(embed_dim=144, compress_ratio=24), _none
+    "hat",
+    lambda: _hat(embed_dim=144, compress_ratio=24, squeeze_factor=24),
+    _none,
   ),
   "swinir": Network("swinir", _swinir, _none),
 }
