@@ -104,7 +104,8 @@ class Pass:
     n = root.domain.shape
     y, x = (spans(m, s) for m, s in zip(n, size, strict=True))
     self.tiles: list[Tile] = list(itertools.product(y, x))
-    self._schedule = self._at([span.start for span in y], [s.start for s in x])
+    self._starts = [span.start for span in y], [span.start for span in x]
+    self._schedule = self._at(*self._starts)
     params = grid.resolved(self._schedule.params, totals)
     members = self._schedule.members
     leaves, tree = jax.tree.flatten(params)
@@ -144,7 +145,8 @@ class Pass:
     """
     rows = sorted({y.start for y, _ in tiles})
     columns = sorted({x.start for _, x in tiles})
-    plan = self._at(rows, columns)
+    is_all = (rows, columns) == self._starts
+    plan = self._schedule if is_all else self._at(rows, columns)
     params = grid.resolved(plan.params, values.totals.__getitem__)
     leaves = jax.tree.leaves(jax.device_put(params))
     sources = [values.stores[node] for node in plan.stored]
