@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import answers, question
+from experiments.given_time import run as given_time
 from experiments.loss_prior import run as loss_prior
 from experiments.perceptual import run as perceptual
 from experiments.released_code import run as released_code
@@ -13,6 +14,7 @@ from experiments.what_makes_it_work import run as what_makes_it_work
 _QUESTIONS = {
   module.FOLDER.name: module.QUESTION
   for module in (
+    given_time,
     loss_prior,
     perceptual,
     released_code,

@@ -1,0 +1,50 @@
+"""Given more time, does the operator earn what it takes?
+
+    python -m experiments.given_time.run --time   # on a quiet machine
+    python -m experiments.given_time.run          # goes on by itself
+    python -m experiments.given_time.run --smoke
+
+Size S beside the same time spent on steps, or on a longer trunk, instead; eight
+times as long as in `what_makes_it_work`.
+"""
+
+from collections.abc import Sequence
+import pathlib
+
+from experiments import answers, question
+
+FOLDER = pathlib.Path(__file__).parent
+VARIANTS = {
+  "S": {},
+  "S, no levels": {"model.level_widths": ()},
+  "S, a longer trunk instead": {"model.level_widths": (), "model.blocks": 9},
+}
+
+
+def answer(errors: answers.Errors) -> str:
+  """Returns whether what has no operator is behind or ahead."""
+  says = []
+  for fields in errors.fields:
+    changes = {v: errors.change(fields, v) for v in errors.variants(fields)[1:]}
+    told = [
+      f"{v.split(', ')[1]} {answers.words(change)}"
+      + ("" if answers.is_told(change) else ", which seeds do not agree on")
+      for v, change in changes.items()
+    ]
+    says.append(
+      f"On {fields}, after ten minutes of one core each, the squared error "
+      f"beside that of S: {'; '.join(told) or 'not run'}."
+    )
+  return "\n\n".join(says)
+
+
+QUESTION = question.Question(FOLDER, VARIANTS, answer, seconds=600.0)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Trains or times what is not there, and fills the page."""
+  question.main(QUESTION, argv)
+
+
+if __name__ == "__main__":
+  main()
