@@ -1,9 +1,7 @@
-"""Tests of batches, their purity, and prefetching."""
+"""Tests of batches and their purity."""
 
 import dataclasses
 import itertools
-import threading
-import time
 from unittest import mock
 
 import numpy as np
@@ -13,7 +11,6 @@ from hinote_jax import degradations
 from hinote_jax.core import grids
 from hinote_jax.data import batches, normalise
 from hinote_jax.data.sources import repeated
-from tests.degradations import axis
 
 
 def _windows(dataset, text="decimate(cubic, antialias)", **options):
@@ -342,44 +339,6 @@ def test_refuses_empty_indices_and_uneven_batches(make_dataset):
     windows.batch(0, [])
 
 
-def _threads():
-  return [t for t in threading.enumerate() if t.name == "prefetch"]
-
-
-def test_prefetch_gives_every_step_in_order():
-  made = batches.prefetch(lambda step: {"step": step}, range(3, 9), depth=2)
-  assert list(made) == [(step, {"step": step}) for step in range(3, 9)]
-  assert not _threads()
-
-
-def test_prefetch_runs_ahead_by_its_depth_only():
-  made = []
-  stream = batches.prefetch(lambda step: made.append(step), itertools.count())
-  next(stream)
-  # One consumed, two waiting, one in the hands of the thread.
-  patience = time.monotonic() + 10.0
-  while len(made) < 4 and time.monotonic() < patience:
-    time.sleep(0.01)
-  time.sleep(0.05)
-  assert len(made) == 4
-  stream.close()
-  assert not _threads()
-
-
-def test_prefetch_raises_the_error_at_its_step():
-  def fail(step):
-    if step == 2:
-      raise ValueError("field 2 is broken")
-    return {}
-
-  seen = []
-  with pytest.raises(ValueError, match="field 2 is broken"):
-    for step, _ in batches.prefetch(fail, itertools.count()):
-      seen.append(step)
-  assert seen == [0, 1]
-  assert not _threads()
-
-
 def test_a_share_of_the_scales_is_whole(make_dataset):
   dataset = make_dataset()
   windows = _windows(dataset, scale_range=(1.5, 4.0), window=(8, 8), whole=0.4)
@@ -424,25 +383,3 @@ def test_scales_are_drawn_with_a_density_of_a_power(make_dataset, power):
   density = np.arange(2, 6.0) ** -power
   shares = np.bincount(drawn.astype(int), minlength=6)[2:] / 1000
   np.testing.assert_allclose(shares, density / density.sum(), atol=0.05)
-
-
-def test_at_whole_scales_an_area_blurs_less():
-  # Variance of the kernel about its centre: (s^2 - 1) / 12 where cells line up;
-  # (s^2 + 1) / 12 on the mean over all places where they do not.
-  place = np.arange(64.0)
-  for scale, expected in ((2.0, 3 / 12), (2.0 + 1e-3, 5 / 12)):
-    variances = []
-    for start in (
-      np.linspace(0.0, 1.0, 40, endpoint=False) if scale > 2 else [0]
-    ):
-      index, matrix = axis.operator(
-        degradations.parse("area"),
-        64,
-        scale=scale,
-        start=8.0 + start,
-        count=1,
-        is_periodic=False,
-      )
-      centre = 8.0 + start + scale / 2 - 0.5
-      variances.append(matrix[0] @ (place[index] - centre) ** 2)
-    np.testing.assert_allclose(np.mean(variances), expected, atol=5e-3)

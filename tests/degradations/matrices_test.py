@@ -152,3 +152,25 @@ def test_what_is_no_kernel_is_said():
     matrices.kernel(degradations.parse("truncate"), (2, 2))
   with pytest.raises(ValueError, match="wants whole scales, got 2.5 and 2"):
     matrices.kernel(degradations.parse("area"), (2.5, 2))
+
+
+def test_at_whole_scales_an_area_blurs_less():
+  # Variance of the kernel about its centre: (s^2 - 1) / 12 where cells line up;
+  # (s^2 + 1) / 12 on the mean over all places where they do not.
+  place = np.arange(64.0)
+  for scale, expected in ((2.0, 3 / 12), (2.0 + 1e-3, 5 / 12)):
+    variances = []
+    for start in (
+      np.linspace(0.0, 1.0, 40, endpoint=False) if scale > 2 else [0]
+    ):
+      index, matrix = axis.operator(
+        degradations.parse("area"),
+        64,
+        scale=scale,
+        start=8.0 + start,
+        count=1,
+        is_periodic=False,
+      )
+      centre = 8.0 + start + scale / 2 - 0.5
+      variances.append(matrix[0] @ (place[index] - centre) ** 2)
+    np.testing.assert_allclose(np.mean(variances), expected, atol=5e-3)
