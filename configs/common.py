@@ -157,7 +157,8 @@ def base() -> ml_collections.ConfigDict:
     learned=placeholder(bool),
     power=placeholder(float),
     epsilon=placeholder(float),
-    # What is added to it: "0.1*mghf_c(network=runs/inn)"; see losses/terms.py.
+    # What is added to it: '0.1*mghf_c(network="runs/inn")'; see
+    # losses/terms.py.
     terms=placeholder(str),
   )
   config.optim = dict(

@@ -113,6 +113,13 @@ def is_told(change: np.ndarray) -> bool:
   return len(change) > 1 and len(signs) == 1 and abs(change.mean()) > 0.01
 
 
+def doubt(change: np.ndarray) -> str:
+  """Returns what is to be said after a change that seeds do not confirm."""
+  if len(change) < 2:
+    return ", by one seed"
+  return "" if is_told(change) else ", which seeds do not agree on"
+
+
 def table(errors: Errors, fields: str) -> str:
   """Returns errors over bicubic's, a row a variant; ± is half the spread."""
   question = errors.question

@@ -34,7 +34,7 @@ MODELS = {
 
 
 def _config(arguments: dict, seed: int, steps: int):
-  config = hinote.get_config("demo")
+  config = hinote.get_config("untold")
   config.model.update(arguments)
   config.seed = seed
   config.steps = steps

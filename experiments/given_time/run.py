@@ -27,8 +27,7 @@ def answer(errors: answers.Errors) -> str:
   for fields in errors.fields:
     changes = {v: errors.change(fields, v) for v in errors.variants(fields)[1:]}
     told = [
-      f"{v.split(', ')[1]} {answers.words(change)}"
-      + ("" if answers.is_told(change) else ", which seeds do not agree on")
+      f"{v.split(', ')[1]} {answers.words(change)}{answers.doubt(change)}"
       for v, change in changes.items()
     ]
     says.append(

@@ -34,7 +34,7 @@ _WORDS = {
   "sparse": "the sparse attention alone",
   "wide": "the window alone, overlap 0.75",
   "frfn": "the FRFN alone",
-  "sparse+frfn": "both, overlap 0.5",
+  "sparse+frfn": "sparse and FRFN, overlap 0.5",
   "ast": "all three: HAT+AST",
 }
 # In dB: a hundredth of the steps fewer moves the mean of three seeds by half of
@@ -128,7 +128,7 @@ def verdict(found: list[dict], budget: str, scale: int) -> str:
   A change costs where every seed loses, and on the mean by more than `_LEAST`.
   """
   kinds: dict[str, list[str]] = {"costs": [], "gains": [], "neither": []}
-  for variant in (*_CAUSES, "ast"):
+  for variant in (*_CAUSES, "sparse+frfn", "ast"):
     change = differences(found, budget, scale, variant, "BSDS")
     if len(change) < 2:
       return f"* x{scale}, equal {budget}: not enough has been run to say."

@@ -57,8 +57,8 @@ def answer(errors: answers.Errors) -> str:
       change = errors.change(fields, name)
       if not len(change):
         continue
-      told = "" if answers.is_told(change) else ", which seeds do not agree on"
-      says.append(f"{model} on {fields} {answers.words(change)}{told}")
+      said = answers.words(change) + answers.doubt(change)
+      says.append(f"{model} on {fields} {said}")
       scale = 4.0
       plain, prior = (
         errors.of(fields, f"{model}, {loss}", scale, answers.PARTING)
@@ -72,7 +72,7 @@ def answer(errors: answers.Errors) -> str:
   return (
     f"Against L1 of the same seed, the prior (static and dynamic) changes the "
     f"squared error by: {'; '.join(says)}.\n\nAt x4 the wavenumber where "
-    f"spectra part from the truth's goes from: {'; '.join(moves)}."
+    f"the error's power is half the truth's goes from: {'; '.join(moves)}."
   )
 
 

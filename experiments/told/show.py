@@ -114,8 +114,22 @@ def verdict(results: Results) -> str:
   ]
   lines.append(
     "* Told of its own orography, `hinote` is "
-    + (f"behind in {', '.join(behind)}." if behind else "ahead of all of them.")
+    + (
+      f"behind in {', '.join(behind)}."
+      if behind
+      else "ahead of every interpolation and of `static_regression` told the "
+      "same."
+    )
   )
+  worse = [
+    f"{variable} x{scale:g} {told[variable, scale] / error - 1.0:+.1%}"
+    for (variable, scale), error in plain.items()
+    if told[variable, scale] > error
+  ]
+  if worse:
+    lines.append(
+      f"* It is behind the model told nothing in {', '.join(worse)}."
+    )
   if "earth" in results:
     foreign = errors[f"hinote, {_LABELS['earth']}"]
     changes = [

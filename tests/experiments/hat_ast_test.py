@@ -36,11 +36,12 @@ def test_what_seeds_do_not_agree_on_costs_nothing():
     wide=(0.1, 0.2, 0.3),
     frfn=(-0.1, 0.2, 0.1),
     ast=(-0.001, -0.002, -0.001),
+    **{"sparse+frfn": (-0.2, -0.2, -0.2)},
   )
   assert page.verdict(found, "steps", 2) == (
-    "* x2, equal steps, costs: the sparse attention alone 0.200 dB. gains: the "
-    "window alone, overlap 0.75 0.200 dB. neither: the FRFN alone; all three: "
-    "HAT+AST."
+    "* x2, equal steps, costs: the sparse attention alone 0.200 dB; sparse and "
+    "FRFN, overlap 0.5 0.200 dB. gains: the window alone, overlap 0.75 0.200 "
+    "dB. neither: the FRFN alone; all three: HAT+AST."
   )
 
 
