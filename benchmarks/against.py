@@ -62,9 +62,7 @@ def main() -> None:
   """Measures what is not kept yet, or prints what is."""
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("older", nargs="?", type=pathlib.Path, metavar="TREE")
-  parser.add_argument("pattern", nargs="?", default="")
-  parser.add_argument("--rounds", type=int, default=3)
-  parser.add_argument("--print", action="store_true", dest="only_print")
+  rounds.add_options(parser)
   asked = parser.parse_args()
   if asked.only_print:
     print(table(json.loads(RESULTS.read_text())))

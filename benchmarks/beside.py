@@ -112,9 +112,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
   parser.add_argument("python", nargs="?", metavar="PYTHON")
   parser.add_argument("code", nargs="?", type=pathlib.Path, metavar="CODE")
-  parser.add_argument("pattern", nargs="?", default="")
-  parser.add_argument("--rounds", type=int, default=3)
-  parser.add_argument("--print", action="store_true", dest="only_print")
+  rounds.add_options(parser)
   asked = parser.parse_args()
   if asked.only_print:
     print(table(read()))

@@ -197,8 +197,6 @@ def main() -> None:
     "case": name,
     "seconds": statistics.median(_seconds(call) for _ in range(7)),
     "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-    "torch": torch.__version__,
-    "threads": torch.get_num_threads(),
   }
   print(json.dumps(result))
 

@@ -3,6 +3,7 @@
 What slows the machine for a while slows both, so that their ratio may be said.
 """
 
+import argparse
 from collections.abc import Callable, Iterable, Mapping
 import json
 import os
@@ -38,6 +39,13 @@ class Command(NamedTuple):
       text=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+  """Adds what every comparison takes, after its own arguments."""
+  parser.add_argument("pattern", nargs="?", default="")
+  parser.add_argument("--rounds", type=int, default=3)
+  parser.add_argument("--print", action="store_true", dest="only_print")
 
 
 def measure(
@@ -76,11 +84,11 @@ def keep(
   return record
 
 
-def ratio(measured: Mapping[str, Any], digits: str = ".2f") -> str:
+def ratio(measured: Mapping[str, Any]) -> str:
   """Returns the other's seconds over ours, median and range."""
   ratios = [other / own for own, other in measured["seconds"]]
   low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-  return f"{middle:{digits}} ({low:{digits}} to {high:{digits}})"
+  return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def medians(rows: Iterable[Iterable[float]]) -> list[float]:
