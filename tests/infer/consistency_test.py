@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from hinote_jax import degradations
 from hinote_jax.core import grids
 from hinote_jax.degradations import matrices
-from hinote_jax.infer import consistency, krylov
+from hinote_jax.infer import consistency
 from tests.degradations import axis
+from tests.infer import smooth
 
 _TEXTS = (
   "area",
@@ -22,14 +22,6 @@ _TEXTS = (
 )
 _WALLS = (False, False)
 _WHOLE = slice(None)
-
-
-def _field(shape, seed=0):
-  """Returns a smooth float32 field of about 280 +- 10."""
-  values = np.random.default_rng(seed).normal(size=shape)
-  values = ndimage.gaussian_filter(values, (1.0, 1.0, 0.0))
-  values *= 10.0 / max(values.std(), 0.1)
-  return (280.0 + values).astype(np.float32)
 
 
 def _dense(text, fine_shape, coarse_shape, periodic):
@@ -70,7 +62,7 @@ def _streamed(projection, highres, lowres, side):
 def test_degrading_the_result_gives_the_input(text, scale, periodic):
   degradation, shape = degradations.parse(text), (13, 20)
   fine_shape = grids.scaled_shape(shape, scale)
-  lowres, highres = _field((*shape, 2)), _field((*fine_shape, 2), 1)
+  lowres, highres = smooth.field((*shape, 2)), smooth.field((*fine_shape, 2), 1)
   projection = consistency.Projection(degradation, fine_shape, shape, periodic)
   out = _streamed(projection, highres, lowres, 17)
   assert out.dtype == np.float32
@@ -90,8 +82,8 @@ def test_result_is_the_nearest_of_the_consistent_fields(
   text, shape, scales, periodic
 ):
   fine = tuple(round(n * s) for n, s in zip(shape, scales, strict=True))
-  lowres = _field((*shape, 1)).astype(np.float64)
-  highres = _field((*fine, 1), 1).astype(np.float64)
+  lowres = smooth.field((*shape, 1)).astype(np.float64)
+  highres = smooth.field((*fine, 1), 1).astype(np.float64)
   projection = consistency.Projection(
     degradations.parse(text), fine, shape, periodic, tolerance=1e-10
   )
@@ -106,83 +98,8 @@ def test_result_is_the_nearest_of_the_consistent_fields(
   np.testing.assert_allclose(found, want, atol=3e-4)
 
 
-def _both(text, scale, periodic, shape=(9, 10), **options):
-  """Returns projections by the closed form and by iterations alone."""
-  fine = grids.pair(scale * n for n in shape)
-  degradation = degradations.parse(text)
-  closed, iterated = (
-    consistency.Projection(degradation, fine, shape, periodic, **options)
-    for _ in range(2)
-  )
-  iterated._inverse = lambda z: z
-  return closed, iterated
-
-
-@pytest.fixture
-def steps(monkeypatch):
-  """Counts the steps of conjugate residuals."""
-  counts = []
-  solve = krylov.conjugate_residuals
-
-  def counted(apply, *arguments, **options):
-    counts.append(-2)  # the first guess, and the last look
-
-    def one(z):
-      counts[-1] += 1
-      return apply(z)
-
-    solved = solve(one, *arguments, **options)
-    counts[-1] += 1
-    return solved
-
-  monkeypatch.setattr(krylov, "conjugate_residuals", counted)
-  return counts
-
-
-@pytest.mark.parametrize(
-  "text, scale, periodic",
-  [
-    ("area", 3, _WALLS),
-    ("uniform", 2, (True, False)),
-    ("decimate(cubic)", 2, _WALLS),
-    ("imresize", 2, (False, True)),
-    ("pillow", 3, (True, True)),
-    ("blur(0.5)|decimate(cubic, antialias)", 2, _WALLS),
-    ("blur(0.5, 0.3, 30)|area", 2, (True, True)),
-  ],
-)
-def test_the_closed_form_equals_the_iterations(text, scale, periodic, steps):
-  closed, iterated = _both(text, scale, periodic, tolerance=1e-11)
-  lowres = _field((9, 10, 1)).astype(np.float64)
-  highres = _field((9 * scale, 10 * scale, 1), 1).astype(np.float64)
-  want = iterated(highres, lowres)
-  np.testing.assert_allclose(closed(highres, lowres), want, atol=1e-6)
-  assert steps[1] <= 2 < steps[0] or steps[0] <= 2
-
-
-@pytest.mark.parametrize("start", [(0.0, 3.0), (0.0, 0.5)])
-def test_a_ring_that_begins_elsewhere_has_the_closed_form(start, steps):
-  closed, _ = _both("blur(0.5)|imresize", 2, (False, True), start=start)
-  closed(_field((18, 20, 1), 1), _field((9, 10, 1)))
-  assert steps == [1]
-
-
-@pytest.mark.parametrize(
-  # By what was there before: 186, 74 and 76.
-  "periodic, limit",
-  [((True, True), 3), ((False, True), 30), ((False, False), 40)],
-)
-def test_a_wide_turned_blur_is_met_soon(periodic, limit, steps):
-  text, shape = "blur(1.2, 0.6, 30)|area", (10, 12)
-  closed, _ = _both(text, 2, periodic, shape)
-  truth = _field((20, 24, 1))
-  lowres = degradations.parse(text).field(truth, shape, periodic=periodic)
-  closed(truth + _field((20, 24, 1), 1) - np.float32(280.0), lowres)
-  assert steps[0] <= limit
-
-
 def test_area_at_an_integer_scale_adds_what_each_block_lacks():
-  lowres, highres = _field((5, 7, 2)), _field((15, 14, 2), 1)
+  lowres, highres = smooth.field((5, 7, 2)), smooth.field((15, 14, 2), 1)
   area = degradations.parse("area")
   found = consistency.Projection(area, (15, 14), (5, 7), _WALLS)(
     highres, lowres
@@ -194,7 +111,7 @@ def test_area_at_an_integer_scale_adds_what_each_block_lacks():
 
 
 def test_uniform_replaces_the_cells_that_it_reads():
-  lowres, highres = _field((5, 4, 1)), _field((15, 20, 1), 1)
+  lowres, highres = smooth.field((5, 4, 1)), smooth.field((15, 20, 1), 1)
   uniform = degradations.parse("uniform")
   found = consistency.Projection(uniform, (15, 20), (5, 4), _WALLS)(
     highres, lowres
@@ -207,7 +124,7 @@ def test_uniform_replaces_the_cells_that_it_reads():
 @pytest.mark.parametrize("text", _TEXTS)
 @pytest.mark.parametrize("side", [1, 7, 40])
 def test_tiles_add_up_to_the_whole(text, side):
-  lowres, highres = _field((6, 9, 2)), _field((22, 25, 2), 1)
+  lowres, highres = smooth.field((6, 9, 2)), smooth.field((22, 25, 2), 1)
   projection = consistency.Projection(
     degradations.parse(text), (22, 25), (6, 9), (False, True)
   )
@@ -219,10 +136,10 @@ def test_tiles_add_up_to_the_whole(text, side):
 @pytest.mark.parametrize("text", _TEXTS)
 def test_an_input_that_was_degraded_brings_the_truth_nearer(text):
   # Truth and result are both consistent: Pythagoras.
-  truth, shape = _field((30, 44, 1)), (8, 12)
+  truth, shape = smooth.field((30, 44, 1)), (8, 12)
   degradation, periodic = degradations.parse(text), (False, True)
   lowres = degradation.field(truth, shape, periodic=periodic)
-  highres = _field((30, 44, 1), 1)
+  highres = smooth.field((30, 44, 1), 1)
   projection = consistency.Projection(degradation, (30, 44), shape, periodic)
   found = projection(highres, lowres)
   before, after, moved = (
@@ -236,8 +153,8 @@ def test_an_input_that_was_degraded_brings_the_truth_nearer(text):
 @pytest.mark.parametrize("text", _TEXTS)
 def test_missing_cells_impose_nothing(text):
   fine, shape, periodic = (14, 20), (5, 7), (False, True)
-  lowres = _field((*shape, 2)).astype(np.float64)
-  highres = _field((*fine, 2), 1).astype(np.float64)
+  lowres = smooth.field((*shape, 2)).astype(np.float64)
+  highres = smooth.field((*fine, 2), 1).astype(np.float64)
   lowres[np.random.default_rng(2).random(lowres.shape) < 0.5] = np.nan
   projection = consistency.Projection(
     degradations.parse(text), fine, shape, periodic, tolerance=1e-10
@@ -254,7 +171,7 @@ def test_missing_cells_impose_nothing(text):
 
 
 def test_a_channel_that_is_missing_everywhere_stays():
-  lowres, highres = _field((4, 5, 2)), _field((8, 10, 2), 1)
+  lowres, highres = smooth.field((4, 5, 2)), smooth.field((8, 10, 2), 1)
   lowres[..., 1] = np.nan
   area = degradations.parse("area")
   found = consistency.Projection(area, (8, 10), (4, 5), _WALLS)(highres, lowres)
@@ -263,7 +180,7 @@ def test_a_channel_that_is_missing_everywhere_stays():
 
 
 def test_an_input_without_a_range_is_met():
-  highres = _field((11, 13, 1))
+  highres = smooth.field((11, 13, 1))
   cubic = degradations.parse("imresize")
   projection = consistency.Projection(cubic, (11, 13), (4, 5), _WALLS)
   found = projection(highres, np.full((4, 5, 1), 280.0))
@@ -275,9 +192,9 @@ def test_a_wide_blur_is_undone_as_far_as_the_input_asks():
   # The smallest singular value of an axis is 6e-4, of both 5e-7: the closed
   # form would take float32's rounding of the input for structure.
   text, shape, periodic = "blur(1.2)|decimate(linear)", (24, 30), (False, True)
-  degradation, truth = degradations.parse(text), _field((48, 60, 1))
+  degradation, truth = degradations.parse(text), smooth.field((48, 60, 1))
   lowres = degradation.field(truth, shape, periodic=periodic)
-  highres = truth + 0.3 * (_field((48, 60, 1), 1) - 280.0)
+  highres = truth + 0.3 * (smooth.field((48, 60, 1), 1) - 280.0)
   projection = consistency.Projection(degradation, (48, 60), shape, periodic)
   found = projection(highres, lowres)
   back = degradation.field(found, shape, periodic=periodic)
@@ -287,7 +204,7 @@ def test_a_wide_blur_is_undone_as_far_as_the_input_asks():
 
 
 def test_what_no_correction_can_bring_back_is_said():
-  lowres, highres = _field((12, 12, 1)), _field((24, 24, 1), 1)
+  lowres, highres = smooth.field((12, 12, 1)), smooth.field((24, 24, 1), 1)
   lowres += np.float32(10.0) * (np.indices((12, 12)).sum(0) % 2)[..., None]
   wide = degradations.parse("blur(3.0)|area")
   projection = consistency.Projection(wide, (24, 24), (12, 12), _WALLS)
@@ -296,7 +213,7 @@ def test_what_no_correction_can_bring_back_is_said():
 
 
 def test_cells_over_the_whole_extent_are_taken_as_lines():
-  lowres, highres = _field((6, 9, 1)), _field((22, 25, 1), 1)
+  lowres, highres = smooth.field((6, 9, 1)), smooth.field((22, 25, 1), 1)
   options = (degradations.parse("imresize"),)
   lines = grids.cell_line(6, 22), grids.cell_line(9, 25)
   found = consistency.Projection.of_lines(
@@ -311,7 +228,7 @@ def test_cells_over_the_whole_extent_are_taken_as_lines():
 @pytest.mark.parametrize("text", _TEXTS)
 def test_cells_may_begin_anywhere_on_a_ring(text):
   # The fine columns begin three coarse cells, or twelve fine ones, on.
-  lowres, highres = _field((6, 9, 1)), _field((12, 36, 1), 1)
+  lowres, highres = smooth.field((6, 9, 1)), smooth.field((12, 36, 1), 1)
   degradation, periodic = degradations.parse(text), (False, True)
   y, x = grids.cell_line(6, 12), grids.cell_line(9, 36)
   turned = x._replace(first=x.first + 3.0)
@@ -345,7 +262,7 @@ def test_points_that_are_not_cells_of_the_whole_are_refused(y, periodic):
 
 @pytest.mark.parametrize("text", _TEXTS)
 def test_nodes_at_both_ends_are_met(text):
-  lowres, highres = _field((4, 6, 1)), _field((9, 11, 1), 1)
+  lowres, highres = smooth.field((4, 6, 1)), smooth.field((9, 11, 1), 1)
   degradation, nodes = degradations.parse(text), (True, False)
   y, x = grids.node_line(4, 9), grids.cell_line(6, 11)
   projection = consistency.Projection.of_lines(
@@ -371,21 +288,21 @@ def test_misuse_is_refused():
     consistency.Projection(area, (5, 20), (6, 9), _WALLS)
   projection = consistency.Projection(area, (12, 18), (6, 9), _WALLS)
   residual = projection.residual()
-  residual.add(slice(0, 7), _WHOLE, _field((7, 18, 1)))
+  residual.add(slice(0, 7), _WHOLE, smooth.field((7, 18, 1)))
   with pytest.raises(
     ValueError, match="hold 126 cells, the fine field has 216"
   ):
-    residual.solve(_field((6, 9, 1)))
-  residual.add(slice(7, 12), _WHOLE, _field((5, 18, 1)))
+    residual.solve(smooth.field((6, 9, 1)))
+  residual.add(slice(7, 12), _WHOLE, smooth.field((5, 18, 1)))
   with pytest.raises(ValueError, match=r"shape \(6, 9, 2\), the degraded"):
-    residual.solve(_field((6, 9, 2)))
+    residual.solve(smooth.field((6, 9, 2)))
   with pytest.raises(ValueError, match="before its missing cells are put back"):
-    projection(np.full((12, 18, 1), np.nan), _field((6, 9, 1)))
+    projection(np.full((12, 18, 1), np.nan), smooth.field((6, 9, 1)))
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 9))
 def test_mean_of_tiles_is_the_mean(h, w, side):
-  values = _field((h, w, 2))
+  values = smooth.field((h, w, 2))
   values[np.random.default_rng(3).random(values.shape) < 0.3] = np.nan
   values[0, 0] = 285.0
   mean = consistency.Mean()
@@ -396,7 +313,8 @@ def test_mean_of_tiles_is_the_mean(h, w, side):
 
 
 def test_shift_gives_the_mean_of_the_input():
-  lowres, highres = _field((9, 12, 3)), _field((33, 45, 3), 1) + np.float32(4.0)
+  lowres = smooth.field((9, 12, 3))
+  highres = smooth.field((33, 45, 3), 1) + np.float32(4.0)
   lowres[2:5, 3:6, 0] = np.nan
   highres[7:18, 11:22, 0] = np.nan
   lowres[..., 2] = np.nan

@@ -6,85 +6,15 @@ import numpy as np
 import pytest
 
 from hinote_jax import io
-from hinote_jax.fields import packing
-from hinote_jax.io import stores, xarray_files
-from tests.io import headers, rows
+from tests.io import headers
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("netCDF4")
-zarr = pytest.importorskip("zarr")
+pytest.importorskip("zarr")
+era5 = pytest.importorskip("tests.io.era5")
 
 _FILL = np.int16(-32767)
-_PACKING = {
-  "scale_factor": 0.01,
-  "add_offset": 280.0,
-  "_FillValue": _FILL,
-  "missing_value": _FILL,
-}
 _SUFFIXES = ("nc", "zarr")
-
-
-def _era5(leads=("time", "level")):
-  """A global dataset packed as ERA5 is: both poles, 0 to 360 degrees."""
-  sizes = {"time": 2, "level": 3}
-  shape = (*(sizes[d] for d in leads), 7, 12)
-  rng = np.random.default_rng(0)
-  fields = {
-    name: (
-      (*leads, "latitude", "longitude"),
-      rng.integers(-3000, 3000, shape).astype(np.int16),
-      {"units": "K", "long_name": name, "grid_mapping": "crs", **_PACKING},
-    )
-    for name in ("t2m", "d2m")
-  }
-  edges = np.linspace(105.0, -105.0, 8).clip(-90.0, 90.0)
-  return xarray.Dataset(
-    {
-      **fields,
-      "crs": ((), np.int32(0), {"grid_mapping_name": "latitude_longitude"}),
-      "time_bnds": (("time", "nv"), np.arange(4).reshape(2, 2)),
-      "lat_bnds": (
-        ("latitude", "nv"),
-        np.stack([edges[:-1], edges[1:]], -1).astype(np.float32),
-      ),
-      "number": ((), np.int64(4), {"standard_name": "realization"}),
-    },
-    coords={
-      "time": (
-        "time",
-        np.asarray([1051200, 1051206], np.int32),
-        {
-          "units": "hours since 1900-01-01",
-          "calendar": "noleap",
-          "bounds": "time_bnds",
-          "axis": "T",
-        },
-      ),
-      "level": ("level", np.asarray([1000, 850, 500]), {"positive": "down"}),
-      "latitude": (
-        "latitude",
-        np.linspace(90.0, -90.0, 7, dtype=np.float32),
-        {"units": "degrees_north", "bounds": "lat_bnds"},
-      ),
-      "longitude": (
-        "longitude",
-        np.arange(0.0, 360.0, 30.0),
-        {"units": "degrees_east"},
-      ),
-    },
-    attrs={"Conventions": "CF-1.8", "history": "made"},
-  )
-
-
-def _write(dataset, path):
-  for raw in dataset.variables.values():
-    raw.encoding = {} if "_FillValue" in raw.attrs else {"_FillValue": None}
-  if path.suffix == ".nc":
-    known = [dim for dim in ("time",) if dim in dataset.sizes]
-    dataset.to_netcdf(path, unlimited_dims=known)
-  else:
-    dataset.to_zarr(path, consolidated=False, zarr_format=2)
-  return path
 
 
 def _same(a, b):
@@ -97,9 +27,9 @@ def _same(a, b):
 @pytest.mark.parametrize("suffix", _SUFFIXES)
 @pytest.mark.parametrize("out", _SUFFIXES)
 def test_a_packed_file_comes_back_as_it_was(tmp_path, suffix, out):
-  dataset = _era5()
+  dataset = era5.dataset()
   dataset.t2m.values[0, 1, 2, 3] = _FILL
-  _write(dataset, tmp_path / f"a.{suffix}")
+  era5.write(dataset, tmp_path / f"a.{suffix}")
   field = io.read(tmp_path / f"a.{suffix}")
   assert field.values.shape == (2, 3, 7, 12, 2)
   order = ("t2m", "d2m") if suffix == "nc" else ("d2m", "t2m")
@@ -122,7 +52,7 @@ def test_a_packed_file_comes_back_as_it_was(tmp_path, suffix, out):
 
 @pytest.mark.parametrize("suffix", _SUFFIXES)
 def test_a_finer_file_has_finer_coordinates(tmp_path, suffix):
-  path = _write(_era5(), tmp_path / f"a.{suffix}")
+  path = era5.write(era5.dataset(), tmp_path / f"a.{suffix}")
   header = io.open(path, ("t2m", "d2m")).header
   assert header.periodic == (False, True)
   assert header.lead_shape == (2, 3)
@@ -142,7 +72,7 @@ def test_a_finer_file_has_finer_coordinates(tmp_path, suffix):
   np.testing.assert_array_equal(bounds[1:, 0], bounds[:-1, 1])
   np.testing.assert_array_equal(bounds[[0, -1], [0, 1]], [90.0, -90.0])
   for name in ("time", "level", "crs", "number", "time_bnds"):
-    _same(raw[name].variable, _era5()[name].variable)
+    _same(raw[name].variable, era5.dataset()[name].variable)
   assert raw.d2m.dtype == np.int16 and raw.d2m.dims[:2] == ("time", "level")
   assert raw.d2m.values[1, 0, 4, 5] == _FILL
   got = io.read(tmp_path / f"b.{suffix}", ("t2m", "d2m")).values.reshape(
@@ -169,8 +99,8 @@ def test_a_finer_file_has_finer_coordinates(tmp_path, suffix):
 )
 def test_dimensions_in_any_order(tmp_path, dims):
   dims = dims.split()
-  dataset = _era5().transpose(*dims, "nv")
-  path = _write(dataset, tmp_path / "a.nc")
+  dataset = era5.dataset().transpose(*dims, "nv")
+  path = era5.write(dataset, tmp_path / "a.nc")
   reader = io.open(path, ["d2m"])
   leads = [d for d in dims if d in ("time", "level")]
   assert [lead.name for lead in reader.header.leads] == leads
@@ -253,7 +183,7 @@ def test_unsigned_and_packed_coordinates_are_understood(tmp_path):
       ),
     },
   )
-  path = _write(dataset, tmp_path / "a.nc")
+  path = era5.write(dataset, tmp_path / "a.nc")
   field = io.read(path)
   want = raw * np.float32(0.5)
   want[0, 2] = np.nan
@@ -271,7 +201,7 @@ def test_all_that_stands_for_missing_is_missing(tmp_path):
   attrs = {"_FillValue": np.float32(1e20), "missing_value": np.float32(-99)}
   values = np.asarray([[1e20, -99.0, 2.0]], np.float32)
   dataset = xarray.Dataset({"u": (("y", "x"), values, attrs)})
-  path = _write(dataset, tmp_path / "a.nc")
+  path = era5.write(dataset, tmp_path / "a.nc")
   field = io.read(path)
   np.testing.assert_array_equal(field.values[0, :, 0], [np.nan, np.nan, 2.0])
   io.write(tmp_path / "b.nc", field)
@@ -280,97 +210,8 @@ def test_all_that_stands_for_missing_is_missing(tmp_path):
   np.testing.assert_array_equal(raw.values, np.float32([[1e20, 1e20, 2.0]]))
 
 
-@pytest.mark.parametrize("suffix", _SUFFIXES)
-def test_files_are_written_in_blocks(tmp_path, monkeypatch, suffix):
-  monkeypatch.setattr(packing, "BLOCK_BYTES", 1 << 12)
-  monkeypatch.setattr(stores, "_CHUNK_BYTES", 1 << 10)
-  header = io.open(_write(_era5(("time",)), tmp_path / "a.nc")).header
-  fine = headers.refined(header, 8)
-  values = np.random.default_rng(1).uniform(270, 290, (2, *fine.shape, 2))
-  lazy = rows.Rows(values.astype(np.float32))
-  io.save(tmp_path / f"b.{suffix}", fine, lazy)
-  assert fine.shape == (49, 96) and lazy.largest == 5
-  got = io.read(tmp_path / f"b.{suffix}", ("t2m", "d2m")).values
-  assert np.abs(got - values).max() <= 0.005 + 2e-5
-  if suffix == "nc":
-    chunks = headers.raw(tmp_path / "b.nc").t2m.encoding["chunksizes"]
-  else:
-    chunks = zarr.open_group(tmp_path / "b.zarr", mode="r")["t2m"].chunks
-  assert chunks == (1, 5, 96)
-
-
-@pytest.mark.parametrize(
-  "shape, channels, itemsize",
-  [
-    ((721, 1440), 1, 2),
-    ((2884, 5760), 5, 4),
-    ((9, 10**6), 2, 4),
-    ((10**6, 9), 1, 4),
-  ],
-)
-def test_chunks_are_one_to_four_megabytes(shape, channels, itemsize):
-  rows_, columns = stores.chunks(shape, channels, itemsize)
-  size = rows_ * columns * itemsize
-  assert size <= 2 << 20 and 4 * rows_ * shape[1] * channels <= 64 << 20
-  assert size >= 1 << 20 or (rows_, columns) == shape or rows_ < 9
-
-
-def test_a_store_is_filled_in_regions_in_any_order(tmp_path):
-  dataset = _era5(("time",))
-  header = headers.refined(
-    io.open(_write(dataset, tmp_path / "a.nc")).header, 2
-  )
-  path = tmp_path / "b.zarr"
-  regions = xarray_files.create(path, header, chunks=(5, 8))
-  assert regions.chunks == (5, 8) and regions.header.shape == (13, 24)
-  values = np.random.default_rng(1).uniform(270, 290, (2, 13, 24, 2))
-  values = values.astype(np.float32)
-  # Nothing is written: all is missing, the coordinates are there.
-  assert np.isnan(io.read(path, header.names).values).all()
-  np.testing.assert_array_equal(
-    headers.raw(path).latitude.values,
-    np.linspace(90, -90, 13, dtype=np.float32),
-  )
-  spans = [
-    (i, slice(y, min(y + 5, 13)), slice(x, x + 8))
-    for i in range(2)
-    for y in (0, 5, 10)
-    for x in (0, 8, 16)
-  ]
-  for k, (i, y, x) in enumerate([*spans[::-1], *spans[:3]]):
-    if k == 9:  # another process goes on
-      regions = xarray_files.open_regions(path, header.names)
-    regions.write(i, y, x, values[i, y, x])
-  got = io.read(path, header.names).values
-  assert np.abs(got - values).max() <= 0.005 + 2e-5
-  assert headers.raw(path).t2m.attrs == dataset.t2m.attrs
-  with pytest.raises(FileExistsError, match="b.zarr exists"):
-    xarray_files.create(path, header)
-  with pytest.raises(ValueError, match=r"only Zarr .*: \.zarr"):
-    xarray_files.create(tmp_path / "b.nc", header)
-
-
-@pytest.mark.parametrize(
-  "y, shape, message",
-  [
-    (
-      slice(0, 4),
-      (4, 8, 2),
-      "region 0 to 4 of 7 does not end where chunks of 5",
-    ),
-    (slice(2, 7), (5, 8, 2), "region 2 to 7 of 7 does not end"),
-    (slice(5, 7), (5, 8, 2), r"\(5, 8, 2\) do not fit .* \(2, 8, 2\)"),
-  ],
-)
-def test_regions_end_where_chunks_do(tmp_path, y, shape, message):
-  header = io.open(_write(_era5(()), tmp_path / "a.nc")).header
-  regions = xarray_files.create(tmp_path / "b.zarr", header, chunks=(5, 8))
-  with pytest.raises(ValueError, match=message):
-    regions.write(0, y, slice(0, 8), np.full(shape, 280.0, np.float32))
-
-
 def _broken(name):
-  dataset = _era5(("time",))
+  dataset = era5.dataset(("time",))
   if name == "grids":
     return dataset.assign(
       d2m=dataset.d2m.rename(longitude="lon2").assign_coords(
@@ -410,22 +251,22 @@ def _broken(name):
 def test_bad_files_are_refused_in_a_sentence(
   tmp_path, name, variables, message
 ):
-  path = _write(_broken(name), tmp_path / "a.nc")
+  path = era5.write(_broken(name), tmp_path / "a.nc")
   with pytest.raises(ValueError, match=message) as error:
     io.open(path, variables)
   assert "\n" not in str(error.value)
 
 
 def test_named_variables_of_one_grid_go_through(tmp_path):
-  path = _write(_broken("leads"), tmp_path / "a.nc")
+  path = era5.write(_broken("leads"), tmp_path / "a.nc")
   assert io.open(path, ("lsm",)).header.lead_shape == ()
   assert io.open(path, ("d2m", "t2m")).header.names == ("d2m", "t2m")
-  path = _write(_broken("grids"), tmp_path / "b.nc")
+  path = era5.write(_broken("grids"), tmp_path / "b.nc")
   assert io.open(path).header.names == ("t2m",)
 
 
 def test_another_type_is_written_plainly(tmp_path):
-  field = io.read(_write(_era5(()), tmp_path / "a.nc"))
+  field = io.read(era5.write(era5.dataset(()), tmp_path / "a.nc"))
   variables = tuple(
     dataclasses.replace(v, dtype="float32", scale=1.0, offset=0.0, fill=None)
     for v in field.header.variables

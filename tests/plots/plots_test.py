@@ -395,7 +395,3 @@ class SaveTest(absltest.TestCase):
     panels.panels(*_fields())
     after = {name: matplotlib.rcParams[name] for name in names}
     self.assertEqual(after, before)
-
-
-if __name__ == "__main__":
-  absltest.main()
