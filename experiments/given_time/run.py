@@ -4,7 +4,7 @@
     python -m experiments.given_time.run          # goes on by itself
     python -m experiments.given_time.run --smoke
 
-Size S beside the same time spent on steps, or on a longer trunk, instead; eight
+Size S beside the same time spent on steps, or on a longer trunk, instead; four
 times as long as in `what_makes_it_work`.
 """
 
@@ -31,13 +31,13 @@ def answer(errors: answers.Errors) -> str:
       for v, change in changes.items()
     ]
     says.append(
-      f"On {fields}, after ten minutes of one core each, the squared error "
+      f"On {fields}, after five minutes of one core each, the squared error "
       f"beside that of S: {'; '.join(told) or 'not run'}."
     )
   return "\n\n".join(says)
 
 
-QUESTION = question.Question(FOLDER, VARIANTS, answer, seconds=600.0)
+QUESTION = question.Question(FOLDER, VARIANTS, answer, seconds=300.0)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """hinote, SRNO, LIIF, LTE and MetaSR at equal time and equal steps.
 
     python -m experiments.peers.run ARCHIVES --time          # a quiet machine
-    python -m experiments.peers.run ARCHIVES                 # some ten hours
+    python -m experiments.peers.run ARCHIVES                 # half a day
     python -m experiments.peers.run ARCHIVES --only=weather,rain
     python -m experiments.peers.run ARCHIVES --redraw        # one run a model
     python -m experiments.peers.run ARCHIVES --smoke         # minutes
@@ -9,13 +9,15 @@
 Three steps a set, each kept in results/SET.json and done once: a step of every
 model is timed, alone; its learning rate is the best of three, by the validation
 part after a seventh of a run; it is trained with three seeds for the same time,
-and for as many steps as the slowest takes in it. What is kept is not done
-again; a run that was stopped goes on. --redraw holds out another part and takes
-another seed, and the page says whether the order of the models is the same.
+and hinote once more for as many steps as the slowest takes in it. What is kept
+is not done again; a run that was stopped goes on. --redraw holds out another
+part and takes another seed, and the page says whether the order of the models
+is the same.
 """
 
 import argparse
 from collections.abc import Sequence
+import functools
 import pathlib
 
 from experiments import equal_time, kept
@@ -40,7 +42,7 @@ def timed(name: str, source: pathlib.Path) -> None:
 
 def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
   """Returns the validation error of every learning rate, over bicubic's."""
-  errors, many = {}, int(plan.TRIED * steps(name, model, "time"))
+  errors, many = {}, int(plan.TRIED * steps(name, model))
   for rate in plan.RATES:
     folder = plan.ROOT / "rates" / f"{name}-{model}-{rate:g}"
     made = plan.config(name, model, source=source, steps=many, rate=rate)
@@ -48,16 +50,13 @@ def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
   return errors
 
 
-def steps(name: str, model: str, way: str) -> int:
-  """Returns how long a model trains: for `plan.SECONDS`, or as the slowest.
+def steps(name: str, model: str) -> int:
+  """Returns how many steps a model takes in `plan.SECONDS`.
 
   Raises:
-    SystemExit: the step of a model is not timed.
+    SystemExit: its step is not timed.
   """
-  models = plan.SETS[name].models
-  seconds = {each: _kept(name).seconds_a_step(each) for each in models}
-  slowest = max(seconds.values())
-  return int(plan.SECONDS / (seconds[model] if way == "time" else slowest))
+  return int(plan.SECONDS / _kept(name).seconds_a_step(model))
 
 
 def trained(
@@ -68,33 +67,30 @@ def trained(
   models = [m for m in plan.SETS[name].models if m in (models or [m])]
   for model in models:
     own.once("rates", model, lambda m=model: tried(name, m, source))
+  fewest = min(steps(name, model) for model in plan.SETS[name].models)
   for seed in plan.SEEDS:
     for model in models:
-      by_time = own.once(
-        "runs",
-        f"{model} time {seed}",
-        lambda m=model, s=seed: _scored(name, m, f"time {s}", source, seed=s),
-      )
-      many = steps(name, model, "steps")
-      own.once(
-        "runs",
-        f"{model} steps {seed}",
-        lambda m=model, s=seed, run=by_time, n=many: (
-          run  # of the slowest one run is both
-          if run["steps"] == n
-          else _scored(name, m, f"steps {s}", source, n, seed=s)
-        ),
-      )
+      ways = {"time": steps(name, model)}
+      if model == "hinote":
+        ways["steps"] = fewest
+      for way, many in ways.items():
+        own.once(
+          "runs",
+          f"{model} {way} {seed}",
+          functools.partial(
+            _scored, name, model, f"{way} {seed}", source, many, seed=seed
+          ),
+        )
 
 
-def _scored(name, model, what, source, many=None, **changes):
-  """Returns what a run scores, of so many steps or of the time of all."""
+def _scored(name, model, what, source, many, **changes):
+  """Returns what a run of so many steps scores."""
   rates = _kept(name).read()["rates"][model]
   made = plan.config(
     name,
     model,
     source=source,
-    steps=many or steps(name, model, "time"),
+    steps=many,
     rate=float(min(rates, key=rates.get)),
     **changes,
   )
@@ -120,7 +116,9 @@ def redrawn(name: str, source: pathlib.Path) -> None:
     _kept(name).once(
       "redrawn",
       model,
-      lambda m=model: _scored(name, m, "redrawn", source, **changes),
+      functools.partial(
+        _scored, name, model, "redrawn", source, steps(name, model), **changes
+      ),
     )
 
 

@@ -3,7 +3,7 @@
 python -m experiments.peers.show
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 import pathlib
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.peers import plan
-from hinote_jax.evaluate import markdown, scores
+from hinote_jax.evaluate import consistent, markdown, scores
 from hinote_jax.io import files
 
 FOLDER = pathlib.Path(__file__).parent
@@ -34,31 +34,52 @@ def ratios(run: Mapping[str, Any]) -> dict[str, dict[float, float]]:
   return made
 
 
-def seeds(known: Mapping[str, Any], model: str, way: str) -> list[dict]:
-  """Returns scale -> error of a model, a table a seed that is there."""
-  keys = (f"{model} {way} {seed}" for seed in plan.SEEDS)
+def seeds(
+  known: Mapping[str, Any], model: str, way: str, suffix: str = ""
+) -> list[dict]:
+  """Returns scale -> error of a model, a table a seed that is there.
+
+  Args:
+    known: of a set's file.
+    model: of the set.
+    way: of `plan.WAYS`.
+    suffix: `consistent.SUFFIX` for answers that were made to meet their input.
+  """
+  keys = _keys(model, way)
   found = [known["runs"][key] for key in keys if key in known["runs"]]
-  return [ratios(run)[model] for run in found]
+  return [ratios(run)[model + suffix] for run in found]
+
+
+def _keys(model: str, way: str) -> list[str]:
+  """Returns the runs of a model: a peer's are the same either way."""
+  way = way if model == "hinote" else "time"
+  return [f"{model} {way} {seed}" for seed in plan.SEEDS]
 
 
 def table(name: str, known: Mapping[str, Any], way: str) -> str:
   """Returns a set's errors over bicubic's: mean, and half the spread."""
   own = plan.SETS[name]
   header = ["model", "steps", "ms a step", *(f"x{s:g}" for s in own.scales)]
-  lines = [header]
+  lines = [[*header, "x2 to x4", "consistent"]]
   for model in own.models:
     every = seeds(known, model, way)
     if not every:
       continue
-    steps = known["runs"][f"{model} {way} {plan.SEEDS[0]}"]["steps"]
+    steps = known["runs"][_keys(model, way)[0]]["steps"]
     step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
     cells = [_cell([seed[s] for seed in every]) for s in own.scales]
+    for suffix in ("", consistent.SUFFIX):
+      cells.append(_cell(_errors(name, known, way, suffix)[model]))
     lines.append([model, f"{steps}", step, *cells])
   first = known["runs"].get(f"hinote {way} {plan.SEEDS[0]}")
-  for other, errors in ratios(first).items() if first else ():
-    if other not in own.models and "consistent" not in other:
-      cells = [f"{errors[s]:.3f}" for s in own.scales]
-      lines.append([other, "", "", *cells])
+  scored = ratios(first) if first else {}
+  for other, errors in scored.items():
+    if other in own.models or other.endswith(consistent.SUFFIX):
+      continue
+    cells = [f"{errors[s]:.3f}" for s in own.scales]
+    meets = scored.get(other + consistent.SUFFIX)
+    means = [f"{_inside(e):.3f}" if e else "" for e in (errors, meets)]
+    lines.append([other, "", "", *cells, *means])
   return markdown.table(lines)
 
 
@@ -72,20 +93,32 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
   inside = _errors(name, known, way)
   if len(inside) < 2 or "hinote" not in inside:
     return f"* {name}, equal {way}: not run yet."
-  own = inside.pop("hinote")
-  best = min(inside, key=lambda model: np.mean(inside[model]))
-  other = inside[best]
-  less = 1.0 - float(np.mean(own)) / float(np.mean(other))
-  spread = max(max(v) - min(v) for v in (own, other)) / float(np.mean(other))
-  side = "below" if less >= 0 else "above"
+  less, spread, best = _ahead(inside)
   text = (
-    f"* {name}, equal {way}: {abs(less):.1%} {side} {best}, the best peer; "
-    f"seeds differ by {spread:.1%}"
+    f"* {name}, equal {way}: {_side(less, best)}, the best peer; seeds differ "
+    f"by {spread:.1%}; "
   )
   if way == "time":
-    text += f"; {_ASKED:.0%} was asked for: "
-    return text + ("met." if less >= _ASKED else "not met.")
-  return text + (": behind." if less < -spread else ": not behind.")
+    met = "met" if less >= _ASKED else "not met"
+    text += f"{_ASKED:.0%} was asked for: {met}"
+  else:
+    text += "behind" if less < -spread else "not behind"
+  less, _, best = _ahead(_errors(name, known, way, consistent.SUFFIX))
+  return f"{text}. Made to meet their input: {_side(less, best)}."
+
+
+def _ahead(inside: Mapping[str, Sequence[float]]) -> tuple[float, float, str]:
+  """Returns how far below the best peer hinote is, the spread, and the peer."""
+  own = inside["hinote"]
+  peers = {model: each for model, each in inside.items() if model != "hinote"}
+  best = min(peers, key=lambda model: np.mean(peers[model]))
+  unit = float(np.mean(peers[best]))
+  spread = max(max(each) - min(each) for each in (own, peers[best])) / unit
+  return 1.0 - float(np.mean(own)) / unit, spread, best
+
+
+def _side(less: float, other: str) -> str:
+  return f"{abs(less):.1%} {'below' if less >= 0 else 'above'} {other}"
 
 
 def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -103,10 +136,10 @@ def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
   ]
 
 
-def _errors(name, known, way) -> dict[str, list[float]]:
+def _errors(name, known, way, suffix="") -> dict[str, list[float]]:
   """Returns model -> its error, mean over x2 to x4, a number a seed."""
   errors = {
-    model: [_inside(seed) for seed in seeds(known, model, way)]
+    model: [_inside(seed) for seed in seeds(known, model, way, suffix)]
     for model in plan.SETS[name].models
   }
   return {model: values for model, values in errors.items() if values}
@@ -134,13 +167,44 @@ def order(name: str, known: Mapping[str, Any]) -> str:
   return text + (f"; not {others}." if lost else ".")
 
 
-def main() -> None:
-  """Fills the page and prints what it says."""
-  found = {
+def summary() -> str:
+  """Returns errors after the same time, mean over x2 to x4, a row a set."""
+  models = max((own.models for own in plan.SETS.values()), key=len)
+  lines = [["fields", *models, "best that nobody trained"]]
+  for name, known in _results().items():
+    errors = _errors(name, known, "time")
+    if not errors:
+      continue
+    cells = [_cell(errors[m]) if m in errors else "" for m in models]
+    lines.append([name, *cells, _untrained(known)])
+  return markdown.table(lines)
+
+
+def _untrained(known):
+  """Returns the least error of interpolations and regressions, and its name."""
+  first = known["runs"].get(f"hinote time {plan.SEEDS[0]}")
+  scored = ratios(first) if first else {}
+  errors = {
+    other: _inside(each)
+    for other, each in scored.items()
+    if other != "hinote" and not other.endswith(consistent.SUFFIX)
+  }
+  best = min(errors, key=errors.__getitem__, default=None)
+  return f"{errors[best]:.3f} ({best})" if best else ""
+
+
+def _results() -> dict[str, Any]:
+  """Returns set -> what its file holds."""
+  return {
     name: json.loads((RESULTS / f"{name}.json").read_text())
     for name in plan.SETS
     if (RESULTS / f"{name}.json").is_file()
   }
+
+
+def main() -> None:
+  """Fills the page and prints what it says."""
+  found = _results()
   says = [
     verdict(name, known, way)
     for way in plan.WAYS

@@ -14,7 +14,11 @@ def _run(model, error, steps=10):
   rows = [
     {"model": name, "variable": "rain", "scale": scale, "mse": mse}
     for scale in plan.SETS[_SET].scales
-    for name, mse in ((model, 2.0 * error), ("bicubic", 2.0))
+    for name, mse in (
+      (model, 2.0 * error),
+      (f"{model}, consistent", 1.8 * error),
+      ("bicubic", 2.0),
+    )
   ]
   return {"steps": steps, "rows": rows}
 
@@ -33,9 +37,30 @@ def test_a_verdict_has_the_best_peer_and_the_spread():
   known = _known(hinote=(0.4, 0.42), srno=(0.6, 0.6), liif=(0.5, 0.5))
   assert show.verdict(_SET, known, "time") == (
     "* rain, equal time: 18.0% below liif, the best peer; seeds differ by "
-    "4.0%; 20% was asked for: not met."
+    "4.0%; 20% was asked for: not met. Made to meet their input: 18.0% below "
+    "liif."
   )
   assert show.verdict(_SET, known, "steps").endswith("not run yet.")
+
+
+def test_a_table_has_what_meets_its_input_beside():
+  known = _known(hinote=(0.4, 0.42))
+  header, _, hinote, bicubic = show.table(_SET, known, "time").split("\n")
+  assert header.endswith("| x2 to x4 | consistent |")
+  assert hinote.endswith("| 0.410 ± 0.010 | 0.369 ± 0.009 |")
+  assert bicubic.endswith("| 1.000 |  |")
+
+
+def test_the_summary_has_the_best_that_nobody_trained(monkeypatch, tmp_path):
+  known = _known(hinote=(0.4, 0.42), liif=(0.5,))
+  for scale in plan.SETS[_SET].scales:
+    row = {"model": "lanczos", "variable": "rain", "scale": scale, "mse": 1.9}
+    known["runs"]["hinote time 0"]["rows"].append(row)
+  monkeypatch.setattr(show, "RESULTS", tmp_path)
+  workdir.write_json(tmp_path / f"{_SET}.json", known)
+  assert show.summary().split("\n")[2:] == [
+    "| rain | 0.410 ± 0.010 |  | 0.500 |  |  | 0.950 (lanczos) |"
+  ]
 
 
 def test_seeds_that_overlap_are_no_claim():
