@@ -63,9 +63,7 @@ def answer(errors: answers.Errors) -> str:
   return "\n\n".join(says) or "Not enough has been run to say."
 
 
-QUESTION = question.Question(
-  FOLDER, VARIANTS, answer, steps=1500, is_of_one_variable=True
-)
+QUESTION = question.Question(FOLDER, VARIANTS, answer, is_of_one_variable=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

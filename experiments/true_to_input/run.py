@@ -14,7 +14,7 @@ import pathlib
 from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
-_MODELS = ("hinote", "srno", "liif")
+_MODELS = ("hinote", "liif")
 _MEETS = "meets its input"
 VARIANTS = {
   name: {"model": model, "model.consistent": is_consistent}
