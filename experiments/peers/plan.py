@@ -34,6 +34,7 @@ class FieldSet:
     scales: they are scored at.
     redrawn: what its config has beside, for another test part.
     prepare: (archives, folder) writes the fields that come with no package.
+    of: the set whose runs are scored on these fields; None trains its own.
   """
 
   science: str
@@ -44,6 +45,7 @@ class FieldSet:
     default_factory=lambda: {"split.seed": 1}
   )
   prepare: Any = None
+  of: str | None = None
 
 
 def _hres(source, folder):
@@ -56,6 +58,12 @@ def _rain(source, folder):
     archives.main("rain", str(archive), str(folder / "rain"))
 
 
+def _vorticity(source, folder):
+  archive = source / "turbulence" / "py2d_omega_16x512.npz"
+  if not (folder / "py2d").is_dir():
+    archives.main("vorticity", str(archive), str(folder / "py2d"))
+
+
 def _images(source, folder):
   del folder
   if not (source / "natural" / "BSDS500_train200").is_dir():
@@ -64,6 +72,7 @@ def _images(source, folder):
 
 _ALL = ("hinote", "srno", "liif", "lte", "metasr")
 _DATA = ROOT / "data"
+_FLOWS = {"data.trajectories": 10, "data.snapshots": 4}
 SETS = {
   "weather": FieldSet(
     "weather",
@@ -85,8 +94,14 @@ SETS = {
     },
     prepare=_hres,
   ),
-  "turbulence": FieldSet(
-    "turbulence", {"data.trajectories": 10, "data.snapshots": 4}, models=_ALL
+  "turbulence": FieldSet("turbulence", _FLOWS, models=_ALL),
+  "py2d": FieldSet(
+    "turbulence",
+    _FLOWS | {"evaluate.path": str(_DATA / "py2d" / "vorticity.nc")},
+    models=_ALL,
+    scales=INSIDE,
+    prepare=_vorticity,
+    of="turbulence",
   ),
   "rain": FieldSet(
     "rain",

@@ -83,9 +83,27 @@ def trained(
         )
 
 
+def scored_elsewhere(name: str, source: pathlib.Path) -> None:
+  """Scores runs of another set on the fields of this one."""
+  other = plan.SETS[name].of
+  for key, run in _kept(other).read()["runs"].items():
+    model, way, seed = key.split(" ")
+    make = functools.partial(
+      _scored,
+      name,
+      model,
+      f"{way} {seed}",
+      source,
+      run["steps"],
+      seed=int(seed),
+    )
+    _kept(name).once("runs", key, make)
+
+
 def _scored(name, model, what, source, many, **changes):
   """Returns what a run of so many steps scores."""
-  rates = _kept(name).read()["rates"][model]
+  trained_on = plan.SETS[name].of or name
+  rates = _kept(trained_on).read()["rates"][model]
   made = plan.config(
     name,
     model,
@@ -94,7 +112,7 @@ def _scored(name, model, what, source, many, **changes):
     rate=float(min(rates, key=rates.get)),
     **changes,
   )
-  folder = plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-")
+  folder = plan.ROOT / f"{trained_on}-{model}-{what}".replace(" ", "-")
   scored = equal_time.trained(made, folder)
   scored["rows"] = [
     {field: row[field] for field in _FIELDS if field in row}
@@ -148,11 +166,14 @@ def main(argv: list[str] | None = None) -> None:
   for name in names:
     naming.look_up("set", name, plan.SETS)
   if arguments.smoke:
-    smoke(names, arguments.source)
+    smoke([n for n in names if plan.SETS[n].of is None], arguments.source)
     return
   models = arguments.models and arguments.models.split(",")
   for name in names:
-    if arguments.time:
+    if plan.SETS[name].of is not None:
+      if not (arguments.time or arguments.redraw):
+        scored_elsewhere(name, arguments.source)
+    elif arguments.time:
       timed(name, arguments.source)
     elif arguments.redraw:
       redrawn(name, arguments.source)

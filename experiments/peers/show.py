@@ -194,12 +194,16 @@ def _untrained(known):
 
 
 def _results() -> dict[str, Any]:
-  """Returns set -> what its file holds."""
-  return {
+  """Returns set -> what its file holds, steps timed where it was trained."""
+  found = {
     name: json.loads((RESULTS / f"{name}.json").read_text())
     for name in plan.SETS
     if (RESULTS / f"{name}.json").is_file()
   }
+  for name, known in found.items():
+    if other := plan.SETS[name].of:
+      known["seconds_a_step"] = found[other]["seconds_a_step"]
+  return found
 
 
 def main() -> None:

@@ -88,6 +88,31 @@ def test_the_order_is_compared_with_that_of_another_part(again, words):
   assert bool(said) == bool(words)
 
 
+def test_runs_are_scored_on_fields_that_nothing_was_trained_on(
+  monkeypatch, tmp_path
+):
+  made = {}
+
+  def trained(config, folder):
+    made[folder.name] = config
+    return _run(config.model.name, 0.5, config.steps)
+
+  monkeypatch.setattr(run.equal_time, "trained", trained)
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  monkeypatch.setattr(show, "RESULTS", tmp_path)
+  known = _known(hinote=(0.4,), liif=(0.5, 0.5))
+  known["rates"] = dict.fromkeys(("hinote", "liif"), {"0.001": 0.9})
+  workdir.write_json(tmp_path / "turbulence.json", known)
+  run.scored_elsewhere("py2d", pathlib.Path("archives"))
+  # The folders are those where the runs are.
+  seeds = ("hinote-time-0", "liif-time-0", "liif-time-1")
+  assert set(made) == {f"turbulence-{seed}" for seed in seeds}
+  assert made["turbulence-liif-time-1"].seed == 1
+  assert {c.steps for c in made.values()} == {10}
+  assert all("py2d" in config.evaluate.path for config in made.values())
+  assert set(show._results()["py2d"]["runs"]) == set(known["runs"])
+
+
 def test_another_part_is_held_out_by_another_seed_for_the_same_time(
   monkeypatch, tmp_path
 ):
