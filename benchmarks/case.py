@@ -45,8 +45,8 @@ class Case(NamedTuple):
   loss: str = "frequency_prior"
 
 
-def _hinote(**kwargs) -> dict[str, Any]:
-  return dict(name="hinote", channels=1, **kwargs)
+def _hinote(preset="levels", **kwargs) -> dict[str, Any]:
+  return dict(name="hinote", channels=1, preset=preset, **kwargs)
 
 
 def _step(model, lowres=32, queries=48, batch=8, **kwargs) -> Case:
@@ -66,10 +66,13 @@ CASES = {
   "forward B 128 -> 512": Case(_hinote(size="B")),
   "forward S 128 -> 512": Case(_hinote(size="S")),
   "forward L 128 -> 512": Case(_hinote(size="L")),
+  "forward S local 128 -> 512": Case(_hinote(size="S", preset="local")),
+  "forward B local 128 -> 512": Case(_hinote(size="B", preset="local")),
   "forward B pointwise 128 -> 512": Case(_hinote(size="B", preset="pointwise")),
   "forward S paper 128 -> 512": Case(_hinote(size="S", preset="paper")),
   "step S batch 8": _step(_hinote(size="S")),
   "step B batch 8": _step(_hinote(size="B")),
+  "step S local batch 8": _step(_hinote(size="S", preset="local")),
   "step S pointwise batch 8": _step(_hinote(size="S", preset="pointwise")),
   "step S paper batch 8": _step(_hinote(size="S", preset="paper")),
   "bicubic 128 -> 512": Case(dict(name="bicubic")),

@@ -23,7 +23,7 @@ from hinote_jax.evaluate import markdown
 _TURNS = 9
 CASES = {
   "cores, hinote S": case.Case(
-    dict(name="hinote", channels=1, size="S"), 32, 64, 8
+    dict(name="hinote", channels=1, preset="levels"), 32, 64, 8
   ),
   "cores, edsr": case.Case(dict(name="edsr", channels=3, scale=2), 48, 96, 4),
   "cores, srno": case.Case(dict(name="srno", channels=3), 48, 96, 2),

@@ -45,7 +45,7 @@ class Stream(NamedTuple):
   memory: str = MEMORY
 
 
-_HINOTE = dict(name="hinote", size="S", channels=1)
+_HINOTE = dict(name="hinote", preset="levels", channels=1)
 _SRNO = dict(name="srno", channels=3)
 _OFFICIAL = dict(name="hinote_official", channels=1)
 _NAMED = {"hinote S": _HINOTE, "srno": _SRNO, "hinote_official": _OFFICIAL}

@@ -22,7 +22,7 @@ from hinote_jax.losses import terms
 
 _TURNS = 5
 _STEP = case.Case(
-  dict(name="hinote", channels=1, size="S"), 64, 128, 4, is_step=True
+  dict(name="hinote", channels=1, preset="levels"), 64, 128, 4, is_step=True
 )
 CASES = {f"term {name}": name for name in ("mghf_n", "mghf_c", "dino_js")}
 

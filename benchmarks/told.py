@@ -28,7 +28,7 @@ CASES = ("told, hinote S",)
 def _config(static: tuple[str, ...]) -> Any:
   """Returns the demo's run, told of these static fields."""
   config = hinote.get_config("demo")
-  config.update_from_flattened_dict({"data.static": static})
+  config.update_from_flattened_dict(hinote.LEVELS | {"data.static": static})
   return config
 
 

@@ -30,6 +30,7 @@ def _config(name: str, folder: pathlib.Path) -> Any:
   fields = np.random.default_rng(0).normal(size=(12, 128, 256))
   np.save(folder / "fields.npy", fields.astype(np.float32))
   config = hinote.get_config(CASES[name])
+  config.update_from_flattened_dict(hinote.LEVELS)
   config.data = dict(
     name="files",
     path=str(folder / "fields.npy"),

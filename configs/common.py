@@ -148,9 +148,10 @@ def base() -> ml_collections.ConfigDict:
   config.model = dict(name="hinote")
   # A file of that network, whose parameters are the first; None draws them.
   config.start = placeholder(str)
-  # See hinote_jax/losses for what each takes; None is its default.
+  # See hinote_jax/losses for what each takes; None is its default. The paper's
+  # is frequency_prior.
   config.loss = dict(
-    name="frequency_prior",
+    name="l1",
     static=placeholder(bool),
     dynamic=placeholder(bool),
     resize=placeholder(str),

@@ -119,9 +119,10 @@ SCIENCES = {
 def _model(config, name, size):
   if name == "hinote":
     is_paper = size == "paper"
-    config.model = hinote.model(config) | dict(
-      size="B" if is_paper else "S", preset="paper" if is_paper else "default"
-    )
+    config.model = hinote.model(config)
+    if is_paper:
+      config.model.update(size="B", preset="paper")
+      config.loss.name = "frequency_prior"
     return
   config.loss = dict(name="l1", terms=common.unset(""))
   baselines.model(config, name)

@@ -141,9 +141,11 @@ class Question:
 
 
 def _run(model: str, run: str) -> Any:
-  """Returns the config of a run; peers may have any loss, too."""
+  """Returns the config of a run: hinote has all parts, peers any loss."""
   if model == "hinote":
-    return hinote.get_config(run)
+    made = hinote.get_config(run)
+    made.update_from_flattened_dict(hinote.LEVELS)
+    return made
   made: Any = baselines.get_config(f"model={model},{run}")
   with made.unlocked():
     made.loss = hinote.get_config(run).loss

@@ -24,10 +24,8 @@ from hinote_jax.train import workdir
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
 MODELS = {
-  "hinote (default)": dict(preset="default"),
-  "default without its operator": dict(
-    level_widths=(), level_blocks=(), level_convs=()
-  ),
+  "hinote, preset levels": dict(preset="levels"),
+  "levels without their operator": dict(preset="local"),
   "hinote, preset paper": dict(preset="paper"),
   "plain pointwise head": dict(preset="pointwise"),
 }
@@ -35,6 +33,7 @@ MODELS = {
 
 def _config(arguments: dict, seed: int, steps: int):
   config = hinote.get_config("untold")
+  config.update_from_flattened_dict(hinote.LEVELS)
   config.model.update(arguments)
   config.seed = seed
   config.steps = steps

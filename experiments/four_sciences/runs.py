@@ -3,7 +3,7 @@
 import pathlib
 import shlex
 
-from configs import sciences
+from configs import hinote, sciences
 
 FOLDER = pathlib.Path(__file__).parent
 RESULTS = FOLDER / "results"
@@ -49,12 +49,10 @@ RUNS = {
 
 def flags(name: str) -> list[str]:
   """Returns what trains a run, as arguments of `hinote_jax.main`."""
-  science, _, fields = RUNS[name]
-  given = EXTRA[science] | fields
   return [
     f"--config=configs/sciences.py:{_spec(name)}",
     f"--workdir={ROOT / name}",
-    *(f"--config.{field}={value}" for field, value in given.items()),
+    *(f"--config.{field}={value}" for field, value in _given(name).items()),
   ]
 
 
@@ -71,8 +69,7 @@ def is_done(name: str) -> bool:
 def config(name: str):
   """Returns the config of a run."""
   found = sciences.get_config(_spec(name))
-  science, _, fields = RUNS[name]
-  found.update_from_flattened_dict(EXTRA[science] | fields)
+  found.update_from_flattened_dict(_given(name))
   return found
 
 
@@ -81,6 +78,13 @@ def label(model: str) -> str:
   name = model.rpartition("_")[2]
   labels = {"long": "hinote, longer", "uniform": "hinote, uniform scales"}
   return labels.get(name, model)
+
+
+def _given(name: str) -> dict:
+  """Returns what the config of a run has beside its science."""
+  science, model, fields = RUNS[name]
+  own = hinote.LEVELS if model == "hinote" else {}
+  return own | EXTRA[science] | fields
 
 
 def _spec(name: str) -> str:

@@ -18,8 +18,6 @@ SECONDS = 300.0
 # Of the time of a run, what a try of a learning rate takes.
 TRIED = 0.15
 WAYS = ("time", "steps")
-# Of what is ours, what is best at that time: see given_time and loss_prior.
-HINOTE = {"model.level_widths": (), "loss.name": "l1"}
 INSIDE, OUTSIDE = (2.0, 2.5, 3.0, 4.0), (4.6, 8.2, 15.7, 32.0)
 
 
@@ -163,8 +161,7 @@ def config(
   if name == "forecast":
     with made.unlocked():
       made.data = hinote.get_config("files").data
-  changes = own.fields | (HINOTE if model == "hinote" else {})
-  made.update_from_flattened_dict(changes | (_SMOKE if is_smoke else {}))
+  made.update_from_flattened_dict(own.fields | (_SMOKE if is_smoke else {}))
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))
   if name == "photographs":

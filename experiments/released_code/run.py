@@ -10,6 +10,7 @@ network in its place, all the same steps on the same windows.
 from collections.abc import Sequence
 import pathlib
 
+from configs import hinote
 from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
@@ -37,9 +38,9 @@ _CHANGES = {
   "released, with its loss prior": (
     _RELEASED | _AS_RELEASED | {"loss.name": "published_prior"}
   ),
-  "released, trained as ours": _RELEASED | {"loss.name": "frequency_prior"},
+  "released, trained as ours": _RELEASED | {"loss.name": "l1"},
   "released, in its place the paper's preset": {"model.preset": "paper"},
-  "released, in its place our default": {},
+  "released, in its place our default": hinote.DEFAULT,
 }
 VARIANTS = {name: _PROTOCOL | changes for name, changes in _CHANGES.items()}
 

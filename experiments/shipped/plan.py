@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from configs import sciences
+from configs import hinote, sciences
 from experiments.four_sciences import archives
 from experiments.four_sciences import runs as earlier
 from hinote_jax import models
@@ -175,7 +175,7 @@ def config(name: str, source: pathlib.Path, *, is_smoke: bool = False) -> Any:
   made = sciences.get_config(
     f"{own.science},{'smoke' if is_smoke else 'small'}"
   )
-  fields = own.fields
+  fields = hinote.LEVELS | own.fields
   if is_smoke:
     fields = {
       k: v for k, v in fields.items() if k.startswith(("data", "split"))

@@ -41,6 +41,7 @@ def config(name: str, model: str, *, is_smoke: bool = False) -> Any:
   """Returns the config of a run: of "hinote", or of the "table"."""
   if model == "hinote":
     made = hinote.get_config("untold")
+    made.update_from_flattened_dict(hinote.LEVELS)
   else:
     made = tables.get_config("weather")
   if name == "turbulence":

@@ -40,7 +40,7 @@ STATIC = {
   "own": ("orography.nc:z", "earth:land"),
   "earth": ("earth:orography", "earth:land", "earth:roughness"),
 }
-_FIELDS = {
+_FIELDS = hinote.LEVELS | {
   "data.variables": ("t2m", "tcwv", "u10", "v10"),
   "data.places": PLACES,
   "split.validation": 1,

@@ -11,14 +11,15 @@ Every model trains with `config.model.consistent` and without it.
 from collections.abc import Sequence
 import pathlib
 
+from configs import hinote
 from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
-_MODELS = ("hinote", "liif")
+_MODELS = {"hinote": hinote.DEFAULT, "liif": {}}
 _MEETS = "meets its input"
 VARIANTS = {
-  name: {"model": model, "model.consistent": is_consistent}
-  for model in _MODELS
+  name: {"model": model, "model.consistent": is_consistent} | changes
+  for model, changes in _MODELS.items()
   for name, is_consistent in ((model, False), (f"{model}, {_MEETS}", True))
 }
 

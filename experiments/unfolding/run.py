@@ -76,7 +76,8 @@ def config(name: str, noise: float, *, is_smoke: bool):
       else (baselines.get_config, f"model={name},untold")
     )
     made = get(argument)
-    given = _OTHERS | {"degradation": degradation(noise)}
+    given = hinote.LEVELS if name == "hinote" else {}
+    given = given | _OTHERS | {"degradation": degradation(noise)}
   flows.put(made, is_small=is_smoke)
   given["steps"], given["validate_every"] = STEPS[name], STEPS[name] // 4
   made.update_from_flattened_dict(given | (_SMOKE if is_smoke else {}))

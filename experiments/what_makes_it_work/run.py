@@ -4,9 +4,9 @@
     python -m experiments.what_makes_it_work.run          # goes on by itself
     python -m experiments.what_makes_it_work.run --smoke
 
-Size S with a part less, or one more, all trained for the same time. "wide"
-learns from windows of 64 cells, at x4 the whole field: attention there sees
-all of it.
+Size S of preset "levels" with a part less, or one more, all trained for the
+same time. "wide" learns from windows of 64 cells, at x4 the whole field:
+attention there sees all of it.
 """
 
 from collections.abc import Sequence

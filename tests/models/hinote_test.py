@@ -102,7 +102,7 @@ def test_every_size_works(domain, every):
 @pytest.mark.parametrize(
   "preset, shape",
   [
-    ("default", (13, 8)),
+    ("levels", (13, 8)),
     pytest.param("paper", (11, 17), marks=trials.trial),
     ("pointwise", (23, 13)),
   ],
@@ -281,7 +281,7 @@ def test_residual_scale_multiplies_the_residual():
 
 
 def test_scale_and_detail_are_seen():
-  module = models.build("hinote", preset="default", **_GRID)
+  module = models.build("hinote", preset="levels", **_GRID)
   kernels = {}
   for name in ("sees_scale", "sees_detail"):
     blind = module.clone(**{name: False})
@@ -292,7 +292,7 @@ def test_scale_and_detail_are_seen():
 
 
 def test_detail_is_what_a_quarter_grid_does_not_hold():
-  module = models.build("hinote", preset="default", **_GRID)
+  module = models.build("hinote", preset="levels", **_GRID)
   lowres, _, cell = _inputs((16, 19), 2.0, batch=1)
   x = (np.arange(16) + 0.5) / 16
   slow, fast = (np.cos(np.pi * k * x) for k in (1, 12))
@@ -310,10 +310,16 @@ def _parameters(**kwargs):
   return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
 
 
-@pytest.mark.parametrize("preset", ["default", "paper", "pointwise"])
+@pytest.mark.parametrize("preset", ["local", "levels", "paper", "pointwise"])
 def test_sizes_grow_in_parameters(preset):
   small, base, large = (_parameters(size=s, preset=preset) for s in "SBL")
   assert 2 * small < base and base < large
+
+
+def test_older_files_mean_the_levels_by_default():
+  older = models.build("hinote", preset="default")
+  assert older == models.build("hinote", preset="levels")
+  assert older.level_widths and not models.build("hinote").level_widths
 
 
 def test_unknown_names_raise():

@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_named(config, field, value, reason):
     part = part[name]
   part[last] = value
   if field == "model.heads":
-    part["preset"] = "default"
+    part["preset"] = "levels"
   if field == "batch_size":
     config["windows"]["queries"] = config["windows"]["window"] = (4096, 4096)
   with pytest.raises(ValueError, match=reason):

@@ -62,7 +62,7 @@ def test_loaded_predictor_answers_in_physical_units(finished):
 
 
 def test_training_and_prediction_see_the_same_operator(config, tmp_path):
-  config.model.preset = "default"
+  config.model.preset = "levels"
   runs.train_lightly(config, tmp_path / "run")
   predictor = infer.load(tmp_path / "run")
   windows = run_data.make(config, tmp_path / "run").validation
@@ -220,7 +220,7 @@ def test_other_parallel_modes_train_the_same(trained, tmp_path, mode):
       marks=pytest.mark.trial,
     ),
     pytest.param(
-      dict(width=12, preset="default", head_heads=2), marks=pytest.mark.trial
+      dict(width=12, preset="levels", head_heads=2), marks=pytest.mark.trial
     ),
     pytest.param(dict(preset="paper"), marks=pytest.mark.trial),
     pytest.param(

@@ -183,14 +183,16 @@ SIZES = {
 }
 
 
-def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
+def build(size: str = "S", preset: str = "local", **kwargs) -> Hinote:
   """Returns a `Hinote` of one of the sizes, any attribute overridden.
 
   Args:
     size: "S", "B" or "L".
-    preset: "default"; "paper", the hierarchy and attention on the query grid;
-      "pointwise", the plain pointwise head: no hierarchy, no attention, and
-      a trunk that sees the field alone.
+    preset: "local", no hierarchy and no attention, what did best for its time
+      (experiments/what_makes_it_work); "levels", the hierarchy on the
+      encoder's grid, attention on its coarsest level; "paper", hierarchy and
+      attention on the query grid; "pointwise", as "local", of a trunk that
+      sees the field alone.
     **kwargs: attributes of `Hinote`.
 
   Raises:
@@ -199,7 +201,8 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
   sizes = naming.look_up("size", size, SIZES)
   width = kwargs.get("width", sizes["width"])
   presets = {
-    "default": dict(
+    "local": {},
+    "levels": dict(
       level_widths=(width, 2 * width, 2 * width),
       level_blocks=(0, 0, 1),
       level_convs=(0, 1, 1),
@@ -215,6 +218,7 @@ def build(size: str = "S", preset: str = "default", **kwargs) -> Hinote:
     ),
     "pointwise": dict(sees_scale=False, sees_detail=False),
   }
+  presets["default"] = presets["levels"]  # as older files name it
   chosen = naming.look_up("preset", preset, presets)
   arguments = {**sizes, **chosen, **kwargs}
   for name in arguments:

@@ -6,6 +6,6 @@ SPECS = (
   Spec(
     "hinote",
     "hinote_jax.models.hinote.model:build",
-    tiny=dict(width=12, blocks=1, head_width=12),
+    tiny=dict(preset="levels", width=12, blocks=1, head_width=12),
   ),
 )
