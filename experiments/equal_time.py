@@ -1,15 +1,13 @@
 """Runs that train for the same time: a step is timed, then they are as long.
 
-The time of a step is that of training itself, data and logging included,
-compilation not. A statement about machines needs one on which nothing else
-runs while steps are timed; training itself may then wait for others.
+The time of a step is that of the compiled step, without data, logging and
+compilation. A statement about machines needs one on which nothing else runs
+while steps are timed; training itself may then wait for others.
 """
 
 from collections.abc import Mapping
 import functools
-import json
 import pathlib
-import shutil
 import statistics
 from typing import Any
 
@@ -27,36 +25,13 @@ from hinote_jax.train import (
 )
 from hinote_jax.train import loop as train
 
-_PROBE = 40  # steps timed, after as many that warm up
-
-
-def seconds_a_step(config, folder: pathlib.Path, probe: int = _PROBE) -> float:
-  """Returns the seconds of a training step of a config.
-
-  Args:
-    config: of a run; left as it is.
-    folder: of the run that is timed, made anew.
-    probe: steps timed, after as many that warm up.
-  """
-  config = config.copy_and_resolve_references()
-  with config.unlocked():
-    config.steps = config.validate_every = 2 * probe
-    config.log_every = probe
-  shutil.rmtree(folder, ignore_errors=True)
-  train.train(config, folder)
-  lines = (folder / "timings.jsonl").read_text().splitlines()
-  rates = [json.loads(line) for line in lines]
-  ends = [line["step"] / line["steps_per_second"] for line in rates]
-  return (ends[1] - ends[0]) / probe
-
 
 def seconds_in_turns(
   configs: Mapping[str, Any], folder: pathlib.Path, turns: int = 20
 ) -> dict[str, float]:
   """Returns name -> the seconds of a compiled step, all in turns, medians.
 
-  What slows the machine for a while slows all alike. Data and logging are not
-  included.
+  What slows the machine for a while slows all alike.
 
   Args:
     configs: of runs, by name.

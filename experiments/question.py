@@ -215,6 +215,11 @@ def smoke(question: Question) -> dict[str, Any]:
   return known
 
 
+def told(question: Question) -> str:
+  """Returns what the committed results say."""
+  return question.answer(answers.Errors(question, _kept(question).read()))
+
+
 def show(question: Question) -> str:
   """Draws the figure and fills the page; returns its answer."""
   errors = answers.Errors(question, _kept(question).read())

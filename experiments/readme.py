@@ -9,9 +9,10 @@ import pathlib
 
 from benchmarks import against, beside
 from benchmarks import run as benchmark
+from experiments import question
 from experiments.demo import show
-from experiments.first_light import run as first_light
 from experiments.four_sciences import show as four_sciences
+from experiments.given_time import run as given_time
 from experiments.published_liif import show as published_liif
 from hinote_jax.evaluate import markdown, report
 
@@ -25,7 +26,7 @@ _BLOCKS = {
   "docs/choose.md": ("sciences table",),
   "docs/published.md": ("liif table",),
   "docs/evidence.md": (
-    "first_light table",
+    "given time",
     "beside table",
     "benchmark table",
     "against table",
@@ -58,9 +59,7 @@ def blocks() -> dict[str, str]:
   """Returns what scripts print for the pages, by name."""
   return {
     "demo table": show.table(report.read(show.FOLDER)),
-    "first_light table": first_light.table(
-      json.loads(first_light.RESULTS.read_text())
-    ),
+    "given time": question.told(given_time.QUESTION),
     "sciences table": four_sciences.summary(),
     "sciences at x4": four_sciences.summary((4.0,)),
     "beside PyTorch": beside.summary(beside.read()),

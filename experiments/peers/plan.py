@@ -13,8 +13,10 @@ from experiments.told import run as told
 
 ROOT = pathlib.Path("runs/peers")
 SEEDS = (0, 1, 2)
-RATES = (1e-3, 3e-3, 8e-3)
-SECONDS = 300.0
+RATES = (5e-4, 1.5e-3, 4e-3)
+SECONDS = 400.0
+# Of a window of 32 x 32 cells; they are what takes the peers' time.
+QUERIES = (32, 32)
 # Of the time of a run, what a try of a learning rate takes.
 TRIED = 0.15
 WAYS = ("time", "steps")
@@ -161,6 +163,7 @@ def config(
   if name == "forecast":
     with made.unlocked():
       made.data = hinote.get_config("files").data
+  made.windows.queries = QUERIES
   made.update_from_flattened_dict(own.fields | (_SMOKE if is_smoke else {}))
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))
@@ -168,6 +171,7 @@ def config(
     made.data.path = str(source / "natural" / "BSDS500_train200")
   made.seed, made.steps, made.validate_every = seed, steps, max(steps // 4, 1)
   made.optim.learning_rate = rate or made.optim.learning_rate
+  made.optim.warmup = steps // 10
   made.evaluate.scales = own.scales[:1] if is_smoke else own.scales
   made.evaluate.consistent, made.evaluate.figures = True, False
   if model != "hinote" or seed:  # interpolations know no seed

@@ -1,1 +1,0 @@
-"""First light: the decoders at equal time."""
