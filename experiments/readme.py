@@ -14,6 +14,7 @@ from experiments.demo import show
 from experiments.four_sciences import show as four_sciences
 from experiments.given_time import run as given_time
 from experiments.published_liif import show as published_liif
+from experiments.scaling import predict
 from hinote_jax.evaluate import markdown, report
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -22,6 +23,7 @@ README = ROOT / "README.md"
 _BLOCKS = {
   "README.md": ("sciences at x4", "beside PyTorch"),
   "CONTRIBUTING.md": ("tree",),
+  "experiments/scaling/README.md": ("predictions",),
   "docs/place.md": ("demo table",),
   "docs/choose.md": ("sciences table",),
   "docs/published.md": ("liif table",),
@@ -69,6 +71,7 @@ def blocks() -> dict[str, str]:
     "benchmark table": benchmark.table(
       json.loads(benchmark.RESULTS.read_text())["results"]
     ),
+    "predictions": predict.table(),
     "tree": tree(),
   }
 

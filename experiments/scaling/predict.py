@@ -88,7 +88,7 @@ def parameters(name: str) -> int:
   """Returns how many numbers the network of a benchmark trains."""
   case = cases.CASES[name]
   module = models.build(**case.model)
-  inputs = cases._inputs(case._replace(batch=1), 16, 16)
+  inputs = cases.inputs_of(case._replace(batch=1), 16, 16)
   shapes = jax.eval_shape(module.init, jax.random.key(0), *inputs)
   return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
 
