@@ -91,12 +91,14 @@ def _cell(values):
 def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
   """Says how far hinote is ahead of its best peer, mean over x2 to x4."""
   inside = _errors(name, known, way)
-  if len(inside) < 2 or "hinote" not in inside:
-    return f"* {name}, equal {way}: not run yet."
+  missing = [m for m in plan.SETS[name].models if m not in inside]
+  if missing:
+    return f"* {name}, equal {way}: {', '.join(missing)} not run yet."
   less, spread, best = _ahead(inside)
+  count = min(map(len, inside.values()))
   text = (
-    f"* {name}, equal {way}: {_side(less, best)}, the best peer; seeds differ "
-    f"by {spread:.1%}; "
+    f"* {name}, equal {way}: {_side(less, best)}, the best peer; {count} seeds "
+    f"differ by {spread:.1%}; "
   )
   if way == "time":
     met = "met" if less >= _ASKED else "not met"

@@ -36,11 +36,13 @@ def _known(**errors):
 def test_a_verdict_has_the_best_peer_and_the_spread():
   known = _known(hinote=(0.4, 0.42), srno=(0.6, 0.6), liif=(0.5, 0.5))
   assert show.verdict(_SET, known, "time") == (
-    "* rain, equal time: 18.0% below liif, the best peer; seeds differ by "
+    "* rain, equal time: 18.0% below liif, the best peer; 2 seeds differ by "
     "4.0%; 20% was asked for: not met. Made to meet their input: 18.0% below "
     "liif."
   )
-  assert show.verdict(_SET, known, "steps").endswith("not run yet.")
+  assert show.verdict(_SET, known, "steps").endswith(": hinote not run yet.")
+  del known["runs"]["liif time 0"], known["runs"]["liif time 1"]
+  assert show.verdict(_SET, known, "time").endswith(": liif not run yet.")
 
 
 def test_a_table_has_what_meets_its_input_beside():
