@@ -72,7 +72,7 @@ CASES = {
   "forward S paper 128 -> 512": Case(_hinote(size="S", preset="paper")),
   "step S batch 8": _step(_hinote(size="S")),
   "step B batch 8": _step(_hinote(size="B")),
-  "step S local batch 8": _step(_hinote(size="S", preset="local")),
+  "step S local batch 8": _step(_hinote(preset="local"), loss="l1"),
   "step S pointwise batch 8": _step(_hinote(size="S", preset="pointwise")),
   "step S paper batch 8": _step(_hinote(size="S", preset="paper")),
   "bicubic 128 -> 512": Case(dict(name="bicubic")),
