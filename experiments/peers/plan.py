@@ -91,7 +91,9 @@ SETS = {
       "split.validation": 1,
       "split.test": 1,
       "split.gap": 0,
+      "evaluate.consistent": False,  # hours, by the holes of a grid so large
     },
+    scales=INSIDE + OUTSIDE[1:2],
     prepare=_hres,
   ),
   "turbulence": FieldSet("turbulence", _FLOWS, models=_ALL),
@@ -163,7 +165,7 @@ def config(
   if name == "forecast":
     with made.unlocked():
       made.data = hinote.get_config("files").data
-  made.windows.queries = QUERIES
+  made.windows.queries, made.evaluate.consistent = QUERIES, True
   made.update_from_flattened_dict(own.fields | (_SMOKE if is_smoke else {}))
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))
@@ -173,7 +175,7 @@ def config(
   made.optim.learning_rate = rate or made.optim.learning_rate
   made.optim.warmup = steps // 10
   made.evaluate.scales = own.scales[:1] if is_smoke else own.scales
-  made.evaluate.consistent, made.evaluate.figures = True, False
+  made.evaluate.figures = False
   if model != "hinote" or seed:  # interpolations know no seed
     made.evaluate.against = ("bicubic",)
   return made

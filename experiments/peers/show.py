@@ -46,8 +46,8 @@ def seeds(
     suffix: `consistent.SUFFIX` for answers that were made to meet their input.
   """
   keys = _keys(model, way)
-  found = [known["runs"][key] for key in keys if key in known["runs"]]
-  return [ratios(run)[model + suffix] for run in found]
+  found = [ratios(known["runs"][k]) for k in keys if k in known["runs"]]
+  return [run[model + suffix] for run in found if model + suffix in run]
 
 
 def _keys(model: str, way: str) -> list[str]:
@@ -69,7 +69,7 @@ def table(name: str, known: Mapping[str, Any], way: str) -> str:
     step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
     cells = [_cell([seed[s] for seed in every]) for s in own.scales]
     for suffix in ("", consistent.SUFFIX):
-      cells.append(_cell(_errors(name, known, way, suffix)[model]))
+      cells.append(_cell(_errors(name, known, way, suffix).get(model)))
     lines.append([model, f"{steps}", step, *cells])
   first = known["runs"].get(f"hinote {way} {plan.SEEDS[0]}")
   scored = ratios(first) if first else {}
@@ -84,6 +84,8 @@ def table(name: str, known: Mapping[str, Any], way: str) -> str:
 
 
 def _cell(values):
+  if not values:
+    return ""
   spread = 0.5 * (max(values) - min(values))
   return f"{np.mean(values):.3f}" + f" ± {spread:.3f}" * (len(values) > 1)
 
@@ -105,7 +107,10 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
     text += f"{_ASKED:.0%} was asked for: {met}"
   else:
     text += "behind" if less < -spread else "not behind"
-  less, _, best = _ahead(_errors(name, known, way, consistent.SUFFIX))
+  meeting = _errors(name, known, way, consistent.SUFFIX)
+  if not meeting:
+    return f"{text}."
+  less, _, best = _ahead(meeting)
   return f"{text}. Made to meet their input: {_side(less, best)}."
 
 
@@ -177,7 +182,7 @@ def summary() -> str:
     errors = _errors(name, known, "time")
     if not errors:
       continue
-    cells = [_cell(errors[m]) if m in errors else "" for m in models]
+    cells = [_cell(errors.get(model)) for model in models]
     lines.append([name, *cells, _untrained(known)])
   return markdown.table(lines)
 
