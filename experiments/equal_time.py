@@ -98,13 +98,16 @@ def trained(config, folder: pathlib.Path) -> dict:
     steps, seconds of training, parameters, and rows of `evaluate.run`.
   """
   summary = train.train(config, folder)
-  evaluation = scoring.evaluate_run(
-    config, folder, run_data.make(config, folder)
-  )
   variables, _ = checkpoint.load_variables(folder)
   return {
     "steps": config.steps,
     "seconds": summary["seconds"],
     "parameters": sum(x.size for x in jax.tree.leaves(variables)),
-    "rows": evaluation.rows,
+    "rows": rows(config, folder),
   }
+
+
+def rows(config, folder: pathlib.Path) -> list[dict]:
+  """Returns what a run that was trained scores, as `evaluate.run` has it."""
+  data = run_data.make(config, folder)
+  return scoring.evaluate_run(config, folder, data).rows

@@ -1,8 +1,16 @@
 import json
+import pathlib
 
 import pytest
 
 from configs import common, hinote, sciences, unfolding
+from experiments.four_sciences import runs as four_sciences
+from experiments.given_time import run as given_time
+from experiments.shipped import plan as shipped
+from experiments.tables import fields as tables
+from experiments.told import run as told
+from experiments.unfolding import run as unfolding_run
+from experiments.what_makes_it_work import run as what_makes_it_work
 from hinote_jax import models
 from hinote_jax.train import schema, workdir
 
@@ -44,6 +52,32 @@ def test_every_unfolding_run_fits_its_scales(run):
   side = config.windows.queries[0]
   assert not any(side % s for s in config.windows.scales)
   assert config.windows.window[0] == side // max(config.windows.scales)
+
+
+def _has(config, fields):
+  flat = {"model.preset": config.model.preset, "loss.name": config.loss.name}
+  return flat == fields
+
+
+def test_what_hinote_has_by_default_is_what_is_said():
+  assert _has(hinote.get_config("demo"), hinote.DEFAULT)
+  assert _has(sciences.get_config("turbulence,small"), hinote.DEFAULT)
+  paper = {"model.preset": "paper", "loss.name": "frequency_prior"}
+  assert _has(hinote.get_config("temperature"), paper)
+  assert _has(sciences.get_config("weather,paper"), paper)
+
+
+def test_what_was_measured_with_levels_trains_with_levels():
+  measured = [
+    what_makes_it_work.QUESTION.config("weather", "S", 0, 1),
+    given_time.QUESTION.config("turbulence", "S, no levels", 0, 1),
+    four_sciences.config("weather_long"),
+    told.config(pathlib.Path("runs"), "nothing", is_smoke=False),
+    tables.config("weather", "hinote"),
+    unfolding_run.config("hinote", 0.0, is_smoke=False),
+    shipped.config("hinote-s-mri", pathlib.Path("runs"), is_smoke=True),
+  ]
+  assert all(_has(config, hinote.LEVELS) for config in measured)
 
 
 @pytest.mark.parametrize("text", ["", "weather,small,model=a,model=b"])

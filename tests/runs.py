@@ -54,6 +54,7 @@ def tiny_config(
     head_width=8,
     residual_scale="auto",
   )
+  config.loss.name = "frequency_prior"
   config.log_every = 1
   config.validate_every = 3
   config.validation_examples = 4

@@ -166,7 +166,8 @@ def config(
     with made.unlocked():
       made.data = hinote.get_config("files").data
   made.windows.queries, made.evaluate.consistent = QUERIES, True
-  made.update_from_flattened_dict(own.fields | (_SMOKE if is_smoke else {}))
+  changes = own.fields | (hinote.DEFAULT if model == "hinote" else {})
+  made.update_from_flattened_dict(changes | (_SMOKE if is_smoke else {}))
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))
   if name == "photographs":

@@ -84,41 +84,50 @@ def trained(
 
 
 def scored_elsewhere(name: str, source: pathlib.Path) -> None:
-  """Scores runs of another set on the fields of this one."""
+  """Scores runs of another set on the fields of this one; trains nothing."""
   other = plan.SETS[name].of
   for key, run in _kept(other).read()["runs"].items():
     model, way, seed = key.split(" ")
-    make = functools.partial(
-      _scored,
+    rate = _best_rate(other, model)
+    made = plan.config(
       name,
       model,
-      f"{way} {seed}",
-      source,
-      run["steps"],
+      source=source,
+      steps=run["steps"],
+      rate=rate,
       seed=int(seed),
     )
-    _kept(name).once("runs", key, make)
+    folder = _folder(other, model, f"{way} {seed}")
+    _kept(name).once(
+      "runs",
+      key,
+      lambda m=made, f=folder, r=run: (
+        r | {"rows": _shortened(equal_time.rows(m, f))}
+      ),
+    )
+
+
+def _best_rate(name, model) -> float:
+  rates = _kept(name).read()["rates"][model]
+  return float(min(rates, key=rates.get))
+
+
+def _folder(name, model, what) -> pathlib.Path:
+  return plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-")
+
+
+def _shortened(rows):
+  return [{f: row[f] for f in _FIELDS if f in row} for row in rows]
 
 
 def _scored(name, model, what, source, many, **changes):
   """Returns what a run of so many steps scores."""
-  trained_on = plan.SETS[name].of or name
-  rates = _kept(trained_on).read()["rates"][model]
+  rate = _best_rate(name, model)
   made = plan.config(
-    name,
-    model,
-    source=source,
-    steps=many,
-    rate=float(min(rates, key=rates.get)),
-    **changes,
+    name, model, source=source, steps=many, rate=rate, **changes
   )
-  folder = plan.ROOT / f"{trained_on}-{model}-{what}".replace(" ", "-")
-  scored = equal_time.trained(made, folder)
-  scored["rows"] = [
-    {field: row[field] for field in _FIELDS if field in row}
-    for row in scored["rows"]
-  ]
-  return scored
+  scored = equal_time.trained(made, _folder(name, model, what))
+  return scored | {"rows": _shortened(scored["rows"])}
 
 
 def redrawn(name: str, source: pathlib.Path) -> None:

@@ -97,11 +97,11 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
   if missing:
     return f"* {name}, equal {way}: {', '.join(missing)} not run yet."
   less, spread, best = _ahead(inside)
+  text = f"* {name}, equal {way}: {_side(less, best)}, the best peer; "
   count = min(map(len, inside.values()))
-  text = (
-    f"* {name}, equal {way}: {_side(less, best)}, the best peer; {count} seeds "
-    f"differ by {spread:.1%}; "
-  )
+  if count < 2:
+    return f"{text}by one seed."
+  text += f"{count} seeds differ by {spread:.1%}; "
   if way == "time":
     met = "met" if less >= _ASKED else "not met"
     text += f"{_ASKED:.0%} was asked for: {met}"

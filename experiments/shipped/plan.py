@@ -175,12 +175,12 @@ def config(name: str, source: pathlib.Path, *, is_smoke: bool = False) -> Any:
   made = sciences.get_config(
     f"{own.science},{'smoke' if is_smoke else 'small'}"
   )
-  fields = hinote.LEVELS | own.fields
+  fields = own.fields
   if is_smoke:
     fields = {
       k: v for k, v in fields.items() if k.startswith(("data", "split"))
     }
-  made.update_from_flattened_dict(fields)
+  made.update_from_flattened_dict(hinote.LEVELS | fields)
   made.evaluate.scales = SCALES
   made.evaluate.against = models.INTERPOLATIONS
   made.evaluate.figures = False

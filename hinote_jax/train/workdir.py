@@ -92,6 +92,14 @@ def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
   ]
 
 
+def _renamed(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a config in which a preset has the name that it has now."""
+  model = config.get("model") or {}
+  if (model.get("name"), model.get("preset")) != ("hinote", "default"):
+    return config
+  return config | {"model": model | {"preset": "levels"}}
+
+
 def check(
   workdir: str | os.PathLike,
   config: Config,
@@ -129,7 +137,11 @@ def check(
     if theirs.get("batch_size", 1) % jax.device_count():
       free.add("batch_size")
     ours, theirs = (
-      {name: part for name, part in config.items() if name not in free}
+      {
+        name: part
+        for name, part in _renamed(config).items()
+        if name not in free
+      }
       for config in (ours, theirs)
     )
     changed = differences(ours, theirs)

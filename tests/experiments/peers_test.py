@@ -41,6 +41,8 @@ def test_a_verdict_has_the_best_peer_and_the_spread():
     "liif."
   )
   assert show.verdict(_SET, known, "steps").endswith(": hinote not run yet.")
+  one = _known(hinote=(0.4,), srno=(0.6,), liif=(0.5,))
+  assert show.verdict(_SET, one, "time").endswith("best peer; by one seed.")
   del known["runs"]["liif time 0"], known["runs"]["liif time 1"]
   assert show.verdict(_SET, known, "time").endswith(": liif not run yet.")
 
@@ -95,11 +97,11 @@ def test_runs_are_scored_on_fields_that_nothing_was_trained_on(
 ):
   made = {}
 
-  def trained(config, folder):
+  def rows(config, folder):
     made[folder.name] = config
-    return _run(config.model.name, 0.5, config.steps)
+    return _run(config.model.name, 0.7)["rows"]
 
-  monkeypatch.setattr(run.equal_time, "trained", trained)
+  monkeypatch.setattr(run.equal_time, "rows", rows)
   monkeypatch.setattr(plan, "prepared", lambda name, source: None)
   monkeypatch.setattr(show, "RESULTS", tmp_path)
   known = _known(hinote=(0.4,), liif=(0.5, 0.5))
@@ -112,7 +114,9 @@ def test_runs_are_scored_on_fields_that_nothing_was_trained_on(
   assert made["turbulence-liif-time-1"].seed == 1
   assert {c.steps for c in made.values()} == {10}
   assert all("py2d" in config.evaluate.path for config in made.values())
-  assert set(show._results()["py2d"]["runs"]) == set(known["runs"])
+  scored = show._results()["py2d"]["runs"]
+  assert set(scored) == set(known["runs"])
+  assert show.ratios(scored["hinote time 0"])["hinote"][4.0] == 0.7
 
 
 def test_another_part_is_held_out_by_another_seed_for_the_same_time(

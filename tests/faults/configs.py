@@ -49,7 +49,7 @@ def _base(folder: pathlib.Path) -> dict[str, Any]:
   every = hinote.get_config("smoke").to_dict()
   levels = dict(level_widths=(8,), level_blocks=(1,), level_convs=(0,))
   return config | {
-    "loss": every["loss"],
+    "loss": every["loss"] | {"name": config["loss"]["name"]},
     "optim": every["optim"],
     "model": every["model"] | config["model"] | levels,
     "steps": 1,

@@ -75,6 +75,7 @@ def _problem(name, shape, fine, **options):
     # Nine rows in slabs of two, the last of which begins within the one before,
     # and three devices have none that count; levels of 10, 5 and 3 rows.
     ("hinote", dict(preset="paper", width=8), (9, 7), (10, 17)),
+    ("hinote", dict(preset="local", width=8), (9, 7), (20, 17)),
     ("srno", {}, (5, 4), (9, 9)),
     pytest.param(
       *("hinote_official", dict(hierarchical_levels=3), (4, 6), (4, 12)),

@@ -62,6 +62,13 @@ def _problem(name, shape, fine, **options):
   return networks.problem(module, shape, lines)
 
 
+def test_the_default_streams():
+  options = dict(preset="local", periodic=(False, True))
+  problem = _problem("hinote", (17, 19), (39, 40), **options)
+  got = networks.streamed(problem, 11)
+  assert networks.error(got, networks.untiled(problem)) <= networks.TOLERANCE
+
+
 @pytest.mark.parametrize("name", ["nearest", "lanczos", "spectral"])
 def test_interpolations_stream(name):
   problem = _problem(name, (7, 9), (21, 24), periodic=(False, True))

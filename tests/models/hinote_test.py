@@ -102,6 +102,7 @@ def test_every_size_works(domain, every):
 @pytest.mark.parametrize(
   "preset, shape",
   [
+    ("local", (8, 13)),
     ("levels", (13, 8)),
     pytest.param("paper", (11, 17), marks=trials.trial),
     ("pointwise", (23, 13)),

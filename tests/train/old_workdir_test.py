@@ -49,7 +49,24 @@ def test_it_predicts_as_it_did(config):
   assert np.abs(highres - bicubic).max() > 1e-2 * deviation
 
 
-def test_it_goes_on_to_the_end_it_had(config):
+def test_it_is_read_without_a_preset_too(monkeypatch):
+  stored = np.load(_OLD / "predictions.npz")
+  load = checkpoint.load_variables
+
+  def without(*arguments):
+    variables, meta = load(*arguments)
+    del meta["model"]["preset"]
+    return variables, meta
+
+  want = infer.load(_OLD / "run")(stored["lowres"], scale=2.5)
+  monkeypatch.setattr(checkpoint, "load_variables", without)
+  got = infer.load(_OLD / "run")(stored["lowres"], scale=2.5)
+  np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("preset", ["default", "levels"])
+def test_it_goes_on_to_the_end_it_had(config, preset):
+  config.model.preset = preset  # by either name
   want = metric_log.read("run")
   summary = train.train(config, "run")
   assert summary["steps_now"] == 2

@@ -27,7 +27,7 @@ def _config(name: str, folder: pathlib.Path):
     config = baselines.get_config(f"model={peer},{size}")
   else:
     config = hinote.get_config("untold")
-    config.model.size = size
+    config.update_from_flattened_dict(hinote.LEVELS | {"model.size": size})
   config.unlock()
   data = runs.tiny_config(folder / "fields.npy", folder / "cache")
   config.data, config.split = data.data, data.split
