@@ -48,7 +48,7 @@ def model(config, encoder="edsr"):
   )
 
 
-# All that the paper has, where it costs least, which older runs had by default;
+# What of the paper costs little, and its loss, which older runs had by default;
 # and what all have now.
 LEVELS = {"model.preset": "levels", "loss.name": "frequency_prior"}
 DEFAULT = {"model.preset": "local", "loss.name": "l1"}

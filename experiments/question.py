@@ -141,7 +141,7 @@ class Question:
 
 
 def _run(model: str, run: str) -> Any:
-  """Returns the config of a run: hinote has all parts, peers any loss."""
+  """Returns the config of a run: hinote has its levels, peers any loss."""
   if model == "hinote":
     made = hinote.get_config(run)
     made.update_from_flattened_dict(hinote.LEVELS)

@@ -21,7 +21,7 @@ import numpy as np
 from experiments.attention_cost import kinds
 from hinote_jax.train import host_memory
 
-WIDTH, HEADS = 64, 4  # the default `hinote` on its finest level
+WIDTH, HEADS = 64, 4  # `hinote` of size B, on its finest level
 _CALLS, _SECONDS = 7, 4.0  # the least of so many, or of those that fit
 
 

@@ -58,11 +58,22 @@ def answer(errors: answers.Errors) -> str:
         signs["no"].append(part)
       else:
         signs["better" if change.mean() < 0 else "worse"].append(words)
-    better, worse, no = ("; ".join(each) or "none" for each in signs.values())
-    says.append(
-      f"On {fields}, at equal time, ahead of the whole: {better}. Behind: "
-      f"{worse}. Seeds do not agree, or by less than a hundredth, on: {no}."
-    )
+    titles = {
+      "better": "ahead of the whole",
+      "worse": "behind",
+      "no": "seeds do not agree, or by less than a hundredth",
+    }
+    parts = [
+      f"{title}: {', '.join(signs[kind])}"
+      for kind, title in titles.items()
+      if signs[kind]
+    ]
+    others = sum(map(len, signs.values()))
+    others = sum(1 for _ in QUESTION.variants_of(fields)) - others
+    others -= len({QUESTION.reference(v) for v in QUESTION.variants_of(fields)})
+    if others:
+      parts.append(f"not run by two seeds: {others} others")
+    says.append(f"On {fields}, at equal time, {'; '.join(parts)}.")
   return "\n\n".join(says) or "Not enough has been run to say."
 
 

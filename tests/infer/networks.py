@@ -27,7 +27,9 @@ _EDSR = dict(encoder_options=dict(width=4, blocks=1))
 # Heads of 8 channels: the norm of a few magnifies rounding where they are
 # nearly equal.
 _SMALL = {
-  "hinote": dict(width=16, blocks=1, heads=2, head_width=6, head_depth=2),
+  "hinote": dict(
+    preset="levels", width=16, blocks=1, heads=2, head_width=6, head_depth=2
+  ),
   "hinote_official": dict(
     attention_width=16, attention_head=2, feature_up_ratio=2
   ),
