@@ -1,5 +1,6 @@
 """What a plan promises, against a run that takes its steps."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -59,6 +60,7 @@ def peak(name: str, folder: str, steps: str) -> None:
   run = parts.make(config, pathlib.Path(folder) / "run")
   batch = run.batch(0)
   take = run.step().compile(run.state, batch)
+  ctypes.CDLL(None).malloc_trim(0)  # what compilation took and gave back
   pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak so far
   state = parallel.put_state(run.state, config.parallel)
   for _ in range(int(steps)):
