@@ -68,8 +68,8 @@ def table(name: str, known: Mapping[str, Any], way: str) -> str:
     steps = known["runs"][_keys(model, way)[0]]["steps"]
     step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
     cells = [_cell([seed[s] for seed in every]) for s in own.scales]
-    for suffix in ("", consistent.SUFFIX):
-      cells.append(_cell(_errors(name, known, way, suffix).get(model)))
+    meeting = seeds(known, model, way, consistent.SUFFIX)
+    cells += [_cell([_inside(e) for e in each]) for each in (every, meeting)]
     lines.append([model, f"{steps}", step, *cells])
   first = known["runs"].get(f"hinote {way} {plan.SEEDS[0]}")
   scored = ratios(first) if first else {}

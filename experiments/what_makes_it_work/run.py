@@ -48,9 +48,13 @@ def answer(errors: answers.Errors) -> str:
   says = []
   for fields in errors.fields:
     signs: dict[str, list[str]] = {"better": [], "worse": [], "no": []}
-    for variant in errors.variants(fields):
+    others = 0
+    for variant in QUESTION.variants_of(fields):
       change = errors.change(fields, variant)
-      if variant == QUESTION.reference(variant) or len(change) < 2:
+      if variant == QUESTION.reference(variant):
+        continue
+      if len(change) < 2:
+        others += 1
         continue
       part = variant.removeprefix("S, ")
       words = f"{part} {answers.words(change)}"
@@ -68,9 +72,6 @@ def answer(errors: answers.Errors) -> str:
       for kind, title in titles.items()
       if signs[kind]
     ]
-    others = sum(map(len, signs.values()))
-    others = sum(1 for _ in QUESTION.variants_of(fields)) - others
-    others -= len({QUESTION.reference(v) for v in QUESTION.variants_of(fields)})
     if others:
       parts.append(f"not run by two seeds: {others} others")
     says.append(f"On {fields}, at equal time, {'; '.join(parts)}.")
