@@ -1,6 +1,6 @@
 """Predictors of runs, of published files, and of interpolations by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import functools
 import pathlib
 from typing import Any
@@ -76,7 +76,7 @@ def load(
   blend = far.load(pathlib.Path(workdir), meta["step"])
   mixed: Any = {"blend": blend} if blend and blend["methods"] else {}
   predictor = predict.Predictor(
-    models.build(**_arguments(meta["model"], variables), **mixed),
+    models.build(**meta["model"], **mixed),
     variables,
     normaliser=normaliser,
     periodic=tuple(meta["periodic"]),
@@ -87,19 +87,6 @@ def load(
     roughness=meta.get("roughness", ()),
   )
   return _whole(predictor, workdir)
-
-
-def _arguments(model: Mapping[str, Any], variables: Any) -> dict[str, Any]:
-  """Returns what `models.build` takes for a checkpoint.
-
-  Older ones of hinote that name no preset have levels.
-  """
-  arguments = dict(model)
-  if arguments["name"] == "hinote" and "preset" not in arguments:
-    paths = jax.tree_util.tree_leaves_with_path(variables)
-    if any("hierarchy" in jax.tree_util.keystr(path) for path, _ in paths):
-      arguments["preset"] = "levels"
-  return arguments
 
 
 def _whole(

@@ -309,4 +309,17 @@ def load_variables(
   if stored is None:
     raise FileNotFoundError(f"there is no checkpoint in {workdir}")
   state, meta = stored
-  return averaged(state), meta
+  variables = averaged(state)
+  return variables, meta | {"model": _named(meta["model"], variables)}
+
+
+def _named(model: dict[str, Any], variables: Any) -> dict[str, Any]:
+  """Returns a network's arguments: older ones that name no preset have levels.
+
+  Only hinote has presets, and a hierarchy.
+  """
+  if model["name"] != "hinote" or "preset" in model:
+    return model
+  paths = jax.tree_util.tree_leaves_with_path(variables)
+  is_in = any("hierarchy" in jax.tree_util.keystr(path) for path, _ in paths)
+  return model | ({"preset": "levels"} if is_in else {})

@@ -51,15 +51,15 @@ def test_it_predicts_as_it_did(config):
 
 def test_it_is_read_without_a_preset_too(monkeypatch):
   stored = np.load(_OLD / "predictions.npz")
-  load = checkpoint.load_variables
+  load = checkpoint.load
 
-  def without(*arguments):
-    variables, meta = load(*arguments)
+  def without(*arguments, **options):
+    state, meta = load(*arguments, **options)
     del meta["model"]["preset"]
-    return variables, meta
+    return state, meta
 
   want = infer.load(_OLD / "run")(stored["lowres"], scale=2.5)
-  monkeypatch.setattr(checkpoint, "load_variables", without)
+  monkeypatch.setattr(checkpoint, "load", without)
   got = infer.load(_OLD / "run")(stored["lowres"], scale=2.5)
   np.testing.assert_array_equal(got, want)
 
