@@ -181,6 +181,8 @@ def config(
   made.optim.warmup = steps // 10
   made.evaluate.scales = own.scales[:1] if is_smoke else own.scales
   made.evaluate.figures = False
+  if model == "metasr":  # its time is of the channels that it answers in
+    made.model.out_channels = len(made.data.variables)
   if model != "hinote" or seed:  # interpolations know no seed
     made.evaluate.against = ("bicubic",)
   return made

@@ -114,7 +114,16 @@ def scored(pred: jax.Array, batch: Mapping[str, Any]) -> jax.Array:
     pred: [b H W c].
     batch: with "known", [b H W c], 0 where the target was missing; as it is
       where it has none.
+
+  Raises:
+    ValueError: the prediction has another shape than the target.
   """
+  if pred.shape != batch["highres"].shape:
+    raise ValueError(
+      f"the model answers with [b H W c] = {pred.shape} and the target has "
+      f"{batch['highres'].shape}: it must answer at every point, in as many "
+      "channels as the field has"
+    )
   if "known" not in batch:
     return pred
   return jnp.where(batch["known"] > 0, pred, batch["highres"])

@@ -233,6 +233,20 @@ def test_periodic_answer_turns_with_the_field(name):
   np.testing.assert_allclose(got, want, atol=5e-5 * want.std())
 
 
+def test_metasr_answers_in_the_first_channels_alone():
+  whole, variables = _network("metasr")
+  first = whole.clone(out_channels=1)
+  own = {"mix": variables["params"]["mix"][..., :1]}
+  own["mix_bias"] = variables["params"]["mix_bias"][..., :1]
+  inputs = _inputs()
+  want = whole.apply(variables, *inputs)[..., :1]
+  got = first.apply({"params": variables["params"] | own}, *inputs)
+  np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+  for count in (0, _CHANNELS + 1):
+    with pytest.raises(ValueError, match=f"out_channels is {count}.*1 to 2"):
+      whole.clone(out_channels=count).init(_KEY, *inputs)
+
+
 def test_options_of_liif_take_their_inputs_away():
   lowres, axes, cell = _inputs()
   for option in ("local_ensemble", "feat_unfold", "cell_decode"):

@@ -80,6 +80,17 @@ def test_what_is_static_is_read_and_others_are_refused():
     _variables(module, lowres, extras, lines)
 
 
+def test_metasr_need_not_answer_in_what_it_is_told():
+  lowres, extras, lines = _case()
+  full, fewer = (
+    _variables(_build("metasr", **kwargs), lowres, extras, lines)
+    for kwargs in ({}, {"out_channels": 1})
+  )
+  assert fewer[1].shape == full[1].shape
+  counts = [v["params"]["model"]["mix"].shape[-1] for v, _ in (full, fewer)]
+  assert counts == [3, 1]
+
+
 def test_axes_and_points_have_the_same_answer():
   module = _build("liif")
   lowres, extras, lines = _case()

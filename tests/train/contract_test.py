@@ -152,6 +152,12 @@ def test_accumulation_draws_the_same():
   )
 
 
+def test_an_answer_of_another_shape_is_refused():
+  batch = {"highres": jnp.zeros((1, 4, 4, 2))}
+  with pytest.raises(ValueError, match=r"\(1, 4, 4, 1\) and the target has"):
+    contract.scored(jnp.zeros((1, 4, 4, 1)), batch)  # it would be repeated
+
+
 def test_a_missing_extra_is_named():
   batch = _batch(0)
   del batch["noise"]

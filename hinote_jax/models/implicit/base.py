@@ -129,8 +129,8 @@ class Implicit(nn.Module):
     lowres: Float[lazy.Grid, "b h w c"],
     coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[lazy.Grid, "b H W c"]:
-    """Returns the field at the query points.
+  ) -> Float[lazy.Grid, "b H W o"]:
+    """Returns the field at the query points, o of its c channels, mostly all.
 
     Raises:
       ValueError: wrong number of channels, or an unknown encoder.
@@ -152,7 +152,7 @@ class Implicit(nn.Module):
     lowres: Float[lazy.Grid, "b y x c"],
     coords: lazy.Coords,
     cell: Float[Array, "b 2"],
-  ) -> Float[lazy.Grid, "b H W c"]:
+  ) -> Float[lazy.Grid, "b H W o"]:
     """Returns the field at the query points from its features.
 
     Args:

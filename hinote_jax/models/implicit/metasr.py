@@ -22,27 +22,35 @@ _init = nn.initializers.variance_scaling(1.0, "fan_in", "truncated_normal")
 
 
 class MetaSr(base.Implicit):
-  """A convolution of the features whose weights depend on the query."""
+  """A convolution of the features whose weights depend on the query.
+
+  Attributes:
+    out_channels: of the answer, the first of the field's; None: all. Each has
+      weights of its own, which take most of the time: a network that is told
+      of static fields need not answer in those.
+  """
 
   hidden: Sequence[int] = (256,)
+  out_channels: int | None = None
 
   def answer(self, feats, lowres, coords, cell):
-    mixed = self._mixed(feats)
+    count = self.channels if self.out_channels is None else self.out_channels
+    if not 0 < count <= self.channels:
+      raise ValueError(
+        f"metasr has {self.channels} channels and out_channels is {count}: it "
+        f"can answer in 1 to {self.channels} of them"
+      )
+    mixed = self._mixed(feats, count)
     layers = self._layers(3, self.hidden)
-    decode = lazy.bind(
-      _decode, grids.pair(self.periodic), self.channels, self.dtype
-    )
+    decode = lazy.bind(_decode, grids.pair(self.periodic), count, self.dtype)
     return self._decode(decode, (jnp.asarray(cell), layers), coords, mixed)
 
-  def _mixed(self, feats):
+  def _mixed(self, feats, count):
     """Returns features times the MLP's last layer, [b h w (hidden + 1) c]."""
     c, hidden = feats.shape[-1], self.hidden[-1]
-    kernel = self.param("mix", _init, (3, 3, c, hidden, self.channels)).reshape(
-      3, 3, c, -1
-    )
-    bias = self.param(
-      "mix_bias", nn.initializers.zeros, (3, 3, c, self.channels)
-    )
+    kernel = self.param("mix", _init, (3, 3, c, hidden, count))
+    kernel = kernel.reshape(3, 3, c, -1)
+    bias = self.param("mix_bias", nn.initializers.zeros, (3, 3, c, count))
     both = jnp.concatenate([kernel, bias], axis=-1)
     convolve = lazy.bind(_convolved, grids.pair(self.periodic), self.dtype)
     return lazy.local(convolve, both, feats, reach=1)
