@@ -17,7 +17,7 @@ from hinote_jax.core import grids
 from hinote_jax.evaluate import scores
 from hinote_jax.fields import axes
 from hinote_jax.metrics import context as contexts
-from hinote_jax.metrics import domains, running, turbulence
+from hinote_jax.metrics import domains, image, running, turbulence
 
 
 def evaluate(
@@ -129,6 +129,7 @@ def inputs(
 ) -> Iterator[scores.Example]:
   """Yields every field at every scale, one scale after the other."""
   y, x, is_geographic = _coordinates(dataset)
+  boxes = _measured(dataset, times)
   for scale, index in itertools.product(scales, times):
     highres = np.asarray(dataset.values[index], np.float32)
     lowres = _lowres(dataset, index, highres, degradation, scale)
@@ -145,7 +146,31 @@ def inputs(
       is_geographic=is_geographic,
       extras=extras,
       known=dataset.known(index) if hasattr(dataset, "known") else None,
+      box=boxes.get(index, scores.WHOLE),
     )
+
+
+def _measured(dataset, times: Sequence[int]) -> dict[int, scores.Box]:
+  """Returns what to score of each field: the rows and columns with any value.
+
+  All have the shape of the largest, so that spectra are of the same waves.
+  """
+  if getattr(dataset, "measured", None) is None:
+    return {}
+  shape = np.shape(dataset.values)[1:3]
+  sides: list[list[slice]] = []
+  for axis, n in enumerate(shape):
+    ends = []
+    for index in times:
+      lines = np.flatnonzero(dataset.known(index).any((1 - axis, 2)))
+      ends.append((lines[0], lines[-1] + 1) if len(lines) else (0, 0))
+    size = max(stop - start for start, stop in ends)
+    size = min(max(size, image.WINDOW), n)
+    starts = [min(start, n - size) for start, _ in ends]
+    sides.append(
+      [slice(s, s + size) if size < n else slice(None) for s in starts]
+    )
+  return dict(zip(times, zip(*sides, strict=True), strict=True))
 
 
 def _lowres(dataset, index, highres, degradation, scale) -> np.ndarray:

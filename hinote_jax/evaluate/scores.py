@@ -17,6 +17,8 @@ from hinote_jax.metrics import domains, running
 
 BASELINE = "bicubic"  # what errors are compared with
 Predictors = Mapping[str, Callable[..., Any]]
+Box = tuple[slice, slice]
+WHOLE: Box = slice(None), slice(None)
 # Values of all truths that a page can hold.
 _ROOM = 4_000_000
 # What of a row is no number.
@@ -38,6 +40,7 @@ class Example:
     is_geographic: y is a latitude and x a longitude, in degrees.
     extras: what predictors may take beside the input, by name.
     known: where the truth was not missing, [H W c]; None: everywhere.
+    box: the rows and columns that are scored; the others are all missing.
   """
 
   scale: float
@@ -52,6 +55,7 @@ class Example:
   is_geographic: bool = False
   extras: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   known: np.ndarray | None = None
+  box: Box = WHOLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,19 +222,21 @@ def of_fields(
   first, shared, parts = None, {}, {}
   further: dict[str, list[dict[str, np.ndarray]]] = {}
   for example in examples:
-    first, truth = first or example, example.highres
+    first, truth = first or example, example.highres[example.box]
+    place = dataclasses.replace(context, known=example.known)
+    place = place.within(*example.box)
     for model, pred in example.predictions.items():
-      if example.known is not None:
-        pred = np.where(example.known, pred, truth)
+      pred = pred[example.box]
+      if place.known is not None:
+        pred = np.where(place.known, pred, truth)
       score = running.score(
         pred,
         truth,
         data_range=context.data_range,
-        periodic=context.periodic,
-        known=example.known,
+        periodic=place.periodic,
+        known=place.known,
       )
       shared.setdefault(model, []).append(score)
-      place = dataclasses.replace(context, known=example.known)
       part = domains.parts(domain, pred, truth, place)
       parts.setdefault(model, []).append(part)
       if own is not None:

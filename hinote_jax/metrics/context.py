@@ -64,6 +64,40 @@ class Context:
   thresholds: tuple[Mapping[str, float], ...] = ()
   known: np.ndarray | None = None
 
+  def within(self, rows: slice, columns: slice) -> "Context":
+    """Returns what it says of a part of the fields.
+
+    An axis of which some is cut off no longer closes on itself.
+
+    Examples:
+      >>> whole = Context(("t",), ("K",), ("",), (True, True), np.ones(1),
+      ...                 latitude=np.array([60.0, 50.0, 40.0]))
+      >>> part = whole.within(slice(1, 3), slice(None))
+      >>> part.latitude.tolist(), part.periodic
+      ([50.0, 40.0], (False, True))
+    """
+    box = rows, columns
+
+    def cut(values):
+      return None if values is None else values[box]
+
+    latitude, longitude = (
+      None if values is None else values[own]
+      for values, own in zip((self.latitude, self.longitude), box, strict=True)
+    )
+    first, second = (
+      is_periodic and part == slice(None)
+      for is_periodic, part in zip(self.periodic, box, strict=True)
+    )
+    return dataclasses.replace(
+      self,
+      periodic=(first, second),
+      latitude=latitude,
+      longitude=longitude,
+      climatology=cut(self.climatology),
+      known=cut(self.known),
+    )
+
 
 def ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
   """Returns over / under, NaN where `under` is 0: there is no meaning."""

@@ -1,7 +1,6 @@
 """Predictors beside their projections: one answer for both."""
 
 import numpy as np
-import pytest
 
 from hinote_jax import degradations
 from hinote_jax.evaluate import consistent

@@ -12,7 +12,7 @@ import numpy as np
 
 from hinote_jax import plots
 from hinote_jax.evaluate import fields, report, scores
-from hinote_jax.metrics import image
+from hinote_jax.metrics import image, running
 from hinote_jax.plots import maps, report_figures, style
 from tests import evaluations as ev
 
@@ -105,6 +105,34 @@ class EvaluateTest(absltest.TestCase):
     np.testing.assert_array_equal(seen, dataset.lowres.values)
     with self.assertRaisesRegex(ValueError, "2 x 2 times coarser and x4 was"):
       ev.run({"oracle": Seeing(dataset.values)}, dataset, (4.0,))
+
+  def test_where_all_is_missing_nothing_is_scored(self):
+    # The first field was measured in one corner, the second in another.
+    dataset, parts = ev.dataset(2, domain="weather"), ev.dataset(2)
+    corners = (slice(0, 12), slice(6, 20)), (slice(4, 16), slice(2, 16))
+    measured = np.full(dataset.values.shape, np.nan, np.float32)
+    for i, corner in enumerate(corners):
+      measured[i][corner] = dataset.values[i][corner]
+    dataset.measured, dataset.present = measured, list
+    dataset.known = lambda i: ~np.isnan(measured[i])
+    result = ev.run({"off": ev.Truth(dataset.values, 0.5)}, dataset)
+    parts.values = np.stack(
+      [v[c] for v, c in zip(dataset.values, corners, strict=True)]
+    )
+    parts.y, parts.x = (
+      ev.axis(a.name, a.units, a.values[:n])
+      for a, n in ((dataset.y, 12), (dataset.x, 14))
+    )
+    parts.periodic = False, False
+    want = ev.run({"off": ev.Truth(parts.values, 0.5)}, parts)
+    for row, expected in zip(result.rows, want.rows, strict=True):
+      for name in running.METRICS:
+        np.testing.assert_allclose(row[name], expected[name], rtol=1e-5)
+    # By the cosine of the latitudes of each.
+    self.assertAlmostEqual(result.rows[0]["area_rmse"], 0.5, places=6)
+    np.testing.assert_allclose(
+      result.spectra[0]["power"]["truth"], want.spectra[0]["power"]["truth"]
+    )
 
   def test_counted_axes_have_the_first_row_on_top(self):
     dataset = ev.dataset()
