@@ -8,6 +8,7 @@ cells.
 from collections.abc import Callable
 
 import numpy as np
+from scipy import fft
 
 from hinote_jax.core.typing import Array, Periodic
 
@@ -53,20 +54,10 @@ def radial_spectrum(
   """
   values = np.asarray(field, np.float64)
   values = values - values.mean(axis=(1, 2), keepdims=True)
-  for axis, is_periodic in zip((1, 2), periodic, strict=True):
-    if not is_periodic:
-      values = np.concatenate([values, np.flip(values, axis)], axis)
-  b, height, width, c = values.shape
-  power = np.abs(np.fft.rfft2(values, axes=(1, 2), norm="forward")) ** 2
-  # The real transform keeps one of each pair of conjugate modes.
-  pairs = np.full(width // 2 + 1, 2.0)
-  pairs[0] = 1.0
-  if width % 2 == 0:
-    pairs[-1] = 1.0
-  power *= pairs[:, None]
-  _, rows, columns, _ = np.shape(field)
-  step = fundamental((rows, columns), periodic)
-  ky, kx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
+  modes, (ky, kx), (count_y, count_x) = _modes(values, periodic)
+  power = np.abs(modes) ** 2 * (count_y[:, None] * count_x)[..., None]
+  b, rows, columns, c = values.shape
+  step, ky = fundamental((rows, columns), periodic), ky[:, None]
   if weight is not None:
     power *= weight(ky, kx)[..., None]
   ring = np.floor(np.hypot(ky, kx) / step + 0.5).astype(int).ravel()
@@ -75,6 +66,27 @@ def radial_spectrum(
   rings = np.stack([np.bincount(ring, one) for one in flat])
   rings = rings.reshape(b, c, -1).transpose(0, 2, 1)
   return step * np.arange(1, rings.shape[1] + 1), rings
+
+
+def _modes(values, periodic: Periodic):
+  """Returns modes [b ky kx c], wavenumbers by axis, and how many each is."""
+  sides, modes = values.shape[1:3], values
+  waves = [np.fft.fftfreq(n) for n in sides]
+  counts = [np.ones(n) for n in sides]
+  around = [axis for axis in (0, 1) if periodic[axis]]
+  for axis, n in enumerate(sides):
+    if not periodic[axis]:
+      # The mirrored field has all but the mean twice, as one cosine.
+      modes = fft.dct(modes, axis=axis + 1, norm="forward")
+      waves[axis], counts[axis][1:] = np.fft.rfftfreq(2 * n)[:n], 2.0
+  if not around:
+    return modes, waves, counts
+  # A real transform keeps one of each pair of conjugate modes.
+  last, n = around[-1], sides[around[-1]]
+  waves[last], counts[last] = np.fft.rfftfreq(n), np.ones(n // 2 + 1)
+  counts[last][1 : (n + 1) // 2] = 2.0
+  axes = [axis + 1 for axis in around]
+  return fft.rfftn(modes, axes=axes, norm="forward"), waves, counts
 
 
 def log_distance(
