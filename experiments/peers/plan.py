@@ -85,15 +85,23 @@ SETS = {
     "weather",
     {
       "data.variables": ("t2m", "tcwv", "u10", "v10"),
-      "data.places": told.PLACES,
+      "data.places": (*told.PLACES[:2], *told.PLACES[2].split(",")),
       "data.path": str(_DATA / "hres.nc"),
       "data.static": told.STATIC["earth"],
       "split.validation": 1,
-      "split.test": 1,
+      "split.test": 2,
       "split.gap": 0,
       "evaluate.consistent": False,  # hours, by the holes of a grid so large
     },
     scales=INSIDE + OUTSIDE[1:2],
+    redrawn={
+      "data.places": (
+        "150:205,240:270,310:370,375:418",
+        *told.PLACES[1:2],
+        "120:145",
+        "210:235",
+      )
+    },
     prepare=_hres,
   ),
   "turbulence": FieldSet("turbulence", _FLOWS, models=_ALL),
