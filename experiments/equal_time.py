@@ -95,13 +95,12 @@ def trained(config, folder: pathlib.Path) -> dict:
   """Trains a run, or goes on with it, and returns what it scores.
 
   Returns:
-    steps, seconds of training, parameters, and rows of `evaluate.run`.
+    steps, parameters, and rows of `evaluate.run`.
   """
-  summary = train.train(config, folder)
+  train.train(config, folder)
   variables, _ = checkpoint.load_variables(folder)
   return {
     "steps": config.steps,
-    "seconds": summary["seconds"],
     "parameters": sum(x.size for x in jax.tree.leaves(variables)),
     "rows": rows(config, folder),
   }

@@ -16,6 +16,7 @@ from hinote_jax.io import files
 
 FOLDER = pathlib.Path(__file__).parent
 RESULTS = FOLDER / "results"
+PAGE = FOLDER / "README.md"
 # What is asked for: so much below the best of the others, x2 to x4.
 _ASKED = 0.2
 
@@ -59,7 +60,8 @@ def _keys(model: str, way: str) -> list[str]:
 def table(name: str, known: Mapping[str, Any], way: str) -> str:
   """Returns a set's errors over bicubic's: mean, and half the spread."""
   own = plan.SETS[name]
-  header = ["model", "steps", "ms a step", *(f"x{s:g}" for s in own.scales)]
+  header = ["model", "rate", "steps", "ms a step"]
+  header += [f"x{s:g}" for s in own.scales]
   lines = [[*header, "x2 to x4", "consistent"]]
   for model in own.models:
     every = seeds(known, model, way)
@@ -70,17 +72,27 @@ def table(name: str, known: Mapping[str, Any], way: str) -> str:
     cells = [_cell([seed[s] for seed in every]) for s in own.scales]
     meeting = seeds(known, model, way, consistent.SUFFIX)
     cells += [_cell([_inside(e) for e in each]) for each in (every, meeting)]
-    lines.append([model, f"{steps}", step, *cells])
-  first = known["runs"].get(f"hinote {way} {plan.SEEDS[0]}")
-  scored = ratios(first) if first else {}
+    rate = _rate(known.get("rates", {}).get(model, {}))
+    lines.append([model, rate, f"{steps}", step, *cells])
+  # Interpolations know of neither time nor steps.
+  first = known["runs"].get(f"hinote {plan.WAYS[0]} {plan.SEEDS[0]}")
+  scored = ratios(first) if first and way == plan.WAYS[0] else {}
   for other, errors in scored.items():
     if other in own.models or other.endswith(consistent.SUFFIX):
       continue
     cells = [f"{errors[s]:.3f}" for s in own.scales]
     meets = scored.get(other + consistent.SUFFIX)
     means = [f"{_inside(e):.3f}" if e else "" for e in (errors, meets)]
-    lines.append([other, "", "", *cells, *means])
+    lines.append([other, "", "", "", *cells, *means])
   return markdown.table(lines)
+
+
+def _rate(errors: Mapping[str, float]) -> str:
+  """Returns the best of the rates tried, marked if none was larger."""
+  if not errors:
+    return ""
+  best = min(errors, key=errors.__getitem__)
+  return best + "*" * (float(best) == max(map(float, errors)))
 
 
 def _cell(values):
@@ -91,41 +103,55 @@ def _cell(values):
 
 
 def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
-  """Says how far hinote is ahead of its best peer, mean over x2 to x4."""
+  """Says how far hinote is ahead of its best peer, mean over x2 to x4.
+
+  By the seeds that all models have: the mean, and what each of them says.
+  """
   inside = _errors(name, known, way)
   missing = [m for m in plan.SETS[name].models if m not in inside]
   if missing:
     return f"* {name}, equal {way}: {', '.join(missing)} not run yet."
-  less, spread, best = _ahead(inside)
-  text = f"* {name}, equal {way}: {_side(less, best)}, the best peer; "
-  count = min(map(len, inside.values()))
-  if count < 2:
-    return f"{text}by one seed."
-  text += f"{count} seeds differ by {spread:.1%}; "
-  if way == "time":
-    met = "met" if less >= _ASKED else "not met"
-    text += f"{_ASKED:.0%} was asked for: {met}"
-  else:
-    text += "behind" if less < -spread else "not behind"
+  less, best = _ahead(inside)
+  text = f"* {name}, equal {way}: {_side(less, best)}, the best peer"
+  text += _asked(less) if way == "time" else _agreed(less)
   meeting = _errors(name, known, way, consistent.SUFFIX)
   if not meeting:
     return f"{text}."
-  less, _, best = _ahead(meeting)
-  return f"{text}. Made to meet their input: {_side(less, best)}."
+  return f"{text}. Made to meet their input: {_side(*_ahead(meeting))}."
 
 
-def _ahead(inside: Mapping[str, Sequence[float]]) -> tuple[float, float, str]:
-  """Returns how far below the best peer hinote is, the spread, and the peer."""
-  own = inside["hinote"]
-  peers = {model: each for model, each in inside.items() if model != "hinote"}
+def _ahead(inside: Mapping[str, Sequence[float]]) -> tuple[list[float], str]:
+  """Returns how far below the best peer hinote is, by seed, and the peer."""
+  count = min(map(len, inside.values()))
+  peers = {m: each[:count] for m, each in inside.items() if m != "hinote"}
   best = min(peers, key=lambda model: np.mean(peers[model]))
-  unit = float(np.mean(peers[best]))
-  spread = max(max(each) - min(each) for each in (own, peers[best])) / unit
-  return 1.0 - float(np.mean(own)) / unit, spread, best
+  pairs = zip(inside["hinote"][:count], peers[best], strict=True)
+  return [1.0 - own / other for own, other in pairs], best
 
 
-def _side(less: float, other: str) -> str:
-  return f"{abs(less):.1%} {'below' if less >= 0 else 'above'} {other}"
+def _side(less: Sequence[float], other: str) -> str:
+  mean = float(np.mean(less))
+  side = "below" if mean >= 0 else "above"
+  seeds_ = f"by seed {', '.join(f'{each:.1%}' for each in less)}"
+  if len(less) < 2:
+    seeds_ = "one seed"
+  return f"{abs(mean):.1%} {side} {other} ({seeds_})"
+
+
+def _asked(less: Sequence[float]) -> str:
+  """Says whether what is asked for is met, by every seed or by their mean."""
+  if min(less) >= _ASKED:
+    met = "met"
+  else:
+    met = "met by the mean alone" if np.mean(less) >= _ASKED else "not met"
+  return f"; {_ASKED:.0%} was asked for: {met}"
+
+
+def _agreed(less: Sequence[float]) -> str:
+  """Says whether seeds agree on which of two models is ahead."""
+  if min(less) > 0:
+    return "; ahead"
+  return "; behind" if max(less) < 0 else "; seeds do not agree"
 
 
 def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -209,12 +235,12 @@ def _results() -> dict[str, Any]:
   }
   for name, known in found.items():
     if other := plan.SETS[name].of:
-      known["seconds_a_step"] = found[other]["seconds_a_step"]
+      known |= {k: found[other].get(k, {}) for k in ("seconds_a_step", "rates")}
   return found
 
 
-def main() -> None:
-  """Fills the page and prints what it says."""
+def filled() -> tuple[str, str]:
+  """Returns the page made anew, and what it says of every set."""
   found = _results()
   says = [
     verdict(name, known, way)
@@ -228,12 +254,17 @@ def main() -> None:
     f"### {name}, equal {way}\n\n{table(name, known, way)}"
     for name, known in found.items()
     for way in plan.WAYS
-    if known["runs"]
+    if seeds(known, "hinote", way)
   ]
   made = {"verdict": "\n".join(says), "errors": "\n\n".join(parts)}
-  page = FOLDER / "README.md"
-  files.write_text(page, markdown.filled(page.read_text(), made))
-  print(made["verdict"])
+  return markdown.filled(PAGE.read_text(), made), made["verdict"]
+
+
+def main() -> None:
+  """Fills the page and prints what it says."""
+  page, says = filled()
+  files.write_text(PAGE, page)
+  print(says)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """What the page of the peers says of results, and another part held out."""
 
+import itertools
 import pathlib
 
 import pytest
 
 from experiments.peers import plan, run, show
+from hinote_jax.data import splits
 from hinote_jax.train import workdir
 
 _SET = "rain"
@@ -33,18 +35,133 @@ def _known(**errors):
   return {"runs": runs, "seconds_a_step": dict.fromkeys(errors, 0.1)}
 
 
-def test_a_verdict_has_the_best_peer_and_the_spread():
+def test_a_verdict_has_the_best_peer_and_what_seeds_say():
   known = _known(hinote=(0.4, 0.42), srno=(0.6, 0.6), liif=(0.5, 0.5))
   assert show.verdict(_SET, known, "time") == (
-    "* rain, equal time: 18.0% below liif, the best peer; 2 seeds differ by "
-    "4.0%; 20% was asked for: not met. Made to meet their input: 18.0% below "
-    "liif."
+    "* rain, equal time: 18.0% below liif (by seed 20.0%, 16.0%), the best "
+    "peer; 20% was asked for: not met. Made to meet their input: 18.0% below "
+    "liif (by seed 20.0%, 16.0%)."
   )
   assert show.verdict(_SET, known, "steps").endswith(": hinote not run yet.")
+  # A third seed of one model alone is compared with nothing.
+  more = _known(hinote=(0.4, 0.42, 0.1), srno=(0.6, 0.6), liif=(0.5, 0.5))
+  assert show.verdict(_SET, more, "time") == show.verdict(_SET, known, "time")
   one = _known(hinote=(0.4,), srno=(0.6,), liif=(0.5,))
-  assert show.verdict(_SET, one, "time").endswith("best peer; by one seed.")
+  assert "liif (one seed), the best peer; 20%" in (
+    show.verdict(_SET, one, "time")
+  )
   del known["runs"]["liif time 0"], known["runs"]["liif time 1"]
   assert show.verdict(_SET, known, "time").endswith(": liif not run yet.")
+
+
+@pytest.mark.parametrize(
+  "hinote, of_time, of_steps",
+  [
+    ((0.3, 0.39), "met.", "ahead."),
+    ((0.3, 0.45), "met by the mean alone.", "ahead."),
+    ((0.45, 0.51), "not met.", "seeds do not agree."),
+    ((0.52, 0.51), "not met.", "behind."),
+  ],
+)
+def test_a_mean_is_not_every_seed(hinote, of_time, of_steps):
+  known = _known(hinote=hinote, srno=(0.6, 0.6), liif=(0.5, 0.5))
+  runs = known["runs"]
+  for seed in (0, 1):
+    runs[f"hinote steps {seed}"] = runs[f"hinote time {seed}"]
+  for way, words in (("time", of_time), ("steps", of_steps)):
+    said, _ = show.verdict(_SET, known, way).split(" Made to")
+    assert said.endswith(words)
+    assert said.endswith(f"asked for: {words}") == (way == "time")
+
+
+def test_a_rate_that_is_the_largest_tried_is_marked():
+  known = _known(hinote=(0.4,), liif=(0.5,))
+  known["rates"] = {
+    "hinote": {"0.001": 0.5, "0.004": 0.4},
+    "liif": {"0.001": 0.4, "0.004": 0.5},
+  }
+  lines = show.table(_SET, known, "time").split("\n")
+  assert [line.split(" | ")[1] for line in lines[2:4]] == ["0.004*", "0.001"]
+
+
+def test_the_page_is_what_the_results_say():
+  assert show.PAGE.read_text() == show.filled()[0]
+
+
+@pytest.mark.parametrize("best, count", [(1e-3, 3), (4e-3, 4), (1.0, 4)])
+def test_a_larger_rate_is_tried_where_the_best_is_the_largest(
+  monkeypatch, tmp_path, best, count
+):
+  made = []
+
+  def error(config, folder):
+    made.append(config.optim.learning_rate)
+    return abs(made[-1] - best)
+
+  monkeypatch.setattr(run.equal_time, "validation_error", error)
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  monkeypatch.setattr(show, "RESULTS", tmp_path)
+  workdir.write_json(tmp_path / f"{_SET}.json", _known(liif=(0.5,)))
+  errors = run.tried(_SET, "liif", pathlib.Path("archives"))
+  assert made == list(plan.RATES[:count])
+  assert len(errors) == count
+
+
+def test_metasr_answers_in_what_is_scored(monkeypatch):
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  for name, count in (("weather", 3), ("turbulence", 1)):
+    made = plan.config(name, "metasr", source=pathlib.Path("."), steps=10)
+    assert made.model.out_channels == count == len(made.data.variables)
+
+
+_GROUPS = {
+  "turbulence": [f"trajectory {n}" for n in range(10)],
+  "heads": ["CSI1", "CSI2", "CSI3"],
+}
+
+
+@pytest.mark.parametrize("name", ["turbulence", "heads", "forecast", "rain"])
+def test_what_is_redrawn_shares_nothing_with_the_first_draw(monkeypatch, name):
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  parts = []
+  for is_redrawn in (False, True):
+    made = plan.config(
+      name, "liif", source=pathlib.Path("."), steps=9, is_redrawn=is_redrawn
+    )
+    split, groups = made.split, _GROUPS.get(name)
+    if name == "forecast":
+      groups = list(made.data.places)
+    if name == "rain":  # places are named in full
+      parts.append((split.test.split(","), split.validation.split(",")))
+      continue
+    divided = splits.by_group(
+      groups, validation=split.validation, test=split.test, seed=split.seed
+    )
+    parts.append(
+      [[groups[i] for i in p] for p in (divided.test, divided.validation)]
+    )
+    assert divided.train
+  (test, validation), (again, _) = parts
+  assert again and not set(again) & {*test, *validation}
+
+
+def test_redrawn_longitudes_are_five_degrees_from_all_others(monkeypatch):
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  for is_redrawn in (False, True):
+    made = plan.config(
+      "forecast",
+      "liif",
+      source=pathlib.Path("."),
+      steps=9,
+      is_redrawn=is_redrawn,
+    )
+    ranges = [
+      (*map(float, part.split(":")), i)
+      for i, place in enumerate(made.data.places)
+      for part in place.split(",")
+    ]
+    for (_, end, i), (start, _, j) in itertools.pairwise(sorted(ranges)):
+      assert i == j or start - end >= 5
 
 
 def test_a_table_has_what_meets_its_input_beside():
@@ -145,7 +262,7 @@ def test_another_part_is_held_out_by_another_seed_for_the_same_time(
   assert liif.seed not in plan.SEEDS
   assert liif.steps == int(plan.SECONDS / 0.05)
   assert liif.optim.learning_rate == 0.002
-  assert (liif.split.seed, liif.split.test) == (1, 5)
+  assert liif.split.test == plan.SETS[_SET].redrawn["split.test"]
   made.clear()
   run.redrawn(_SET, pathlib.Path("archives"))
   assert not made  # nothing is done twice
