@@ -206,7 +206,8 @@ def config(
   made.optim.warmup = steps // 10
   made.evaluate.scales = own.scales[:1] if is_smoke else own.scales
   made.evaluate.figures = False
-  if model == "metasr":  # its time is of the channels that it answers in
+  # Its time is of the channels that it answers in.
+  if model == "metasr" and made.data.get("static"):
     made.model.out_channels = len(made.data.variables)
   if model != "hinote" or seed:  # interpolations know no seed
     made.evaluate.against = ("bicubic",)

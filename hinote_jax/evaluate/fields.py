@@ -1,12 +1,14 @@
-"""Scores predictors on whole held-out fields, all on the same fields.
+"""Scores predictors on held-out fields, all on the same fields.
 
 The protocol of every number of the project: fields are coarsened by one named
 degradation, every predictor gets the same coarse values in physical units and
 answers in physical units, PSNR is the mean over images of the per-image PSNR,
-the data range is given and named. Cells weigh alike.
+the data range is given and named. Cells weigh alike. Fields are whole; of those
+that are missing in part, the rows and columns that hold any value.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import dataclasses
 import itertools
 from typing import Any
 
@@ -17,7 +19,10 @@ from hinote_jax.core import grids
 from hinote_jax.evaluate import scores
 from hinote_jax.fields import axes
 from hinote_jax.metrics import context as contexts
-from hinote_jax.metrics import domains, image, running, turbulence
+from hinote_jax.metrics import domains, running, turbulence
+
+# Cells of a side that is scored: the windows of some scores are as large.
+_LEAST = 16
 
 
 def evaluate(
@@ -93,6 +98,11 @@ def evaluate(
   rows, spectra, examples, gallery = [], [], [], []
   shown = scores.pair(predictors, zoo.INTERPOLATIONS)
   predicted = scores.kept(predicted, gallery, shown, scales)
+  boxes = _measured(dataset, times) if has_holes else [scores.WHOLE]
+  predicted = (
+    dataclasses.replace(example, box=box)
+    for example, box in zip(predicted, itertools.cycle(boxes), strict=False)
+  )
   for _, group in itertools.groupby(predicted, lambda e: e.scale):
     first, reduced = scores.of_fields(group, dataset.domain, context, metrics)
     rows += _rows(reduced, first, context)
@@ -104,6 +114,10 @@ def evaluate(
     share = np.mean([1.0 - np.mean(dataset.known(i)) for i in times])
     text = filled.get("split", f"{len(times)} fields")
     filled["split"] = f"{text}; {share:.2%} of the values missing, not scored"
+    if boxes[0] != scores.WHOLE:
+      cells = zip(np.shape(dataset.values)[1:3], boxes[0], strict=True)
+      sides = " x ".join(str(len(range(n)[own])) for n, own in cells)
+      filled["split"] += f", each field in the {sides} cells around the others"
   return scores.Evaluation(
     filled, rows, spectra=spectra, examples=examples, gallery=gallery
   )
@@ -129,7 +143,6 @@ def inputs(
 ) -> Iterator[scores.Example]:
   """Yields every field at every scale, one scale after the other."""
   y, x, is_geographic = _coordinates(dataset)
-  boxes = _measured(dataset, times)
   for scale, index in itertools.product(scales, times):
     highres = np.asarray(dataset.values[index], np.float32)
     lowres = _lowres(dataset, index, highres, degradation, scale)
@@ -146,31 +159,29 @@ def inputs(
       is_geographic=is_geographic,
       extras=extras,
       known=dataset.known(index) if hasattr(dataset, "known") else None,
-      box=boxes.get(index, scores.WHOLE),
     )
 
 
-def _measured(dataset, times: Sequence[int]) -> dict[int, scores.Box]:
-  """Returns what to score of each field: the rows and columns with any value.
+def _measured(dataset, times: Sequence[int]) -> list[scores.Box]:
+  """Returns what to score of each field, in rows and columns.
 
-  All have the shape of the largest, so that spectra are of the same waves.
+  From the first to the last that hold any value; smaller ones have the size of
+  the largest, so that spectra are of the same waves.
   """
-  if getattr(dataset, "measured", None) is None:
-    return {}
-  shape = np.shape(dataset.values)[1:3]
-  sides: list[list[slice]] = []
-  for axis, n in enumerate(shape):
-    ends = []
-    for index in times:
-      lines = np.flatnonzero(dataset.known(index).any((1 - axis, 2)))
-      ends.append((lines[0], lines[-1] + 1) if len(lines) else (0, 0))
-    size = max(stop - start for start, stop in ends)
-    size = min(max(size, image.WINDOW), n)
-    starts = [min(start, n - size) for start, _ in ends]
-    sides.append(
+  ends: list[list[tuple[int, int]]] = [[], []]
+  for index in times:
+    known = dataset.known(index)
+    for axis in (0, 1):
+      lines = np.flatnonzero(known.any((1 - axis, 2)))
+      ends[axis].append((int(lines[0]), int(lines[-1]) + 1))
+  shape, boxes = np.shape(dataset.values)[1:3], []
+  for n, each in zip(shape, ends, strict=True):
+    size = max(_LEAST, *(stop - start for start, stop in each))
+    starts = [min(start, n - size) for start, _ in each]
+    boxes.append(
       [slice(s, s + size) if size < n else slice(None) for s in starts]
     )
-  return dict(zip(times, zip(*sides, strict=True), strict=True))
+  return list(zip(*boxes, strict=True))
 
 
 def _lowres(dataset, index, highres, degradation, scale) -> np.ndarray:

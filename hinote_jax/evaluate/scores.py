@@ -40,7 +40,7 @@ class Example:
     is_geographic: y is a latitude and x a longitude, in degrees.
     extras: what predictors may take beside the input, by name.
     known: where the truth was not missing, [H W c]; None: everywhere.
-    box: the rows and columns that are scored; the others are all missing.
+    box: the rows and columns that are scored; all that is known lies there.
   """
 
   scale: float
@@ -217,7 +217,8 @@ def of_fields(
     domain: the science, which has scores of its own.
     context: what the dataset says.
     own: a function of (pred, target), [H W c], that gives further scores by
-      name, of which the mean over fields is taken.
+      name, of which the mean over fields is taken; of a field that is missing
+      in part it gets the box, filled alike where nothing is known.
   """
   first, shared, parts = None, {}, {}
   further: dict[str, list[dict[str, np.ndarray]]] = {}

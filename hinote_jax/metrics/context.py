@@ -67,7 +67,7 @@ class Context:
   def within(self, rows: slice, columns: slice) -> "Context":
     """Returns what it says of a part of the fields.
 
-    An axis of which some is cut off no longer closes on itself.
+    An axis that is not taken whole, as slice(None), no longer closes on itself.
 
     Examples:
       >>> whole = Context(("t",), ("K",), ("",), (True, True), np.ones(1),

@@ -38,7 +38,8 @@ def radial_spectrum(
     field: real values, [b H W c].
     periodic: whether the (y, x) axis closes on itself.
     weight: factor of each mode's power, from its wavenumbers along y and x in
-      cycles per cell, which broadcast; finite at (0, 0) too. None is 1.
+      cycles per cell, which broadcast; finite at (0, 0) too, the same for a
+      mode and its mirror images. None is 1.
 
   Returns:
     wavenumber [k] in cycles per cell, power [b k c] in the field's unit
@@ -77,7 +78,7 @@ def _modes(values, periodic: Periodic):
   for axis, n in enumerate(sides):
     if not periodic[axis]:
       # The mirrored field has all but the mean twice, as one cosine.
-      modes = fft.dct(modes, axis=axis + 1, norm="forward")
+      modes = np.asarray(fft.dct(modes, axis=axis + 1, norm="forward"))
       waves[axis], counts[axis][1:] = np.fft.rfftfreq(2 * n)[:n], 2.0
   if not around:
     return modes, waves, counts
@@ -86,7 +87,8 @@ def _modes(values, periodic: Periodic):
   waves[last], counts[last] = np.fft.rfftfreq(n), np.ones(n // 2 + 1)
   counts[last][1 : (n + 1) // 2] = 2.0
   axes = [axis + 1 for axis in around]
-  return fft.rfftn(modes, axes=axes, norm="forward"), waves, counts
+  modes = np.asarray(fft.rfftn(modes, axes=axes, norm="forward"))
+  return modes, waves, counts
 
 
 def log_distance(

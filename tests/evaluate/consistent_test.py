@@ -11,9 +11,10 @@ _WALLS = (False, False)
 def test_what_is_projected_is_the_answer_itself_computed_once():
   calls = []
 
-  def repeated(lowres, *, shape):
-    calls.append(shape)
-    return np.repeat(np.repeat(lowres, shape[0] // 4, 0), shape[1] // 4, 1) + 1
+  def repeated(lowres, *, shape, extras=None):
+    calls.append(extras)
+    times = (n // 4 for n in shape)
+    return np.kron(lowres[..., 0], np.ones(tuple(times)))[..., None] + 1
 
   degradation = degradations.parse("area")
   both = consistent.with_consistent({"up": repeated}, degradation, _WALLS)
@@ -27,3 +28,7 @@ def test_what_is_projected_is_the_answer_itself_computed_once():
     np.testing.assert_allclose(projected, plain - 1, atol=1e-5)
     np.testing.assert_array_equal(plain, both["up"](lowres, shape=(side, side)))
   assert len(calls) == 8  # four by the test itself
+  for extras in ({}, {"static": 1}):  # told something else it answers anew
+    both["up"](first, shape=(12, 12), extras=extras)
+    both["up, consistent"](first, shape=(12, 12), extras=extras)
+  assert calls[8:] == [{}, {"static": 1}]

@@ -106,32 +106,48 @@ class EvaluateTest(absltest.TestCase):
     with self.assertRaisesRegex(ValueError, "2 x 2 times coarser and x4 was"):
       ev.run({"oracle": Seeing(dataset.values)}, dataset, (4.0,))
 
-  def test_where_all_is_missing_nothing_is_scored(self):
-    # The first field was measured in one corner, the second in another.
-    dataset, parts = ev.dataset(2, domain="weather"), ev.dataset(2)
-    corners = (slice(0, 12), slice(6, 20)), (slice(4, 16), slice(2, 16))
+  def test_what_is_known_is_scored_as_if_it_were_all(self):
+    # The first field was measured in one corner, the second in another, all
+    # the way along the axis that closes on itself but for its second variable.
+    dataset, parts = ev.dataset(2, "weather"), ev.dataset(2, "weather")
+    random = np.random.default_rng(1)
+    dataset.values = random.normal(size=(2, 40, 30, 2)).astype(np.float32)
+    dataset.y = ev.axis("lat", "degrees_north", np.linspace(60.0, 21.0, 40))
+    dataset.x = ev.axis("lon", "degrees_east", np.linspace(0.0, 348.0, 30))
+    corners = slice(0, 18), slice(22, 40)
     measured = np.full(dataset.values.shape, np.nan, np.float32)
-    for i, corner in enumerate(corners):
-      measured[i][corner] = dataset.values[i][corner]
+    for i, rows in enumerate(corners):
+      measured[i][rows] = dataset.values[i][rows]
+    measured[:, :, :4, 1] = np.nan
     dataset.measured, dataset.present = measured, list
     dataset.known = lambda i: ~np.isnan(measured[i])
     result = ev.run({"off": ev.Truth(dataset.values, 0.5)}, dataset)
     parts.values = np.stack(
-      [v[c] for v, c in zip(dataset.values, corners, strict=True)]
+      [dataset.values[i][c] for i, c in enumerate(corners)]
     )
-    parts.y, parts.x = (
-      ev.axis(a.name, a.units, a.values[:n])
-      for a, n in ((dataset.y, 12), (dataset.x, 14))
-    )
-    parts.periodic = False, False
+    parts.x = dataset.x
+    parts.y = ev.axis("lat", "degrees_north", dataset.y.values[:18])
     want = ev.run({"off": ev.Truth(parts.values, 0.5)}, parts)
-    for row, expected in zip(result.rows, want.rows, strict=True):
-      for name in running.METRICS:
-        np.testing.assert_allclose(row[name], expected[name], rtol=1e-5)
-    # By the cosine of the latitudes of each.
-    self.assertAlmostEqual(result.rows[0]["area_rmse"], 0.5, places=6)
+    (first, _), (expected, _) = result.rows, want.rows
+    for name in running.METRICS:
+      np.testing.assert_allclose(first[name], expected[name], rtol=1e-5)
+    self.assertAlmostEqual(first["area_rmse"], 0.5, places=6)
     np.testing.assert_allclose(
-      result.spectra[0]["power"]["truth"], want.spectra[0]["power"]["truth"]
+      np.array(result.spectra[0]["power"]["truth"])[0],
+      np.array(want.spectra[0]["power"]["truth"])[0],
+    )
+    self.assertIn("each field in the 18 x 30 cells", result.header["split"])
+
+  def test_a_box_is_never_too_small_for_a_score(self):
+    dataset = ev.dataset(2)
+    measured = np.full((2, 16, 20, 2), np.nan, np.float32)
+    measured[0, :2, 18:] = 1.0
+    measured[1, 15:, 5:8] = 1.0
+    dataset.known = lambda i: ~np.isnan(measured[i])
+    whole = slice(None)
+    self.assertEqual(
+      fields._measured(dataset, [0, 1]),
+      [(whole, slice(4, 20)), (whole, slice(4, 20))],
     )
 
   def test_counted_axes_have_the_first_row_on_top(self):

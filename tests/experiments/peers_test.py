@@ -109,9 +109,9 @@ def test_a_larger_rate_is_tried_where_the_best_is_the_largest(
 
 def test_metasr_answers_in_what_is_scored(monkeypatch):
   monkeypatch.setattr(plan, "prepared", lambda name, source: None)
-  for name, count in (("weather", 3), ("turbulence", 1)):
+  for name, count in (("weather", 3), ("turbulence", None)):
     made = plan.config(name, "metasr", source=pathlib.Path("."), steps=10)
-    assert made.model.out_channels == count == len(made.data.variables)
+    assert made.model.out_channels == count
 
 
 _GROUPS = {

@@ -50,6 +50,31 @@ class SpectraTest(parameterized.TestCase):
       power.sum(axis=1), field.var(axis=(1, 2)), rtol=1e-10
     )
 
+  @parameterized.product(
+    shape=[(8, 8), (9, 7), (11, 6)],
+    periodic=[(True, True), (False, True), (True, False), (False, False)],
+  )
+  def test_rings_are_those_of_the_mirrored_field(self, shape, periodic):
+    def weight(ky, kx):
+      return 1.0 / (1.0 + ky**2 + 3.0 * kx**2)
+
+    field = _noise((1, *shape, 1))
+    found = spectra.radial_spectrum(field, periodic=periodic, weight=weight)
+    mirrored = field[0, ..., 0] - field.mean()
+    for axis in (0, 1):
+      if not periodic[axis]:
+        both = [mirrored, np.flip(mirrored, axis)]
+        mirrored = np.concatenate(both, axis)
+    ky, kx = (np.fft.fftfreq(n) for n in mirrored.shape)
+    ky = ky[:, None]
+    power = np.abs(np.fft.fft2(mirrored, norm="forward")) ** 2 * weight(ky, kx)
+    step = spectra.fundamental(shape, periodic)
+    ring = np.maximum(np.floor(np.hypot(ky, kx) / step + 0.5), 1) - 1
+    want = np.bincount(ring.astype(int).ravel(), power.ravel())
+    count = len(found[0])
+    np.testing.assert_allclose(found[1][0, :, 0], want[:count], rtol=1e-10)
+    assert np.all(want[count:] < 1e-25)  # of modes that mirrors do not have
+
   @parameterized.parameters(
     ((3, 0), 3), ((0, 5), 5), ((3, 4), 5), ((-6, 8), 10)
   )

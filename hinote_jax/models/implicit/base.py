@@ -130,7 +130,7 @@ class Implicit(nn.Module):
     coords: lazy.Coords,
     cell: Float[Array, "b 2"],
   ) -> Float[lazy.Grid, "b H W o"]:
-    """Returns the field at the query points, o of its c channels, mostly all.
+    """Returns the field at the query points; o is c but for some networks.
 
     Raises:
       ValueError: wrong number of channels, or an unknown encoder.

@@ -37,7 +37,10 @@ def _mix(channels):
   return rules.Transform(load, save)
 
 
-def _rules(*, encoder, encoder_options, hidden, channels, **_):
+def _rules(
+  *, encoder, encoder_options, hidden, channels, out_channels=None, **_
+):
+  channels = out_channels or channels
   last = f"imnet.layers.{2 * len(hidden)}"
   return [
     *implicit.encoder_rules(encoder, encoder_options),
