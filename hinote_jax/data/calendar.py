@@ -1,6 +1,6 @@
 """What a date tells: where the sun stands, the season, the hour, the month."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -100,6 +100,19 @@ def hour(when: np.datetime64) -> int:
   """Returns the hour of the day, universal time, 0 to 23."""
   day = when.astype("datetime64[D]")
   return int((when - day) // np.timedelta64(1, "h"))
+
+
+def apart(ours: Iterable[int], theirs: Iterable[int]) -> list[int]:
+  """Returns which of our months are more than one from all of theirs.
+
+  Examples:
+    >>> apart((2, 4, 7, 12), (3,))
+    [7, 12]
+    >>> apart((1, 11), (12,))
+    []
+  """
+  near = {(m + step - 1) % 12 + 1 for m in theirs for step in (-1, 0, 1)}
+  return sorted(set(ours) - near)
 
 
 def month(when: np.datetime64) -> int:

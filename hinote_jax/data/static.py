@@ -117,6 +117,8 @@ class Static:
     digests: of what files hold, by source.
     climatology: of the training part on its grid, by hour or month, or by 0
       where it is one; empty: none is asked for.
+    months: that a climatology of all fields together is of, 1 to 12; empty
+      where they have no dates, or there is none such.
   """
 
   sources: tuple[str, ...]
@@ -127,6 +129,7 @@ class Static:
   climatology: Mapping[int, rasters.Raster] = dataclasses.field(
     default_factory=dict
   )
+  months: tuple[int, ...] = ()
 
   @property
   def timed(self) -> str:
@@ -148,13 +151,14 @@ class Static:
 
   def to_meta(self) -> dict[str, Any]:
     """Returns what a checkpoint keeps of them, but for the climatology."""
-    return {
+    meta = {
       "sources": list(self.sources),
       "units": list(self.units),
       "mean": self.mean.tolist(),
       "std": self.std.tolist(),
       "digests": dict(self.digests),
     }
+    return meta | ({"months": list(self.months)} if self.months else {})
 
 
 class OnGrid:
@@ -371,4 +375,5 @@ def load(
     np.asarray(meta["std"]),
     dict(meta["digests"]),
     climatology or {},
+    tuple(meta.get("months", ())),
   )

@@ -9,6 +9,7 @@ from typing import Any
 import zipfile
 import zlib
 
+from absl import logging
 import jax
 import numpy as np
 
@@ -17,6 +18,7 @@ from hinote_jax.data import (
   calendar,
   climatology,
   rasters,
+  spans,
   static,
   static_windows,
 )
@@ -56,6 +58,9 @@ def make(
   known, fixed = static.fit(
     names, dataset.y, dataset.x, usual and usual.whole()
   )
+  if "climatology" in names:
+    of_train = [dataset.times[i] for i in train]
+    known = dataclasses.replace(known, months=_months(of_train))
   return known, static_windows.StaticWindows(
     fixed=known.normalised(fixed, slice(fixed.shape[-1])),
     varying=_varying(known, dataset, dates, usual),
@@ -89,6 +94,28 @@ def _climatology(
   return climatology.Climatology(
     dataset.values, train, normaliser, groups, kind
   )
+
+
+def _months(times: Sequence[str]) -> tuple[int, ...]:
+  """Returns the months of dates, none where there are no dates."""
+  if not spans.is_dated(times):
+    return ()
+  return tuple(sorted({*map(calendar.month, calendar.dates(times, "month"))}))
+
+
+def _warn_of_season(known: static.Static, dates: Any) -> None:
+  """Warns where a climatology is of other months than the fields."""
+  ours = {calendar.month(when) for when in dates}
+  if apart := calendar.apart(ours, known.months):
+    theirs, others = (", ".join(map(str, m)) for m in (known.months, apart))
+    logging.warning(
+      "the run was told what is usual at a place in months %s of the year, and "
+      "there are fields of months %s: what is usual then it does not know. "
+      "Train on all seasons by 'climatology:month', or take a network that is "
+      "told of no climatology",
+      theirs,
+      others,
+    )
 
 
 def _varying(
@@ -258,7 +285,12 @@ def extras(
     for axis, count in zip((header.y, header.x), counts, strict=True)
   )
   at_goal, at_whole = known.on(goal.y, goal.x), known.on(y, x)
-  dates = cf_times.dates(header) if known.timed else None
+  dates = None
+  if known.timed or known.months:
+    dates = cf_times.dates(header)
+  if known.months and dates is not None:
+    _warn_of_season(known, dates)
+    dates = dates if known.timed else None
 
   @functools.lru_cache(maxsize=1)
   def at(when: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from unittest import mock
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hinote_jax import infer, io
 from hinote_jax.evaluate import report
 from hinote_jax.infer import batch, dask_jobs, jobs, progress, upscaling
-from hinote_jax.train import checkpoint, metric_log, preemption
+from hinote_jax.train import checkpoint, metric_log, preemption, static_run
 from hinote_jax.train import loop as train
 from tests import runs
 
@@ -138,6 +139,22 @@ def test_a_part_and_a_grid_of_another_file_have_the_whole_ones_values(told):
   np.testing.assert_allclose(
     got.values, whole.values, atol=1e-5 * whole.values.std()
   )
+
+
+def test_fields_of_another_season_are_warned_of(told, tmp_path):
+  folder, _ = told
+  predictor = infer.load(folder / "run")
+  seen = []
+  for start, name in (("2020-02-20", "near"), ("2020-07-04", "far")):
+    with xarray.open_dataset(folder / "one.nc") as data:
+      moved = data.load().assign_coords(time=[np.datetime64(start, "ns")])
+      moved.to_netcdf(tmp_path / f"{name}.nc")
+    with mock.patch.object(static_run.logging, "warning") as warning:
+      predictor(io.read(tmp_path / f"{name}.nc"), scale=1.5)
+    seen.append([call.args[0] % call.args[1:] for call in warning.mock_calls])
+  near, (far,) = seen
+  assert not near
+  assert "in months 1 of the year, and there are fields of months 7" in far
 
 
 def test_another_run_is_told_what_it_learnt_with_in_its_own_unit(
