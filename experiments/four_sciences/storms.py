@@ -3,8 +3,9 @@
     python -m experiments.four_sciences.storms FOLDER
 
 Beside it, in `events`, stands the same as a NetCDF file an event. They are no
-weather: spots of smooth noise that drift. SEVIR itself is 1 TB; see
-`hinote_jax/data/sevir.py` for how to get it. No number is made with these.
+weather: spots of smooth noise that drift. SEVIR itself is 1 TB; how
+to get it is said in `hinote_jax/data/sources/sevir.py`. No number is made with
+these.
 """
 
 import csv

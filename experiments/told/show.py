@@ -103,7 +103,7 @@ def verdict(results: Results) -> str:
     is_met = "met" if gain >= bound else "**not met**"
     lines.append(
       f"* {place[0]} at x{place[1]:g} is {gain:.1%} below the model told "
-      f"nothing; at least {bound:.0%} was asked for: {is_met}."
+      f"nothing; at least {bound:.0%} was the aim: {is_met}."
     )
   rivals = [*zoo.INTERPOLATIONS, f"static_regression, {_LABELS['own']}"]
   behind = [

@@ -39,7 +39,7 @@ def test_a_verdict_has_the_best_peer_and_what_seeds_say():
   known = _known(hinote=(0.4, 0.42), srno=(0.6, 0.6), liif=(0.5, 0.5))
   assert show.verdict(_SET, known, "time") == (
     "* rain, equal time: 18.0% below liif (by seed 20.0%, 16.0%), the best "
-    "peer; 20% was asked for: not met. Made to meet their input: 18.0% below "
+    "peer; the aim was 20%: not met. Made to meet their input: 18.0% below "
     "liif (by seed 20.0%, 16.0%)."
   )
   assert show.verdict(_SET, known, "steps").endswith(": hinote not run yet.")
@@ -47,7 +47,7 @@ def test_a_verdict_has_the_best_peer_and_what_seeds_say():
   more = _known(hinote=(0.4, 0.42, 0.1), srno=(0.6, 0.6), liif=(0.5, 0.5))
   assert show.verdict(_SET, more, "time") == show.verdict(_SET, known, "time")
   one = _known(hinote=(0.4,), srno=(0.6,), liif=(0.5,))
-  assert "liif (one seed), the best peer; 20%" in (
+  assert "liif (one seed), the best peer; the aim" in (
     show.verdict(_SET, one, "time")
   )
   del known["runs"]["liif time 0"], known["runs"]["liif time 1"]
@@ -71,7 +71,7 @@ def test_a_mean_is_not_every_seed(hinote, of_time, of_steps):
   for way, words in (("time", of_time), ("steps", of_steps)):
     said, _ = show.verdict(_SET, known, way).split(" Made to")
     assert said.endswith(words)
-    assert said.endswith(f"asked for: {words}") == (way == "time")
+    assert said.endswith(f"was 20%: {words}") == (way == "time")
 
 
 def test_a_rate_that_is_the_largest_tried_is_marked():
