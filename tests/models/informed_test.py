@@ -54,11 +54,11 @@ def _values(plan, lowres, extras):
 
 # A run of hinote is told of the place in tiles and devices in told_test.
 @pytest.mark.parametrize(
-  "name", trials.apart_from("edsr".__eq__, ["hinote", "edsr"])
+  "name", trials.apart_from("edsr".__eq__, ["hinote", "edsr", "metasr"])
 )
 def test_tiles_and_devices_answer_as_the_whole(name):
-  options = dict(scale=2) if name == "edsr" else {}
-  module = _build(name, **options)
+  options = {"edsr": dict(scale=2), "metasr": dict(out_channels=1)}
+  module = _build(name, **options.get(name, {}))
   lowres, extras, lines = _case()
   variables, want = _variables(module, lowres, extras, lines)
   where = module, variables, (8, 9), lines
