@@ -100,7 +100,7 @@ SETS = {
       "split.validation": 1,
       "split.test": 2,
       "split.gap": 0,
-      "evaluate.consistent": False,  # hours, by the holes of a grid so large
+      "evaluate.consistent": False,  # hours, of a grid so large
     },
     scales=INSIDE + OUTSIDE[1:2],
     redrawn={

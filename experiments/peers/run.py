@@ -43,9 +43,9 @@ def timed(name: str, source: pathlib.Path) -> None:
 def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
   """Returns the validation error of every learning rate, over bicubic's."""
   errors, many = {}, int(plan.TRIED * steps(name, model))
-  *usual, largest = plan.RATES
-  for rate in (*usual, largest):
-    if rate == largest and min(errors, key=errors.get) != f"{usual[-1]:g}":
+  *_, usual, largest = plan.RATES
+  for rate in plan.RATES:
+    if rate == largest and min(errors, key=errors.get) != f"{usual:g}":
       break
     folder = plan.ROOT / "rates" / f"{name}-{model}-{rate:g}"
     made = plan.config(name, model, source=source, steps=many, rate=rate)
