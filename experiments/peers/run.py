@@ -91,15 +91,7 @@ def scored_elsewhere(name: str, source: pathlib.Path) -> None:
   other = plan.SETS[name].of
   for key, run in _kept(other).read()["runs"].items():
     model, way, seed = key.split(" ")
-    rate = _best_rate(other, model)
-    made = plan.config(
-      name,
-      model,
-      source=source,
-      steps=run["steps"],
-      rate=rate,
-      seed=int(seed),
-    )
+    made = _config(name, model, source, run["steps"], seed=int(seed))
     folder = _folder(other, model, f"{way} {seed}")
     _kept(name).once(
       "runs",
@@ -110,9 +102,13 @@ def scored_elsewhere(name: str, source: pathlib.Path) -> None:
     )
 
 
-def _best_rate(name, model) -> float:
-  rates = _kept(name).read()["rates"][model]
-  return float(min(rates, key=rates.get))
+def _config(name, model, source, many, **changes):
+  """Returns the config of a run at the best of the rates that were tried."""
+  rates = _kept(plan.SETS[name].of or name).read()["rates"][model]
+  rate = float(min(rates, key=rates.get))
+  return plan.config(
+    name, model, source=source, steps=many, rate=rate, **changes
+  )
 
 
 def _folder(name, model, what) -> pathlib.Path:
@@ -125,10 +121,7 @@ def _shortened(rows):
 
 def _scored(name, model, what, source, many, **changes):
   """Returns what a run of so many steps scores."""
-  rate = _best_rate(name, model)
-  made = plan.config(
-    name, model, source=source, steps=many, rate=rate, **changes
-  )
+  made = _config(name, model, source, many, **changes)
   scored = equal_time.trained(made, _folder(name, model, what))
   return scored | {"rows": _shortened(scored["rows"])}
 
