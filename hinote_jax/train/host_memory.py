@@ -1,13 +1,32 @@
 """How the C library of the host treats the memory that programs give back."""
 
+import contextlib
 import ctypes
 import math
 import os
 import platform
 import sys
+import threading
 
 # Of mallopt, glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+_LOOK_EVERY = 0.0005  # seconds
+
+
+class _Heap(ctypes.Structure):
+  """What glibc's mallinfo2 returns."""
+
+  _fields_ = [
+    (name, ctypes.c_size_t)
+    for name in (
+      "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
+      "keepcost"
+    ).split()
+  ]
+
+
+def _is_glibc() -> bool:
+  return sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
 
 
 def keep_freed() -> bool:
@@ -20,7 +39,7 @@ def keep_freed() -> bool:
   Returns:
     Whether there is a C library, glibc, that can be asked.
   """
-  if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+  if not _is_glibc():
     return False
   mallopt = ctypes.CDLL(None).mallopt
   settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**31 - 1}
@@ -44,3 +63,42 @@ def peak() -> int | None:
   # In KiB on Linux, in bytes on macOS.
   unit = 1 if sys.platform == "darwin" else 1024
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def in_use() -> int | None:
+  """Returns the bytes in use by this process, None if unknown.
+
+  Less than what it resides in where freed memory is kept.
+  """
+  if not _is_glibc() or not hasattr(ctypes.CDLL(None), "mallinfo2"):
+    return None
+  ask = ctypes.CDLL(None).mallinfo2
+  ask.restype = _Heap
+  heap = ask()
+  return heap.uordblks + heap.hblkhd
+
+
+@contextlib.contextmanager
+def growth():
+  """Yields a list of the bytes more in use than at first, looked at all along.
+
+  Example:
+    with host_memory.growth() as more:
+      work()
+    most = max(more)  # 0 where the C library does not say
+  """
+  first, more, is_over = in_use(), [0], threading.Event()
+
+  def look():
+    while not is_over.wait(_LOOK_EVERY):
+      more.append((in_use() or 0) - first)
+
+  looking = threading.Thread(target=look)
+  if first is not None:
+    looking.start()
+  try:
+    yield more
+  finally:
+    is_over.set()
+    if first is not None:
+      looking.join()

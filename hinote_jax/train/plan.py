@@ -23,7 +23,8 @@ class Plan(NamedTuple):
       does not count them.
     state: bytes of parameters, averages and the optimiser on a device.
     batch: bytes of a device's share of a batch.
-    temporary: bytes of a device within a step, beside those.
+    temporary: bytes of a device within a step, beside those: the compiler's
+      sum; on a CPU what is seen where that is more.
     host: most bytes of this process so far; None where the system does not say.
     compilation: seconds; few where a compiled program is at hand.
     step: seconds.
@@ -106,7 +107,10 @@ def plan(config: workdirs.Config, workdir: str | os.PathLike) -> Plan:
   begun = time.monotonic()
   take = run.step().compile(state, batch)
   compilation = time.monotonic() - begun
-  for _ in range(_STEPS + 1):
+  with host_memory.growth() as more:
+    state, metrics = take(state, batch)
+    jax.block_until_ready(metrics)
+  for _ in range(_STEPS):
     begun = time.monotonic()
     state, metrics = take(state, batch)
     jax.block_until_ready(metrics)
@@ -114,16 +118,19 @@ def plan(config: workdirs.Config, workdir: str | os.PathLike) -> Plan:
   memory: Any = take.memory_analysis()
   own = jax.local_device_count()
   known = take.cost_analysis() or {}
-  states, step = _bytes(run.state), statistics.median(seconds[1:])
+  states, step = _bytes(run.state), statistics.median(seconds)
   whole = memory.argument_size_in_bytes + memory.temp_size_in_bytes
   whole += memory.output_size_in_bytes - memory.alias_size_in_bytes
   share = _bytes(batch) // own
+  temporary = whole - states - share
+  if jax.default_backend() == "cpu":  # whose threads pack what they multiply
+    temporary = max(temporary, max(more) // own)
   return Plan(
     parameters=sum(np.size(p) for p in jax.tree.leaves(run.state.params)),
     operations=max(float(known.get("flops", 0.0)), 0.0),
     state=states,
     batch=share,
-    temporary=max(whole - states - share, 0),
+    temporary=max(temporary, 0),
     host=host_memory.peak(),
     compilation=compilation,
     step=step,

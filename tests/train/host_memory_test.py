@@ -3,8 +3,12 @@
 import platform
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
+
+from hinote_jax.train import host_memory
 
 _PROGRAM = """
 import resource
@@ -30,3 +34,16 @@ def test_memory_that_was_freed_faults_no_more():
     text=True,
   )
   assert int(done.stdout) < 1000  # 32768 pages of 4 KiB an array otherwise
+
+
+@pytest.mark.skipif(
+  platform.libc_ver()[0] != "glibc", reason="the C library is not glibc"
+)
+def test_growth_is_what_was_in_use_at_most_and_freed_since():
+  with host_memory.growth() as more:
+    block = np.ones(1 << 24)  # 128 MiB
+    time.sleep(0.1)
+    del block
+    time.sleep(0.1)
+  assert 1 << 27 <= max(more) < (1 << 27) + (1 << 22)
+  assert more[-1] < 1 << 22

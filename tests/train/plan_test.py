@@ -1,14 +1,11 @@
 """What a plan promises, against a run that takes its steps."""
 
-import contextlib
-import ctypes
 import json
 import os
 import pathlib
 import statistics
 import subprocess
 import sys
-import threading
 import time
 
 import jax
@@ -16,7 +13,7 @@ import numpy as np
 import pytest
 
 from configs import baselines, hinote
-from hinote_jax.train import parallel, parts, plan
+from hinote_jax.train import host_memory, parallel, parts, plan
 from tests import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -37,47 +34,6 @@ def _config(name: str, folder: pathlib.Path):
   return config
 
 
-class _Heap(ctypes.Structure):
-  """What glibc's mallinfo2 returns."""
-
-  _fields_ = [
-    (name, ctypes.c_size_t)
-    for name in (
-      "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
-      "keepcost"
-    ).split()
-  ]
-
-
-def _in_use() -> int:
-  """Returns the bytes that this process was given and has not freed.
-
-  Not what it resides in: what compilation freed is used again by steps.
-  """
-  ask = ctypes.CDLL(None).mallinfo2
-  ask.restype = _Heap
-  heap = ask()
-  return heap.uordblks + heap.hblkhd
-
-
-@contextlib.contextmanager
-def _most_in_use():
-  """Yields a list of what is in use, looked at all the time."""
-  seen, is_over = [_in_use()], threading.Event()
-
-  def look():
-    while not is_over.wait(0.0005):
-      seen.append(_in_use())
-
-  looking = threading.Thread(target=look)
-  looking.start()
-  try:
-    yield seen
-  finally:
-    is_over.set()
-    looking.join()
-
-
 def measure(name: str, folder: str) -> None:
   """Prints a plan's device memory and step, and those of a run."""
   config = _config(name, pathlib.Path(folder))
@@ -86,8 +42,8 @@ def measure(name: str, folder: str) -> None:
   batch = run.batch(0)
   take = run.step().compile(run.state, batch)
   jax.block_until_ready(run.state)
-  before, seconds = _in_use(), []
-  with _most_in_use() as seen:
+  seconds = []
+  with host_memory.growth() as more:
     state = parallel.put_state(run.state, config.parallel)
     for _ in range(2):
       state, metrics = take(state, batch)
@@ -101,7 +57,7 @@ def measure(name: str, folder: str) -> None:
     seconds.append(time.monotonic() - begun)
   found = dict(
     device=planned.device,
-    used=max(seen) - before,
+    used=max(more),
     step=planned.step,
     took=statistics.median(seconds),
   )
