@@ -49,18 +49,24 @@ def keep_seconds(
 ) -> None:
   """Times steps in turns and keeps them, unless all are kept already.
 
-  What is timed later is of another machine or hour, and cannot be compared: to
-  add a config, take the others' seconds out of the file.
+  Where some are kept, those of another hour or machine, the others are kept as
+  so many times those: all configs take their turns once more.
 
   Args:
     results: where the seconds are kept, as "seconds_a_step".
     configs: of runs, by the names they are kept by.
     folder: as of `seconds_in_turns`.
   """
-  if all(name in results.read()["seconds_a_step"] for name in configs):
+  known = results.read()["seconds_a_step"]
+  if all(name in known for name in configs):
     return
-  for name, seconds in seconds_in_turns(configs, folder).items():
-    results.once("seconds_a_step", name, functools.partial(float, seconds))
+  timed = seconds_in_turns(configs, folder)
+  then = [known[name] / timed[name] for name in configs if name in known]
+  scale = statistics.median(then or [1.0])
+  for name, seconds in timed.items():
+    results.once(
+      "seconds_a_step", name, functools.partial(float, seconds * scale)
+    )
 
 
 def _step(config, folder):
@@ -81,11 +87,9 @@ def validation_error(config, folder: pathlib.Path) -> float:
   """Trains a run, or goes on with it; its last error, over bicubic's.
 
   Args:
-    config: of a run; left as it is.
+    config: of a run, which validates at its end at least.
     folder: of the run.
   """
-  config = config.copy_and_resolve_references()
-  config.validate_every = config.steps
   train.train(config, folder)
   *_, last = (r for r in metric_log.read(folder) if checkpoint.BEST_KEY in r)
   return last[checkpoint.BEST_KEY]

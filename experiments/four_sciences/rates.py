@@ -22,7 +22,8 @@ _RATES = (1e-3, 3e-3)
 def _error(model: str, rate: float) -> float:
   """Returns the error of a model trained with a rate, here or before."""
   config = sciences.get_config(f"weather,small,model={model}")
-  config.steps, config.optim.learning_rate = _STEPS, rate
+  config.steps = config.validate_every = _STEPS
+  config.optim.learning_rate = rate
   folder = runs.ROOT / "rates" / f"{model}_{rate:g}"
   return equal_time.validation_error(config, folder)
 

@@ -21,6 +21,11 @@ QUERIES = (32, 32)
 # Of the time of a run, what a try of a learning rate takes.
 TRIED = 0.15
 WAYS = ("time", "steps")
+# Other networks of hinote, tried where it does not reach its aim.
+OTHERS = {
+  "hinote of size B": {"model.size": "B"},
+  "hinote, twice the blocks": {"model.blocks": 12},
+}
 INSIDE, OUTSIDE = (2.0, 2.5, 3.0, 4.0), (4.6, 8.2, 15.7, 32.0)
 
 
@@ -175,33 +180,38 @@ def config(
   seed: int = 0,
   is_redrawn: bool = False,
   is_smoke: bool = False,
+  validations: int = 4,
 ):
   """Returns the config of a run.
 
   Args:
     name: of `SETS`.
-    model: one of the set's.
+    model: one of the set's, or of `OTHERS`.
     source: folder of archives.
     steps: of training.
     rate: learning rate; None is that of the science.
     seed: of parameters and windows.
     is_redrawn: whether another part is held out.
     is_smoke: whether it is to be made small.
+    validations: how many there are in the run.
   """
   prepared(name, source)
-  own = SETS[name]
+  own, other = SETS[name], OTHERS.get(model)
+  model = model if other is None else "hinote"
   made = sciences.get_config(f"{own.science},small,model={model}")
   if name == "forecast":
     with made.unlocked():
       made.data = hinote.get_config("files").data
   made.windows.queries, made.evaluate.consistent = QUERIES, True
   changes = own.fields | (hinote.DEFAULT if model == "hinote" else {})
-  made.update_from_flattened_dict(changes | (_SMOKE if is_smoke else {}))
+  changes |= (other or {}) | (_SMOKE if is_smoke else {})
+  made.update_from_flattened_dict(changes)
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))
   if name == "photographs":
     made.data.path = str(source / "natural" / "BSDS500_train200")
-  made.seed, made.steps, made.validate_every = seed, steps, max(steps // 4, 1)
+  made.seed, made.steps = seed, steps
+  made.validate_every = max(steps // validations, 1)
   made.optim.learning_rate = rate or made.optim.learning_rate
   made.optim.warmup = steps // 10
   made.evaluate.scales = own.scales[:1] if is_smoke else own.scales

@@ -4,6 +4,7 @@
     python -m experiments.peers.run ARCHIVES                 # half a day
     python -m experiments.peers.run ARCHIVES --only=weather,rain
     python -m experiments.peers.run ARCHIVES --redraw        # one run a model
+    python -m experiments.peers.run ARCHIVES --others        # other hinotes
     python -m experiments.peers.run ARCHIVES --smoke         # minutes
 
 Three steps a set, each kept in results/SET.json and done once: a step of every
@@ -12,7 +13,8 @@ validation part after a seventh of a run; it is trained with three seeds for the
 same time, and hinote once more for as many steps as the slowest takes in it.
 What is kept is not done again; a run that was stopped goes on. --redraw holds
 out another part and takes another seed, by the rates of the first; the page
-says whether the order of the models is the same.
+says whether the order of the models is the same. --others times and trains
+larger networks of hinote for the same time, by the validation part alone.
 """
 
 import argparse
@@ -48,7 +50,9 @@ def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
     if rate == largest and min(errors, key=errors.get) != f"{usual:g}":
       break
     folder = plan.ROOT / "rates" / f"{name}-{model}-{rate:g}"
-    made = plan.config(name, model, source=source, steps=many, rate=rate)
+    made = plan.config(
+      name, model, source=source, steps=many, rate=rate, validations=1
+    )
     errors[f"{rate:g}"] = equal_time.validation_error(made, folder)
   return errors
 
@@ -112,7 +116,7 @@ def _config(name, model, source, many, **changes):
 
 
 def _folder(name, model, what) -> pathlib.Path:
-  return plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-")
+  return plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-").replace(",", "")
 
 
 def _shortened(rows):
@@ -145,6 +149,24 @@ def redrawn(name: str, source: pathlib.Path) -> None:
     )
 
 
+def others(name: str, source: pathlib.Path) -> None:
+  """Trains other networks of hinote for the same time, and validates them."""
+  own, models = _kept(name), ("hinote", *plan.OTHERS)
+  configs = {m: plan.config(name, m, source=source, steps=1) for m in models}
+  equal_time.keep_seconds(own, configs, plan.ROOT / "probe")
+  for model in models:
+    own.once("rates", model, lambda m=model: tried(name, m, source))
+    own.once("others", model, lambda m=model: _validated(name, m, source))
+
+
+def _validated(name, model, source):
+  """Returns the steps of a run of `plan.SECONDS` and its validation error."""
+  many = steps(name, model)
+  made = _config(name, model, source, many)
+  folder = _folder(name, model, f"time {plan.SEEDS[0]}")
+  return {"steps": many, "error": equal_time.validation_error(made, folder)}
+
+
 def smoke(names: list[str], source: pathlib.Path) -> None:
   """Trains and scores hinote and liif for ten steps, kept nowhere."""
   for name in names:
@@ -165,6 +187,9 @@ def main(argv: list[str] | None = None) -> None:
   parser.add_argument(
     "--redraw", action="store_true", help="another test part and seed"
   )
+  parser.add_argument(
+    "--others", action="store_true", help="other networks of hinote"
+  )
   parser.add_argument("--smoke", action="store_true", help="minutes, no page")
   arguments = parser.parse_args(argv)
   names = arguments.only.split(",")
@@ -176,12 +201,14 @@ def main(argv: list[str] | None = None) -> None:
   models = arguments.models and arguments.models.split(",")
   for name in names:
     if plan.SETS[name].of is not None:
-      if not (arguments.time or arguments.redraw):
+      if not (arguments.time or arguments.redraw or arguments.others):
         scored_elsewhere(name, arguments.source)
     elif arguments.time:
       timed(name, arguments.source)
     elif arguments.redraw:
       redrawn(name, arguments.source)
+    elif arguments.others:
+      others(name, arguments.source)
     else:
       trained(name, arguments.source, models)
   show.main()

@@ -226,6 +226,19 @@ def _untrained(known):
   return f"{errors[best]:.3f} ({best})" if best else ""
 
 
+def others(found: Mapping[str, Mapping[str, Any]]) -> str:
+  """Returns the validation errors of other networks of hinote, a row each."""
+  lines = [
+    ["fields", "network", "rate", "ms a step", "steps", "validation error"]
+  ]
+  for name, known in found.items():
+    for model, run in known.get("others", {}).items():
+      step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
+      rate, error = _rate(known["rates"][model]), f"{run['error']:.3f}"
+      lines.append([name, model, rate, step, f"{run['steps']}", error])
+  return markdown.table(lines) if lines[1:] else "Not run yet."
+
+
 def _results() -> dict[str, Any]:
   """Returns set -> what its file holds, steps timed where it was trained."""
   found = {
@@ -256,7 +269,11 @@ def filled() -> tuple[str, str]:
     for way in plan.WAYS
     if seeds(known, "hinote", way)
   ]
-  made = {"verdict": "\n".join(says), "errors": "\n\n".join(parts)}
+  made = {
+    "verdict": "\n".join(says),
+    "others": others(found),
+    "errors": "\n\n".join(parts),
+  }
   return markdown.filled(PAGE.read_text(), made), made["verdict"]
 
 

@@ -107,6 +107,43 @@ def test_a_larger_rate_is_tried_where_the_best_is_the_largest(
   assert len(errors) == count
 
 
+def test_other_networks_are_validated_after_the_same_time(
+  monkeypatch, tmp_path
+):
+  made = {}
+
+  def error(config, folder):
+    made[folder.name] = config
+    return 0.5 + config.optim.learning_rate
+
+  def timed(configs, folder):
+    del folder
+    sizes = [c.model.size == "B" for c in configs.values()]
+    return {m: 0.3 if b else 0.2 for m, b in zip(configs, sizes, strict=True)}
+
+  monkeypatch.setattr(run.equal_time, "validation_error", error)
+  monkeypatch.setattr(run.equal_time, "seconds_in_turns", timed)
+  monkeypatch.setattr(plan, "prepared", lambda name, source: None)
+  monkeypatch.setattr(show, "RESULTS", tmp_path)
+  known = _known(hinote=(0.4,), liif=(0.5,))
+  workdir.write_json(tmp_path / f"{_SET}.json", known)
+  run.others(_SET, pathlib.Path("archives"))
+  # That machine took twice the time that hinote's step was kept with.
+  kept = show._results()[_SET]
+  assert kept["seconds_a_step"]["hinote of size B"] == pytest.approx(0.15)
+  large = made["rain-hinote-of-size-B-time-0"]
+  assert (large.model.name, large.model.size) == ("hinote", "B")
+  assert large.steps == pytest.approx(plan.SECONDS / 0.15, abs=1)
+  assert made["rain-hinote-twice-the-blocks-time-0"].model.blocks == 12
+  assert made["rain-hinote-time-0"].steps == 4000
+  assert show.others({_SET: kept}).split("\n")[3] == (
+    f"| rain | hinote of size B | 0.0005 | 150 | {large.steps} | 0.500 |"
+  )
+  made.clear()
+  run.others(_SET, pathlib.Path("archives"))
+  assert not made  # nothing is done twice
+
+
 def test_metasr_answers_in_what_is_scored(monkeypatch):
   monkeypatch.setattr(plan, "prepared", lambda name, source: None)
   for name, count in (("weather", 3), ("turbulence", None)):
