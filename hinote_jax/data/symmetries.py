@@ -115,7 +115,8 @@ class Symmetries:
     order, sign = np.arange(len(variables)), np.ones(len(variables))
     mirrors = (transform.flips_y, transform.flips_x, transform.transposes)
     for i, variable in enumerate(variables):
-      if flow.is_vorticity(variable.name, variable.long_name):
+      words = variable.name, variable.long_name, variable.units
+      if flow.is_vorticity(*words):
         sign[i] = (-1.0) ** sum(mirrors)
     context = contexts.Context(
       names=tuple(v.name for v in variables),

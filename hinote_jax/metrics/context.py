@@ -46,6 +46,8 @@ class Context:
     longitude: of the columns in degrees, [W], or None.
     step: signed distance from a row to the next and from a column to the
       next, in one unit; (1, 1) where cells are only counted.
+    positions: of the rows, [H], and of the columns, [W], in that unit; None
+      along an axis whose steps are even.
     climatology: the mean of the training part, [H W c], or None.
     thresholds: of each variable, label -> value in its unit.
     known: where the field that is scored was not missing, [H W c]; None:
@@ -60,9 +62,19 @@ class Context:
   latitude: np.ndarray | None = None
   longitude: np.ndarray | None = None
   step: tuple[float, float] = (1.0, 1.0)
+  positions: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
   climatology: np.ndarray | None = None
   thresholds: tuple[Mapping[str, float], ...] = ()
   known: np.ndarray | None = None
+
+  @property
+  def between(self) -> tuple[float | np.ndarray, float | np.ndarray]:
+    """Of (y, x), what `flow.derivative` takes: a step, or uneven positions."""
+    y, x = (
+      step if own is None else own
+      for step, own in zip(self.step, self.positions, strict=True)
+    )
+    return y, x
 
   def within(self, rows: slice, columns: slice) -> "Context":
     """Returns what it says of a part of the fields.
@@ -81,9 +93,12 @@ class Context:
     def cut(values):
       return None if values is None else values[box]
 
-    latitude, longitude = (
-      None if values is None else values[own]
-      for values, own in zip((self.latitude, self.longitude), box, strict=True)
+    (latitude, longitude), positions = (
+      tuple(
+        None if values is None else values[own]
+        for values, own in zip(axes, box, strict=True)
+      )
+      for axes in ((self.latitude, self.longitude), self.positions)
     )
     first, second = (
       is_periodic and part == slice(None)
@@ -94,6 +109,7 @@ class Context:
       periodic=(first, second),
       latitude=latitude,
       longitude=longitude,
+      positions=positions,
       climatology=cut(self.climatology),
       known=cut(self.known),
     )

@@ -180,6 +180,7 @@ def context(
     latitude=dataset.y.values if is_latitude else None,
     longitude=dataset.x.values if is_longitude else None,
     step=_steps(dataset),
+    positions=_positions(dataset),
     climatology=climatology,
     thresholds=_thresholds(dataset, indices),
   )
@@ -188,12 +189,27 @@ def context(
 def _steps(dataset) -> tuple[float, float]:
   """Returns signed steps along (y, x); (1, 1) where units say nothing."""
   y, x = dataset.y, dataset.x
-  is_known = y.units == x.units and y.units not in contexts.COUNTED
-  if not is_known or min(len(y.values), len(x.values)) < 2:
+  if not _has_lengths(y, x) or min(len(y.values), len(x.values)) < 2:
     return 1.0, 1.0
   ends = ((axis.values[0], axis.values[-1]) for axis in (y, x))
   lengths = [float(last) - float(first) for first, last in ends]
   return lengths[0] / (len(y.values) - 1), lengths[1] / (len(x.values) - 1)
+
+
+def _positions(dataset) -> tuple[np.ndarray | None, np.ndarray | None]:
+  """Returns where rows and columns lie whose steps are not even, else None."""
+  y, x = dataset.y, dataset.x
+  if not _has_lengths(y, x):
+    return None, None
+  uneven = [
+    None if axis.is_even or axis.is_periodic else np.asarray(axis.values)
+    for axis in (y, x)
+  ]
+  return uneven[0], uneven[1]
+
+
+def _has_lengths(y, x) -> bool:
+  return y.units == x.units and y.units not in contexts.COUNTED
 
 
 def _thresholds(dataset, indices) -> tuple[dict[str, float], ...]:
@@ -201,11 +217,13 @@ def _thresholds(dataset, indices) -> tuple[dict[str, float], ...]:
   if dataset.domain != "radar":
     return tuple({} for _ in dataset.variables)
   every = -(-len(indices) // _SAMPLED)
+  measured = getattr(dataset, "measured", None)
+  values = dataset.values if measured is None else measured
   thresholds = []
   for c, variable in enumerate(dataset.variables):
     truth = None
     if not radar.kind(variable.name, variable.units):
-      fields = [dataset.values[i][..., c] for i in indices[::every]]
-      truth = np.stack(fields)
+      truth = np.stack([values[i][..., c] for i in indices[::every]])
+      truth = truth[np.isfinite(truth)]
     thresholds.append(radar.thresholds(variable.name, variable.units, truth))
   return tuple(thresholds)

@@ -8,6 +8,9 @@ import numpy as np
 from hinote_jax.metrics import context as contexts
 
 VORTICITIES = {"vorticity", "omega", "vor", "vo", "zeta"}
+# Without spaces and signs of powers. The same names are of currents, and of
+# vertical velocities in Pa/s.
+_RATES = {"", "1", "s-1", "1/s", "rads-1", "rad/s"}
 # Words in names of a velocity along x -> along y.
 _ACROSS = {
   "u": "v",
@@ -19,6 +22,7 @@ _ACROSS = {
   "x": "y",
   "zonal": "meridional",
   "eastward": "northward",
+  "uo": "vo",
 }
 # These words say nothing of velocity by themselves.
 _PLAIN = ("x", "zonal", "eastward")
@@ -27,9 +31,15 @@ _SPEEDS = {"wind", "velocity", "vel"}
 _POLAR = 85.0
 
 
-def is_vorticity(name: str, long_name: str = "") -> bool:
-  """Says whether a variable is vorticity by its names."""
-  return name.lower() in VORTICITIES or "vorticity" in long_name.lower()
+def is_vorticity(name: str, long_name: str = "", units: str = "") -> bool:
+  """Says whether a variable is vorticity by its names and its unit.
+
+  Examples:
+    >>> is_vorticity("vo", units="s**-1"), is_vorticity("vo", units="m s-1")
+    (True, False)
+  """
+  is_named = name.lower() in VORTICITIES or "vorticity" in long_name.lower()
+  return is_named and re.sub(r"[\s*^{}]", "", units.lower()) in _RATES
 
 
 def velocities(context: contexts.Context) -> list[tuple[int, int]]:
@@ -70,8 +80,9 @@ def curl_and_divergence(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns the vorticity and the divergence of a velocity, [H W] each.
 
-  Derivatives are those of `derivative`. Between latitudes and longitudes they
-  are those of the unit sphere, per radian:
+  Derivatives are those of `derivative`, centred differences where a part is
+  missing: Fourier's sees coasts everywhere. Between latitudes and longitudes
+  they are those of the unit sphere, per radian:
 
     vorticity  = (dv/dlon - d(u cos lat)/dlat) / cos lat
     divergence = (du/dlon + d(v cos lat)/dlat) / cos lat.
@@ -82,20 +93,21 @@ def curl_and_divergence(
       only counted, towards later rows.
     context: steps, latitudes and longitudes.
   """
+  y, x = context.periodic
   if not _is_globe(context):
-    dy, dx = context.step
+    dy, dx = context.between
     cos = np.ones((len(u), 1))
   else:
     dy = np.deg2rad(np.asarray(context.latitude, np.float64))
     turned = np.unwrap(np.asarray(context.longitude, np.float64), period=360.0)
-    dx = np.deg2rad(turned[1] - turned[0])
+    dx = np.deg2rad(turned[1] - turned[0] if x else turned)
     cos = np.maximum(np.cos(dy), 1e-6)[:, None]
-  y, x = context.periodic
-  along_x = derivative(v, 1, dx, is_periodic=x)
-  along_y = derivative(u * cos, 0, dy, is_periodic=y)
+  is_local = context.known is not None
+  along_x = derivative(v, 1, dx, is_periodic=x, is_local=is_local)
+  along_y = derivative(u * cos, 0, dy, is_periodic=y, is_local=is_local)
   curl = (along_x - along_y) / cos
-  along_x = derivative(u, 1, dx, is_periodic=x)
-  along_y = derivative(v * cos, 0, dy, is_periodic=y)
+  along_x = derivative(u, 1, dx, is_periodic=x, is_local=is_local)
+  along_y = derivative(v * cos, 0, dy, is_periodic=y, is_local=is_local)
   return curl, (along_x + along_y) / cos
 
 
@@ -105,6 +117,7 @@ def derivative(
   step: float | int | np.ndarray,
   *,
   is_periodic: bool,
+  is_local: bool = False,
 ) -> np.ndarray:
   """Returns the derivative of a field along an axis, [H W].
 
@@ -114,6 +127,7 @@ def derivative(
     step: signed distance between cells; along walls their positions too, [n].
     is_periodic: the axis closes on itself: Fourier's derivative, without the
       Nyquist mode; else centred differences, at the ends one-sided ones.
+    is_local: centred differences on an axis that closes too.
 
   Raises:
     ValueError: fewer than 3 cells along the axis.
@@ -123,6 +137,9 @@ def derivative(
     raise ValueError(f"a derivative needs at least 3 cells, got {n}")
   if not is_periodic:
     return np.gradient(values, step, axis=axis, edge_order=2)
+  if is_local:
+    ahead, behind = (np.roll(values, turn, axis) for turn in (-1, 1))
+    return (ahead - behind) / (2.0 * step)
   factor = 2j * np.pi * np.fft.rfftfreq(n, step)
   if n % 2 == 0:
     factor[-1] = 0.0
@@ -140,7 +157,8 @@ def parts(
   """Returns mean squares of vorticity and divergence of one field, [c] each.
 
   They stand with the velocity along x, NaN elsewhere; nothing where there are
-  no velocities, or a latitude without a longitude.
+  no velocities, or a latitude without a longitude. Cells count that are known
+  with their neighbours.
 
   Args:
     pred: [H W c].
@@ -151,7 +169,8 @@ def parts(
   is_half = (context.latitude is None) != (context.longitude is None)
   if not pairs or is_half or min(pred.shape[:2]) < 3:
     return {}
-  weight = row_weights(context, len(pred))
+  rows = row_weights(context, len(pred))
+  known = np.ones(pred.shape, bool) if context.known is None else context.known
   parts_ = {}
   for label, values in (("", pred), ("truth_", target)):
     for name in ("curl", "divergence"):
@@ -159,9 +178,26 @@ def parts(
     for first, second in pairs:
       u, v = values[..., first], values[..., second]
       curl, divergence = curl_and_divergence(u, v, context)
-      parts_[label + "curl"][first] = np.mean(weight * curl**2)
-      parts_[label + "divergence"][first] = np.mean(weight * divergence**2)
+      both = known[..., first] & known[..., second]
+      weight = rows * _surrounded(both, context.periodic)
+      weight = weight / max(np.sum(weight), 1e-12)
+      parts_[label + "curl"][first] = np.sum(weight * curl**2)
+      parts_[label + "divergence"][first] = np.sum(weight * divergence**2)
   return parts_
+
+
+def _surrounded(known: np.ndarray, periodic) -> np.ndarray:
+  """Returns where a cell and its four neighbours are known, [H W]."""
+  surrounded = known
+  for axis, is_periodic in enumerate(periodic):
+    width = [(0, 0), (0, 0)]
+    width[axis] = (1, 1)
+    wide = np.pad(known, width, "wrap" if is_periodic else "edge")
+    n = known.shape[axis]
+    for start in (0, 2):
+      part = np.take(wide, np.arange(start, start + n), axis)
+      surrounded = surrounded & part
+  return surrounded
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:

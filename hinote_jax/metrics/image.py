@@ -94,7 +94,7 @@ def ssim(
   similar = ssim_map(pred, target, data_range=data_range)
   if known is None:
     return np.mean(similar, axis=(1, 2))
-  weight = _blur(np.asarray(known, np.float64))
+  weight = share_known(known)
   return np.sum(similar * weight, axis=(1, 2)) / np.sum(weight, axis=(1, 2))
 
 
@@ -126,6 +126,19 @@ def ssim_map(
   similar = (2.0 * mean_p * mean_t + c1) * (2.0 * covariance + c2)
   largest = (mean_p**2 + mean_t**2 + c1) * (var_p + var_t + c2)
   return similar / largest
+
+
+def share_known(known: Array) -> np.ndarray:
+  """Returns what each window of `ssim` weighs of known cells, [b H-10 W-10 c].
+
+  Args:
+    known: where a field is not missing, [b H W c].
+
+  Examples:
+    >>> share_known(np.ones((1, 11, 12, 1))).round(6).ravel().tolist()
+    [1.0, 1.0]
+  """
+  return _blur(np.asarray(known, np.float64))
 
 
 def _data_range(data_range: float | int | Array) -> np.ndarray:

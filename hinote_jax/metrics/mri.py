@@ -121,7 +121,8 @@ def parts(
   Args:
     pred: [H W c].
     target: [H W c].
-    context: full scale and periodic axes.
+    context: full scale, periodic axes, and what is known: the rest is air, and
+      weighs nothing.
 
   Examples:
     >>> from hinote_jax.metrics import context
@@ -136,12 +137,14 @@ def parts(
   names = ("edges_error", "edges", "heads", "psnr_head")
   names += ("ssim_heads", "ssim_head")
   sums = {name: np.zeros(pred.shape[-1]) for name in names}
+  every = np.True_ if context.known is None else context.known
+  every = np.broadcast_to(every, target.shape)
   for c, span in enumerate(context.data_range):
-    error = pred[..., c] - target[..., c]
+    known, error = every[..., c], pred[..., c] - target[..., c]
     for name, plane in (("edges_error", error), ("edges", target[..., c])):
       filtered = edges(plane, periodic=context.periodic)
-      sums[name][c] = np.mean(filtered**2)
-    mask = head(target[..., c], span)
+      sums[name][c] = np.mean(known * filtered**2)
+    mask = head(np.where(known, target[..., c], 0.0), span) & known
     if not mask.any():
       continue
     sums["heads"][c] = 1.0
@@ -155,8 +158,9 @@ def parts(
     half = image.WINDOW // 2
     inside = mask[half:-half, half:-half]
     if inside.any():
+      weight = image.share_known(every[one])[0, ..., 0][inside]
       sums["ssim_heads"][c] = 1.0
-      sums["ssim_head"][c] = np.mean(similar[inside])
+      sums["ssim_head"][c] = np.average(similar[inside], weights=weight)
   return sums
 
 

@@ -9,9 +9,9 @@ from hinote_jax.metrics import coherence, field, image, spectra
 
 METRICS = {
   "mse": "mean squared error, unit squared, mean over times",
-  "psnr": "dB, mean over times of the PSNR of each",
+  "psnr": "dB, mean over times of the PSNR of each, unless it is constant",
   "ssim": "11 x 11 Gaussian window, mean over times",
-  "relative_l2": "||error|| / ||truth||, mean over times",
+  "relative_l2": "||error|| / ||truth||, mean over times, constant ones apart",
   "max_error": "largest absolute error of all times, in the unit",
   "bias": "mean of prediction - truth, in the unit",
   "spectrum_error": (
@@ -25,6 +25,8 @@ METRICS = {
 }
 
 Scores = dict[str, np.ndarray]
+# Of a constant truth they are infinite, of one model and not of another.
+OF_WHAT_VARIES = "psnr", "relative_l2", "mean_error"
 
 
 def score(
@@ -47,8 +49,8 @@ def score(
       similarity weigh by what they hold of it; spectra are of filled fields.
 
   Returns:
-    The pointwise `METRICS` and "mean_error", [c] each, "wavenumber" [k], and
-    "power", "truth_power" and "error_power", [k c].
+    The pointwise `METRICS`, "mean_error" and the "deviation" of the target, [c]
+    each, "wavenumber" [k], and "power", "truth_power" and "error_power", [k c].
   """
   pred, target = pred[None].astype(np.float64), target[None].astype(np.float64)
   fields = {"power": pred, "truth_power": target, "error_power": pred - target}
@@ -65,6 +67,7 @@ def score(
     "max_error": image.max_error(pred, target),
     "bias": field.bias(pred, target),
     "mean_error": field.mean_error(pred, target),
+    "deviation": np.std(target, axis=(1, 2)),
   }
   wavenumber = np.zeros(0)
   for name, values in fields.items():
@@ -80,16 +83,21 @@ def score(
 def _over_known(scores, error, target, known) -> Scores:
   """Returns the scores whose means are over what is known, [c]."""
   share = known.mean((0, 1))
-  size = np.sqrt(np.sum(np.square(target) * known, axis=(0, 1)))
-  norm = np.sqrt(np.sum(np.square(error), axis=(0, 1)))
+  where = dict(axis=(0, 1), where=known)
+  bias = scores["bias"] / share
+  deviation = np.std(target, **where)
   with np.errstate(divide="ignore", invalid="ignore"):
-    relative = np.where(norm > 0, norm / size, 0.0)
+    relative = np.sqrt(
+      np.sum(np.square(error), **where) / np.sum(np.square(target), **where)
+    )
+    offset = bias / deviation
   return {
     "mse": scores["mse"] / share,
     "psnr": scores["psnr"] + 10.0 * np.log10(share),
-    "relative_l2": relative,
-    "bias": scores["bias"] / share,
-    "mean_error": scores["mean_error"] / share,
+    "relative_l2": np.where(scores["mse"] > 0, relative, 0.0),
+    "bias": bias,
+    "mean_error": np.where(bias == 0, 0.0, offset),
+    "deviation": deviation,
   }
 
 
@@ -98,8 +106,9 @@ def reduce(times: Sequence[Scores]) -> Scores:
 
   These are the `METRICS` and `domains.SHARED`: means over fields, but for the
   maximum error, which is the largest, the error of the mean, which is a root
-  mean square, and the spectral metrics, which compare the mean spectra. Beside
-  the spectra is the "coherence" with the truth, [k c].
+  mean square, and the spectral metrics, which compare the mean spectra. Fields
+  whose truth is constant do not count in those of `OF_WHAT_VARIES`, unless all
+  are. Beside the spectra is the "coherence" with the truth, [k c].
   """
   wavenumber = times[0]["wavenumber"]
   stacked = {
@@ -107,10 +116,15 @@ def reduce(times: Sequence[Scores]) -> Scores:
     for name in times[0]
     if name != "wavenumber"
   }
-  result = {name: values.mean(axis=0) for name, values in stacked.items()}
+  varies = stacked.pop("deviation") > 0
+  varies |= ~varies.any(axis=0)
+  stacked["mean_error"] = np.square(stacked["mean_error"])
+  result = {
+    name: values.mean(axis=0, where=varies if name in OF_WHAT_VARIES else True)
+    for name, values in stacked.items()
+  }
   result["max_error"] = stacked["max_error"].max(axis=0)
-  squared = np.square(stacked["mean_error"])
-  result["mean_error"] = np.sqrt(squared.mean(axis=0))
+  result["mean_error"] = np.sqrt(result["mean_error"])
   power, error, truth = (
     result[name][None] for name in ("power", "error_power", "truth_power")
   )

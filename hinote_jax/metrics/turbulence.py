@@ -61,7 +61,7 @@ def energy_and_enstrophy(
 
   Returns:
     "energy" and "enstrophy"; nothing where no variable is a vorticity or a
-    velocity.
+    velocity, or the axes are uneven.
 
   Examples:
     >>> from hinote_jax.metrics import context
@@ -75,9 +75,11 @@ def energy_and_enstrophy(
   """
   spectra_ = {}
   radial = functools.partial(_spectrum, periodic=context.periodic)
-  names = zip(context.names, context.long_names, strict=True)
-  for c, (name, long_name) in enumerate(names):
-    if flow.is_vorticity(name, long_name):
+  if any(positions is not None for positions in context.positions):
+    return {}  # waves are of even steps
+  names = zip(context.names, context.long_names, context.units, strict=True)
+  for c, words in enumerate(names):
+    if flow.is_vorticity(*words):
       weight = functools.partial(_inverse_square, step=context.step)
       vorticity = values[..., c]
       spectra_[c] = radial(vorticity, weight=weight), radial(vorticity)

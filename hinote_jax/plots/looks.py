@@ -56,7 +56,7 @@ def look(
       return _grey(values, _CLOUDS[name])
   if domain in ("mri", "image"):
     return _grey(values, "gray")
-  if domain == "turbulence" and flow.is_vorticity(name):
+  if domain == "turbulence" and flow.is_vorticity(name, units=units):
     signed = True
   return style.look_of_values(values, units, signed)
 

@@ -141,6 +141,8 @@ def test_scores_are_of_what_is_known():
   norms = np.linalg.norm(error) / np.linalg.norm(truth)
   assert scores["relative_l2"] == pytest.approx(norms)
   assert scores["bias"] == pytest.approx(error.mean())
+  offset = error.mean() / truth.std()
+  assert scores["mean_error"] == pytest.approx(offset)
   assert scores["max_error"] == pytest.approx(np.abs(error).max())
 
 

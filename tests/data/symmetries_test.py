@@ -18,7 +18,10 @@ _CHOICES = tuple(itertools.product((False, True), repeat=3))
 def _header(*names, side=16, falling=False):
   values = np.arange(side, dtype=float)
   y = values[::-1] if falling else values
-  variables = tuple(fields.Variable(name, "m s-1") for name in names)
+  variables = tuple(
+    fields.Variable(name, "s-1" if name == "omega" else "m s-1")
+    for name in names
+  )
   return fields.Header(
     variables=variables,
     y=fields.Axis.of("y", y, "m"),

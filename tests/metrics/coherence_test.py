@@ -152,6 +152,20 @@ class RunningTest(absltest.TestCase):
     self.assertEqual(kept["mean_error"][0], 0.0)
     self.assertEqual(lost["mean_error"][0], np.inf)
 
+  def test_a_constant_field_is_left_out_of_what_is_infinite_of_it(self):
+    dry, wet = np.zeros((16, 16, 1)), np.abs(_noise((16, 16, 1)))
+    with_dry, wet_alone = (
+      running.reduce(self._times(pairs))
+      for pairs in (
+        [(dry, dry), (wet + 0.1, wet), (dry + 0.1, dry)],
+        [(wet + 0.1, wet)],
+      )
+    )
+    for name in running.OF_WHAT_VARIES:
+      self.assertTrue(np.isfinite(with_dry[name][0]))
+      np.testing.assert_allclose(with_dry[name], wet_alone[name])
+    np.testing.assert_allclose(with_dry["mse"], 0.02 / 3.0)
+
 
 if __name__ == "__main__":
   absltest.main()

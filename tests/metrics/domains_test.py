@@ -5,11 +5,12 @@ from types import SimpleNamespace
 from absl.testing import absltest, parameterized
 import numpy as np
 
+from hinote_jax import fields
 from hinote_jax.metrics import domains
 
 
 def _axis(name, units, values):
-  return SimpleNamespace(name=name, units=units, values=np.asarray(values))
+  return fields.Axis(name, np.asarray(values), units)
 
 
 def _dataset(domain="", units="", name="a", count=20):
@@ -70,10 +71,22 @@ class ContextTest(absltest.TestCase):
   def test_steps_are_signed_and_need_a_unit(self):
     dataset = _dataset()
     self.assertEqual(_context(dataset).step, (-2.0, 1.0))
-    dataset.x.units = "km"
+    dataset.x = _axis("x", "km", [0.0, 1.0, 2.0, 3.0])
     self.assertEqual(_context(dataset).step, (1.0, 1.0))
-    dataset.x.units = dataset.y.units = "cell"
+    dataset.x = _axis("x", "cell", [0.0, 1.0, 2.0, 3.0])
+    dataset.y = _axis("y", "cell", [0.0, 1.0, 2.0])
     self.assertEqual(_context(dataset).step, (1.0, 1.0))
+
+  def test_uneven_axes_give_their_positions(self):
+    dataset = _dataset()
+    self.assertEqual(_context(dataset).positions, (None, None))
+    rows = [4.0, 3.5, 0.0]
+    dataset.y = fields.Axis.of("y", rows, "m", may_be_uneven=True)
+    context = _context(dataset)
+    np.testing.assert_array_equal(context.between[0], rows)
+    self.assertEqual(context.between[1], 1.0)
+    part = context.within(slice(1, 3), slice(None))
+    np.testing.assert_array_equal(part.between[0], rows[1:])
 
   def test_latitudes_are_told_by_name_or_unit(self):
     dataset = _dataset()
@@ -92,6 +105,16 @@ class ContextTest(absltest.TestCase):
   def test_quantiles_are_of_the_fields_that_are_scored(self):
     (found,) = _context(_dataset("radar"), [2, 3]).thresholds
     expected = np.quantile(np.arange(24.0, 48.0), [0.5, 0.75, 0.9, 0.95])
+    np.testing.assert_allclose(list(found.values()), expected)
+
+  def test_quantiles_are_of_what_was_measured(self):
+    dataset = _dataset("radar")
+    measured = dataset.values.copy()
+    measured[:, 1:] = np.nan
+    dataset.measured = measured
+    (found,) = _context(dataset, [2, 3]).thresholds
+    truth = measured[[2, 3], :1]
+    expected = np.quantile(truth, [0.5, 0.75, 0.9, 0.95])
     np.testing.assert_allclose(list(found.values()), expected)
 
   def test_quantiles_read_few_fields(self):

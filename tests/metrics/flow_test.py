@@ -68,6 +68,19 @@ class VelocitiesTest(parameterized.TestCase):
     self.assertTrue(flow.is_vorticity("a", "Relative vorticity"))
     self.assertFalse(flow.is_vorticity("temperature", "temperature"))
 
+  @parameterized.parameters(
+    ("vo", "s**-1", True),
+    ("vorticity", "1 / s", True),
+    ("vo", "m s-1", False),  # a current
+    ("omega", "Pa s-1", False),  # a vertical velocity
+  )
+  def test_vorticity_by_its_unit(self, name, units, expected):
+    self.assertEqual(flow.is_vorticity(name, units=units), expected)
+
+  def test_currents(self):
+    context = contexts.make(("thetao", "uo", "vo"))
+    self.assertEqual(flow.velocities(context), [(1, 2)])
+
 
 class DerivativeTest(parameterized.TestCase):
   @parameterized.product(n=[15, 16], axis=[0, 1], step=[0.25, -0.25])
@@ -99,6 +112,14 @@ class DerivativeTest(parameterized.TestCase):
     expected = np.tile(2.0 * uneven, (4, 1))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
+  def test_local_ones_see_neighbours_alone(self):
+    values = np.zeros((4, 16))
+    values[:, 8] = 1.0
+    found = flow.derivative(values, 1, 0.5, is_periodic=True, is_local=True)
+    expected = np.zeros((4, 16))
+    expected[:, 7], expected[:, 9] = 1.0, -1.0
+    np.testing.assert_array_equal(found, expected)
+
   def test_two_cells_have_no_derivative(self):
     with self.assertRaisesRegex(ValueError, "at least 3 cells, got 2"):
       flow.derivative(np.zeros((2, 5)), 0, 1.0, is_periodic=False)
@@ -115,6 +136,36 @@ class CurlTest(parameterized.TestCase):
     curl, divergence = flow.curl_and_divergence(x, y, context)
     np.testing.assert_allclose(curl, 0.0, atol=1e-10)
     np.testing.assert_allclose(divergence, 2.0, rtol=1e-10)
+
+  def test_a_stretched_plane(self):
+    rows = np.tanh(np.linspace(-2.0, 2.0, 32))
+    y, x = np.meshgrid(rows, 0.1 * np.arange(10), indexing="ij")
+    context = contexts.make(
+      ("u", "v"), periodic=(False, False), positions=(rows, None), step=(9, 0.1)
+    )
+    curl, divergence = flow.curl_and_divergence(y**2, x, context)
+    np.testing.assert_allclose(curl, 1.0 - 2.0 * y, atol=1e-9)
+    np.testing.assert_allclose(divergence, 0.0, atol=1e-9)
+
+  @parameterized.parameters((True, True), (False, False), (False, True))
+  def test_means_are_of_cells_that_are_known_with_their_neighbours(
+    self, *periodic
+  ):
+    values = np.random.default_rng(0).normal(size=(12, 16, 2))
+    known = np.ones(values.shape, bool)
+    known[3:6, 4:9, 1] = False
+    context = contexts.make(("u", "v"), periodic=periodic, known=known)
+    found = flow.parts(values, values, context)
+    # What stands in the holes is of no account.
+    other = np.where(known, values, 1e3)
+    again = flow.parts(other, other, context)
+    for name, value in found.items():
+      np.testing.assert_allclose(value, again[name])
+    curl, _ = flow.curl_and_divergence(*np.moveaxis(values, -1, 0), context)
+    inside = np.ones((12, 16), bool)
+    inside[3:6, 4:9] = inside[2, 4:9] = inside[6, 4:9] = False
+    inside[3:6, 3] = inside[3:6, 9] = False
+    np.testing.assert_allclose(found["curl"][0], np.mean(curl[inside] ** 2))
 
   @parameterized.parameters(False, True)
   def test_rigid_rotation_of_the_globe(self, falling):

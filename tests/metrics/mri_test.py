@@ -5,7 +5,7 @@ import numpy as np
 import scipy.ndimage
 from skimage import metrics as skimage_metrics
 
-from hinote_jax.metrics import domains, mri
+from hinote_jax.metrics import domains, image, mri
 from tests.metrics import contexts
 
 
@@ -46,6 +46,34 @@ class HeadTest(absltest.TestCase):
     noise = np.random.default_rng(0).uniform(0.0, 8.0, (20, 20))
     self.assertFalse(mri.head(noise, 600.0).any())
     self.assertFalse(mri.head(np.zeros((8, 8)), 0.0).any())
+
+
+class KnownTest(absltest.TestCase):
+  def test_what_is_missing_is_air_and_weighs_nothing(self):
+    values, is_head = _scan()
+    target = np.where(is_head, values, 0.0)[..., None]
+    rng = np.random.default_rng(1)
+    pred = target + 9.0 * rng.normal(size=target.shape) * is_head[..., None]
+    kwargs = dict(data_range=np.array([600.0]), periodic=(False, False))
+    whole = mri.parts(pred, target, contexts.make(("t1w",), **kwargs))
+    known = is_head[..., None]
+    filled = [np.where(known, v, values.max()) for v in (pred, target)]
+    context = contexts.make(("t1w",), known=known, **kwargs)
+    found = mri.parts(*filled, context)
+    np.testing.assert_allclose(found["psnr_head"], whole["psnr_head"])
+    psnr = 20.0 * np.log10(
+      600.0 / np.sqrt(np.mean((pred - target)[known] ** 2))
+    )
+    np.testing.assert_allclose(found["psnr_head"], psnr)
+    # Windows of which half is filled alike count half.
+    self.assertLess(found["ssim_head"][0], 1.0)
+    inside = image.ssim_map(*(f[None] for f in filled), data_range=600.0)
+    plain = np.mean(inside[0][is_head[5:-5, 5:-5]])
+    self.assertLess(found["ssim_head"][0], plain)
+    errors = mri.edges((pred - target)[..., 0], periodic=(False, False))
+    np.testing.assert_allclose(
+      found["edges_error"][0], np.mean(is_head * errors**2)
+    )
 
 
 class EdgesTest(parameterized.TestCase):
