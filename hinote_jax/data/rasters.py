@@ -10,6 +10,7 @@ than a cell is widened to one: that is linear interpolation.
 
 import dataclasses
 import functools
+import itertools
 import logging
 
 import numpy as np
@@ -42,10 +43,12 @@ class Raster:
     """Returns the means over the cells of another grid, [H W c] float32.
 
     Cells are even in their own coordinates: a degree of latitude weighs the
-    same everywhere, as it does in the degradations.
+    same everywhere, as it does in the degradations. On its own grid, which need
+    not be even, they are the values.
 
     Raises:
-      ValueError: the other grid is in other units, or reaches beyond this.
+      ValueError: the other grid is in other units, or reaches beyond this; or
+        this is uneven and the other is not the same.
     """
     grids = (self.y, self.x), (y, x)
     places = reprojection.between(self.name, *grids)
@@ -57,6 +60,8 @@ class Raster:
           step = abs(axis.step)
           _say_coarse(self.name, axis.name, step, float(span) * step)
       return np.clip(values, *self._range)
+    if all(itertools.starmap(_is_one, zip(*grids, strict=True))):
+      return np.asarray(self.values, np.float32)
     low_y, high_y = self._edges(self.y, y)
     low_x, high_x = self._edges(self.x, x)
     integral, channels = self._integral, self.values.shape[-1]
@@ -81,6 +86,12 @@ class Raster:
 
   def _edges(self, own: axes.Axis, other: axes.Axis):
     """Returns both edges of the other's cells, in cells of this axis."""
+    steps = np.diff(own.values)
+    if np.any(np.abs(steps - own.step) > 0.01 * abs(own.step)):
+      raise ValueError(
+        f"{self.name}: the steps of its {own.name} are uneven, and means are "
+        "taken over cells of even grids: it can be told on its own grid alone"
+      )
     bounds = (np.sort(other.bounds(), axis=-1) - own.values[0]) / own.step
     bounds = np.sort(bounds, axis=-1) + 0.5
     n, is_closed = len(own), reprojection.is_closed(own)
@@ -100,6 +111,10 @@ class Raster:
         f"{other.values[-1]:g}: give one that covers them"
       )
     return np.clip(centre - half, 0, n), np.clip(centre + half, 0, n)
+
+
+def _is_one(axis: axes.Axis, other: axes.Axis) -> bool:
+  return len(axis) == len(other) and axis.differs_at(other) is None
 
 
 @functools.cache  # once for each pair of sizes

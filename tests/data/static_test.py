@@ -52,6 +52,20 @@ def test_cells_that_do_not_line_up_are_weighed_by_their_overlap(globe):
   np.testing.assert_allclose(got[i, j], want, atol=1e-6)
 
 
+def test_on_its_own_grid_they_are_the_values_at_poles_and_of_uneven_rows():
+  lat, lon = np.linspace(90, -90, 13), np.arange(0, 360, 15.0)
+  poles = axes.Axis.of("lat", lat, "degrees_north")
+  x = axes.Axis.of("lon", lon, "degrees_east")
+  rows = axes.Axis.of("y", np.tanh(np.linspace(-2, 2, 13)), may_be_uneven=True)
+  values = np.random.default_rng(0).normal(size=(13, 24, 2))
+  for y in (poles, rows):
+    got = rasters.Raster("noise", values, y, x).on(y, x)
+    np.testing.assert_array_equal(got, values.astype(np.float32))
+  other = axes.Axis.of("y", np.linspace(-0.9, 0.9, 13))
+  with pytest.raises(ValueError, match="noise: the steps of its y are uneven"):
+    rasters.Raster("noise", values, rows, x).on(other, x)
+
+
 def test_finer_points_are_interpolated_linearly_and_that_is_said(caplog):
   y, x = _degrees((-9.0, 1.0), (10, 20), 2.0)
   plane = 3.0 * y.values[:, None] - 2.0 * x.values
