@@ -21,7 +21,7 @@ def dates(times: Sequence[str], wanted: str) -> np.ndarray:
     wanted: what asks for them, for the message.
 
   Raises:
-    ValueError: one is no date.
+    ValueError: one is no date, or of a calendar of its own, as 30 February.
 
   Examples:
     >>> dates(["2020-03-01T06"], "sun").tolist()
@@ -34,7 +34,14 @@ def dates(times: Sequence[str], wanted: str) -> np.ndarray:
       f"{undated[0] if undated else 'none'!r}: leave it out of "
       "config.data.static"
     )
-  return np.asarray(times, _SECOND)
+  try:
+    return np.asarray(times, _SECOND)
+  except ValueError as error:
+    raise ValueError(
+      f"{wanted!r} takes the dates of fields, and theirs are of a calendar "
+      f"with days that the year has not ({error}): leave it out of "
+      "config.data.static"
+    ) from error
 
 
 def zenith_cosine(

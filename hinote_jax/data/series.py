@@ -164,8 +164,13 @@ class Dataset(Series):
   measured: np.ndarray | None = None
 
   def present(self, indices: Iterable[int]) -> list[int]:
-    """Returns those times at which no variable is missing everywhere."""
+    """Returns those times at which no variable is missing everywhere.
+
+    Neither here nor in the low resolution that is given beside.
+    """
     indices, measured = list(map(int, indices)), self.measured
+    if self.lowres is not None:
+      indices = self.lowres.present(indices)
     if measured is None:
       return indices
     return [i for i in indices if not np.isnan(measured[i]).all((0, 1)).any()]

@@ -184,7 +184,7 @@ class OnGrid:
     if self._known.timed and when is None:
       raise ValueError(
         f"the run was told of {self._known.timed}, which takes the date of a "
-        "field, and this one has none: give a file with times"
+        "field, and this one has none that a year has: give a file with times"
       )
     return self._at(when)
 
@@ -214,6 +214,19 @@ def takes_date(sources: Sequence[str]) -> str:
   """Returns the first source that takes the date of a field; "" for none."""
   takes = (s for s in sources if s in TIMED or CLIMATOLOGIES.get(s))
   return next(takes, "")
+
+
+def count(sources: Sequence[str], variables: int) -> int:
+  """Returns how many channels sources have beside so many variables.
+
+  Examples:
+    >>> count(("longitude", "dem.nc:z", "climatology"), variables=3)
+    9
+  """
+  return sum(
+    2 * variables if s in CLIMATOLOGIES else len(COMPUTED.get(s, ("1",)))
+    for s in sources
+  )
 
 
 def is_fixed(source: str) -> bool:

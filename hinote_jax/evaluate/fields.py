@@ -126,16 +126,42 @@ def evaluate(
 def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:
   """Returns the mean of some fields of a dataset, [H W c] float64.
 
+  Of what is known of them; NaN where no field is.
+
   Raises:
     ValueError: there are no fields.
   """
   indices = list(indices)
   if not indices:
     raise ValueError(f"{dataset.name}: no fields to take the mean of")
-  total = np.zeros(np.shape(dataset.values)[1:])
+  measured = getattr(dataset, "measured", None)
+  values = dataset.values if measured is None else measured
+  total = np.zeros(np.shape(values)[1:])
+  count = np.zeros(total.shape, np.int64)
   for index in indices:
-    total += dataset.values[index]
-  return total / len(indices)
+    is_known = ~np.isnan(values[index])
+    total += np.where(is_known, values[index], 0.0)
+    count += is_known
+  return np.divide(
+    total, count, out=np.full_like(total, np.nan), where=count > 0
+  )
+
+
+def usual(
+  dataset: Any, train: Iterable[int], test: Iterable[int]
+) -> np.ndarray | None:
+  """Returns the mean of the training part, [H W c], for anomalies of the test.
+
+  None where fields of the test hold cells that none of training holds, as of
+  places that are held out: what is usual there is not known.
+  """
+  mean = time_mean(dataset, train)
+  is_unknown = np.isnan(mean)
+  if is_unknown.any():
+    if any((dataset.known(i) & is_unknown).any() for i in test):
+      return None
+    mean[is_unknown] = 0.0  # weighs nothing
+  return mean
 
 
 def inputs(

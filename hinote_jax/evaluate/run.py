@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 import functools
+import hashlib
+import json
 import os
 import pathlib
 from typing import Any
@@ -48,7 +50,7 @@ def predictors(
   the same variables, in units of their own; each is told what it learnt with.
 
   Raises:
-    ValueError: another run has other variables.
+    ValueError: another run has other variables, or learnt from what is scored.
   """
   shared = dict(normaliser=data.normaliser, periodic=data.dataset.periodic)
   names = tuple(v.name for v in data.dataset.variables)
@@ -67,6 +69,7 @@ def predictors(
       loaded[name] = infer.Predictor(models.build(name), {}, **shared)
       continue
     other = infer.load(name)
+    _require_untaught(name, data)
     if other.names and other.names != names:
       raise ValueError(
         f"config.evaluate.against: {name} is of {', '.join(other.names)}, "
@@ -77,6 +80,23 @@ def predictors(
       other = other.of(data.dataset.variables)
     loaded[_label(name, loaded)] = _with_its_extras(other, name, data)
   return loaded
+
+
+def _require_untaught(workdir: str, data: run_data.RunData) -> None:
+  """Refuses a run of the same fields that was trained on those scored here."""
+  path = pathlib.Path(workdir) / run_data.SPLIT
+  if not path.is_file():
+    return
+  other = json.loads(path.read_text())
+  if other.get("fingerprint") != data.dataset.fingerprint:
+    return
+  learnt = {*other["train"], *other["validation"]} & {*data.split.test}
+  if learnt:
+    raise ValueError(
+      f"config.evaluate.against: {workdir} was trained on, or chosen by, "
+      f"{len(learnt)} of the {len(data.split.test)} fields that are scored "
+      "here: train it with the same config.split"
+    )
 
 
 def _with_its_extras(
@@ -182,25 +202,34 @@ def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:
     return dict(
       dataset=unseen,
       indices=range(len(unseen)),
-      data_range=np.ptp(unseen.values, axis=(0, 1, 2)),
+      data_range=_range(unseen),
       header={
         "split": f"{len(unseen)} fields of files that nothing was trained on",
+        "files": str(path),
         "data_range_source": "maximum - minimum of these fields",
       },
     )
   dataset, split = data.dataset, data.split
   is_weather = dataset.domain == "weather"
-  present = dataset.present(split.train)
+  train, test = map(dataset.present, (split.train, split.test))
   return dict(
     dataset=dataset,
     indices=split.test,
     data_range=data.normaliser.data_range,
-    climatology=fields.time_mean(dataset, present) if is_weather else None,
+    climatology=fields.usual(dataset, train, test) if is_weather else None,
     header={
       "split": split.describe(dataset.groups),
       "data_range_source": "maximum - minimum of the training part",
     },
   )
+
+
+def _range(dataset) -> np.ndarray:
+  """Returns maximum less minimum of what is known of a data set, [c]."""
+  measured = dataset.measured
+  values = dataset.values if measured is None else measured
+  over = dict(axis=(0, 1, 2))
+  return np.nanmax(values, **over) - np.nanmin(values, **over)
 
 
 def score(
@@ -214,7 +243,7 @@ def score(
   folder, figures = workdir, {}
   draws = config.evaluate.get("figures", True)
   if config.evaluate.get("path"):
-    folder = workdir / f"on_{evaluation.header['dataset']}"
+    folder = _beside(workdir, evaluation.header)
   elif draws:
     figures = _prior_figure(config, workdir, data)
   if jax.process_index() != 0:
@@ -226,6 +255,17 @@ def score(
     figures=figures,
     draws=draws,
   )
+
+
+def _beside(workdir: pathlib.Path, header: dict[str, Any]) -> pathlib.Path:
+  """Returns the folder of a report on other files, a folder for each."""
+  folder = workdir / f"on_{header['dataset']}"
+  if (folder / "report.json").is_file():
+    before = report.read(folder).header.get("files", header["files"])
+    if before != header["files"]:
+      digest = hashlib.sha256(header["files"].encode()).hexdigest()
+      return folder.with_name(f"{folder.name}_{digest[:8]}")
+  return folder
 
 
 def _under_queries(batch: dict[str, Any]) -> np.ndarray:

@@ -58,7 +58,8 @@ def series(reader: fields.Reader) -> fields.Reader:
 def dates(header: fields.Header, path: str = "the file") -> np.ndarray | None:
   """Returns the date of every field, [count] datetime64; None without dates.
 
-  Of all leads it is time that tells; a file of one time says it by itself.
+  None too where a calendar has days that the year has not, as 30 February. Of
+  all leads it is time that tells; a file of one time says it by itself.
 
   Args:
     header: of a dataset by the CF conventions, or of another file.
@@ -74,12 +75,25 @@ def dates(header: fields.Header, path: str = "the file") -> np.ndarray | None:
   if raw is None:
     return None
   decoded = _decoded(raw, path)
-  if not np.issubdtype(decoded.dtype, np.datetime64):
+  decoded = _of_the_year(decoded)
+  if decoded is None:
     return None
   if not along:
     return np.repeat(decoded, header.count)
   places = np.indices(header.lead_shape)[along[0]]
   return decoded[places.ravel()]
+
+
+def _of_the_year(decoded: np.ndarray) -> np.ndarray | None:
+  """Returns dates of any calendar as datetime64, None where there is none."""
+  if np.issubdtype(decoded.dtype, np.datetime64):
+    return decoded
+  if not all(hasattr(date, "isoformat") for date in decoded):
+    return None
+  try:
+    return np.array([date.isoformat() for date in decoded], "datetime64[s]")
+  except ValueError:  # a day of a calendar of 360
+    return None
 
 
 def _axes(reader: fields.Reader) -> str:

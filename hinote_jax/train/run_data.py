@@ -16,6 +16,7 @@ from hinote_jax.data import (
   batches,
   blurred_windows,
   builder,
+  holes,
   normalise,
   splits,
   symmetries,
@@ -83,10 +84,11 @@ class RunData(NamedTuple):
     missed = np.sqrt(np.mean(np.square(fine - smooth), axis=(0, 1, 2)))
     return tuple(np.maximum(missed, 1e-3).tolist())
 
-  def limits(self) -> list[tuple[float, float]]:
-    """Returns the normalised values at the ends of tables, of each variable.
+  def limits(self, examples: int = 64) -> list[tuple[float, float]]:
+    """Returns the normalised values at the ends of tables, of each channel.
 
-    Black and white of pictures, else the lowest and highest of training.
+    Black and white of pictures, else the lowest and highest of training; of
+    static fields those of fixed training windows, after the variables.
     """
     ends = [
       (0.0, 1.0) if self.dataset.domain == "image" else pair
@@ -95,6 +97,12 @@ class RunData(NamedTuple):
       )
     ]
     ends = self.normaliser.normalise(np.asarray(ends, np.float64).T).T
+    if self.static is not None:
+      (batch,) = self.train.fixed(examples)
+      coarse = batch["static"]["coarse"]
+      low, high = (end(coarse, axis=(0, 1, 2)) for end in (np.min, np.max))
+      static = np.stack([low, np.maximum(high, low + 1e-3)], axis=-1)
+      ends = np.concatenate([ends, static])
     return [(float(low), float(high)) for low, high in ends]
 
   def consistent(self) -> dict[str, Any]:
@@ -260,8 +268,8 @@ def unseen(
     cache_dir: see `data.load`.
 
   Raises:
-    ValueError: the files lack a variable, have another quantity, or are what
-      the run was trained on.
+    ValueError: the files lack a variable, have another quantity, or hold
+      fields that the run was trained on or chosen by.
     OSError: a file is missing.
   """
   ours = data.dataset
@@ -272,11 +280,6 @@ def unseen(
     periodic=tuple(ours.periodic),
     domain=ours.domain,
   )
-  if source.fingerprint == ours.fingerprint:
-    raise ValueError(
-      f"config.evaluate.path: {path} is what the run was trained on; leave it "
-      "out to score the held-out part"
-    )
   conversions = []
   for mine, other in zip(ours.variables, source.variables, strict=True):
     pair = (1.0, 0.0)
@@ -289,8 +292,36 @@ def unseen(
       )
     conversions.append(pair)
   theirs = builder.cached(source.converted(conversions), cache_dir)
+  seen = _seen(data, theirs)
+  if seen:
+    raise ValueError(
+      f"config.evaluate.path: {len(seen)} of the {len(theirs)} fields of "
+      f"{path}, {seen[0]} the first, are of those that the run was trained on "
+      "or chosen by: name files without them, or leave it out to score the "
+      "held-out part"
+    )
+  theirs = holes.filled(theirs, cache_dir)
   header = dataclasses.replace(theirs.header, variables=ours.variables)
   return dataclasses.replace(theirs, header=header)
+
+
+def _seen(data: RunData, theirs: datasets.Dataset) -> list[str]:
+  """Returns the labels of fields that are of training or validation."""
+  ours, split = data.dataset, data.split
+  if theirs.shape != ours.shape:
+    return []
+  known: dict[str, list[int]] = {}
+  for i in (*split.train, *split.validation):
+    known.setdefault(ours.times[i], []).append(i)
+  values = ours.values if ours.measured is None else ours.measured
+  return [
+    label
+    for label, field in zip(theirs.times, theirs.values, strict=True)
+    if any(
+      np.array_equal(field, values[i], equal_nan=True)
+      for i in known.get(label, ())
+    )
+  ]
 
 
 @functools.lru_cache(maxsize=1)

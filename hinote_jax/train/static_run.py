@@ -88,6 +88,7 @@ def _climatology(
     )
   if not chosen:
     return None
+  _require_known(dataset, train)
   of_date = static.CLIMATOLOGIES[chosen[0]]
   groups = None if of_date is None else [of_date(when) for when in dates]
   kind = chosen[0].partition(":")[2]
@@ -96,11 +97,28 @@ def _climatology(
   )
 
 
+def _require_known(dataset, train: Sequence[int]) -> None:
+  """Refuses fields that hold cells which none of training holds."""
+  if dataset.measured is None:
+    return
+  held, learnt = (
+    functools.reduce(np.logical_or, map(dataset.known, indices))
+    for indices in (range(len(dataset)), train)
+  )
+  lost = int(np.sum(held & ~learnt))
+  if lost:
+    raise ValueError(
+      f"config.data.static: of {lost} of {held.size} cells no field of "
+      "training has a value and others have: what is usual there is not known, "
+      "as of places that are held out; leave the climatology out"
+    )
+
+
 def _months(times: Sequence[str]) -> tuple[int, ...]:
   """Returns the months of dates, none where there are no dates."""
   if not spans.is_dated(times):
     return ()
-  return tuple(sorted({*map(calendar.month, calendar.dates(times, "month"))}))
+  return tuple(sorted({int(time[5:7]) for time in times}))
 
 
 def _warn_of_season(known: static.Static, dates: Any) -> None:

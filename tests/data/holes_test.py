@@ -1,5 +1,7 @@
 """Fields with holes: what is missing is neither trained on nor scored."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hinote_jax import data, degradations, losses, models
 from hinote_jax.data import batches, normalise
 from hinote_jax.evaluate import fields
 from hinote_jax.metrics import running
-from hinote_jax.train import loop, step
+from hinote_jax.train import loop, static_run, step
 from tests import runs
 
 
@@ -171,3 +173,33 @@ def test_a_run_on_fields_with_holes(path, tmp_path):
   config.steps = config.validate_every = 2
   summary = loop.train(config, tmp_path / "run")
   assert 0.0 < summary["best_error"] < 2.0
+
+
+def test_what_is_usual_is_of_what_was_measured(dataset):
+  mean = fields.time_mean(dataset, [0, 1, 2])
+  values = np.array(dataset.measured[:3])
+  np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-6)
+  assert np.isnan(mean[5:20, 30:]).all()
+  usual = fields.usual(dataset, [0, 1, 2], [4, 5])
+  np.testing.assert_array_equal(usual, np.nan_to_num(mean))
+  # A cell of the test that training never had has no usual value.
+  measured = np.array(dataset.measured)
+  measured[5, 6, 31] = 1.0
+  dataset = dataclasses.replace(dataset, measured=measured)
+  assert fields.usual(dataset, [0, 1, 2], [4, 5]) is None
+  with pytest.raises(ValueError, match="of 1 of 1920 cells no field of train"):
+    static_run.make(("climatology",), dataset, [0, 1, 2], None)
+
+
+def test_pairs_without_their_low_resolution_are_left_out(tmp_path):
+  fine = np.load(runs.write_fields(tmp_path / "fields.npy"))
+  coarse = fine[:, ::4, ::4]
+  coarse[7] = np.nan
+  np.save(tmp_path / "coarse.npy", coarse)
+  paired = data.load(
+    "files",
+    path=str(tmp_path / "fields.npy"),
+    lowres=str(tmp_path / "coarse.npy"),
+    cache_dir=tmp_path / "cache",
+  )
+  assert paired.present(range(12)) == [*range(7), *range(8, 12)]

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from hinote_jax import io
+from hinote_jax.data import calendar as calendars
+from hinote_jax.data.sources import files
+from hinote_jax.io import cf_times
 
 xarray = pytest.importorskip("xarray")
 
@@ -122,6 +125,26 @@ def test_dates_of_other_calendars_are_dates(tmp_path):
     "2001-02-28",
     "2001-03-01",
   ]
+
+
+@pytest.mark.parametrize("calendar", ["noleap", "360_day"])
+def test_dates_of_other_calendars_are_of_the_year_where_it_has_them(
+  tmp_path, calendar
+):
+  pytest.importorskip("cftime")
+  array = _array("y x n").assign_coords(n=("n", np.arange(3.0)))
+  array["n"].attrs |= {"units": "days since 2001-02-28", "calendar": calendar}
+  path = _written(tmp_path, array)
+  found = cf_times.dates(io.open(path).header)
+  labels = files.files(path).times
+  if calendar == "360_day":
+    assert labels[1] == "2001-02-29T00:00:00"
+    assert found is None
+    with pytest.raises(ValueError, match="'sun' .* days that the year has not"):
+      calendars.dates(labels, "sun")
+    return
+  assert labels[1] == "2001-03-01T00:00:00"
+  np.testing.assert_array_equal(found, calendars.dates(labels, "sun"))
 
 
 def test_missing_dates_are_refused(tmp_path):

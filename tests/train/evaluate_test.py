@@ -1,10 +1,13 @@
 """What a finished run is scored on beside its own fields and scales."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
 from hinote_jax.evaluate import report
-from hinote_jax.train import checkpoint
+from hinote_jax.train import checkpoint, run_data
 from hinote_jax.train import loop as train
 from tests import runs
 
@@ -31,8 +34,36 @@ def test_files_that_nothing_was_trained_on_are_scored_beside(trained, tmp_path):
     header["data_range"]["psi"], np.ptp(new), rtol=1e-6
   )
   assert own.read_bytes() == before
-  config.evaluate.path = config.data.path
-  with pytest.raises(ValueError, match="is what the run was trained on"):
+  # Files of the same name are not theirs.
+  (tmp_path / "again").mkdir()
+  other = runs.write_fields(tmp_path / "again" / "new.npy", seed=2)
+  config.evaluate.path = str(other)
+  again = train.evaluate(config, tmp_path / "run")
+  assert again.parent.name.startswith("on_new_")
+  assert path.is_file()
+  assert train.evaluate(config, tmp_path / "run") == again
+  # Of one field of training among others the numbers would not be believed.
+  split = json.loads((tmp_path / "run" / run_data.SPLIT).read_text())
+  mixed = np.load(other)
+  learnt = split["train"][1]
+  mixed[learnt] = np.load(config.data.path)[learnt]
+  np.save(other, mixed)
+  with pytest.raises(ValueError, match=f"1 of the 12 fields .*, {learnt} the"):
+    train.evaluate(config, tmp_path / "run")
+
+
+def test_a_run_that_learnt_what_is_scored_does_not_stand_beside(
+  trained, tmp_path
+):
+  config = trained
+  other = tmp_path / "other"
+  shutil.copytree(tmp_path / "run", other)
+  config.evaluate.against = (str(other),)
+  train.evaluate(config, tmp_path / "run")
+  split = json.loads((other / run_data.SPLIT).read_text())
+  split["train"].append(split["test"].pop())
+  (other / run_data.SPLIT).write_text(json.dumps(split))
+  with pytest.raises(ValueError, match="other was trained on, or chosen by, 1"):
     train.evaluate(config, tmp_path / "run")
 
 

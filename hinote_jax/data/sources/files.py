@@ -30,8 +30,8 @@ def files(
 ) -> series.Source:
   """Returns the fields of files, joined along time, as `io.series` reads them.
 
-  Fields are in order of their times; where the files have none, in order of
-  the names of the files.
+  Fields are in order of their times; where the files have none, or each is of
+  its own, in order of the names of the files.
 
   Args:
     path: a file, a glob pattern, or several files.
@@ -51,7 +51,8 @@ def files(
     FileNotFoundError: no such file.
     ModuleNotFoundError: xarray, or what it needs for this format, is missing.
     ValueError: a file cannot be read or does not hold what is asked for, the
-      files are not alike, or two fields have the same time.
+      files are not alike, or two fields, of one file where these are grouped,
+      have the same time.
   """
   naming.look_up("domain", domain, dict.fromkeys(series.DOMAINS))
   if grouped and places:
@@ -95,7 +96,7 @@ def join(
   first = readers[0].header
   for p, reader in zip(file_paths, readers, strict=True):
     _check_alike(p, reader.header, file_paths[0], first)
-  times, where = _in_order(file_paths, readers)
+  times, where = _in_order(file_paths, readers, grouped)
   owners = paths.labels(file_paths) if grouped else ()
   return series.Source(
     name=paths.title(file_paths),
@@ -195,9 +196,12 @@ def _differences(header, first):
 
 
 def _in_order(
-  file_paths, readers
+  file_paths, readers, grouped: bool
 ) -> tuple[tuple[str, ...], list[tuple[int, int]]]:
-  """Returns the times, and the file and place of the field at each of them."""
+  """Returns the times, and the file and place of the field at each of them.
+
+  Runs of one clock have the same times, and are never divided.
+  """
   where = [(k, i) for k, r in enumerate(readers) for i in range(len(r))]
   dated = [
     p for p, r in zip(file_paths, readers, strict=True) if r.times is not None
@@ -212,13 +216,16 @@ def _in_order(
   try:
     times = np.concatenate([r.times for r in readers])
     order = np.argsort(times, kind="stable")
+    if grouped:
+      order = sorted(order, key=lambda k: where[k][0])
   except TypeError as error:
     raise ValueError(
       f"the times of {file_paths[0]} to {file_paths[-1]} are of several kinds "
       "and have no order: give files of one calendar"
     ) from error
   for i, j in itertools.pairwise(order):
-    if times[i] == times[j]:
+    is_apart = grouped and where[i][0] != where[j][0]
+    if times[i] == times[j] and not is_apart:
       raise ValueError(
         f"{file_paths[where[i][0]]} and {file_paths[where[j][0]]} both have a "
         f"field at {_label(times[i])}: fields of training would be tested on, "
@@ -229,6 +236,6 @@ def _in_order(
 
 def _label(time) -> str:
   if not isinstance(time, np.datetime64):
-    return str(time)
+    return time.isoformat() if hasattr(time, "isoformat") else str(time)
   is_whole = time == time.astype("datetime64[s]")
   return str(np.datetime_as_string(time, unit="s" if is_whole else "ns"))

@@ -284,6 +284,13 @@ def test_files_may_be_groups(tmp_path, grouped):
   )
 
 
+def test_groups_may_share_a_clock(tmp_path):
+  for k in range(2):
+    _grid(2, ("t2m",)).to_netcdf(tmp_path / f"run_{k}.nc")
+  source = files.files(str(tmp_path / "*.nc"), grouped=True)
+  assert source.times == ("2020-01-01T00:00:00", "2020-01-02T00:00:00") * 2
+
+
 def test_unknown_domain_is_refused(tmp_path):
   np.save(tmp_path / "a.npy", _series())
   with pytest.raises(
