@@ -297,6 +297,8 @@ def _choose(name, size, left, count, extent) -> tuple[list[str], list[str]]:
   patterns = [p.strip() for text in texts for p in text.split(",")]
   if len(patterns) == 1 and spans.is_date(patterns[0]):
     (date,) = patterns
+    if not left:
+      return [], []
     if not all(extent[left[0]]):
       raise ValueError(
         f"split.{name} is the date {date} and the groups have none: give a "

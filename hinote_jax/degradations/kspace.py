@@ -109,6 +109,10 @@ class KSpace(pipeline.Degradation):
     values = np.atleast_1d(np.asarray(zero, np.float64))
     return dataclasses.replace(self, zero=tuple(values.tolist()))
 
+  def without_noise(self) -> "KSpace":
+    """Returns the degradation without noise of either kind."""
+    return dataclasses.replace(self, noise=0.0, mode_noise=0.0)
+
   def of_windows(
     self,
     field_shape: tuple[int, int],

@@ -25,6 +25,7 @@ from hinote_jax.data import static as statics
 from hinote_jax.data.sources import pairs
 from hinote_jax.degradations import drawn, linear, matrices
 from hinote_jax.io import units
+from hinote_jax.metrics import image
 from hinote_jax.train import contract, static_run
 from hinote_jax.train import workdir as workdirs
 
@@ -172,6 +173,12 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   chosen = workdirs.set_fields(config.data)
   static_names = tuple(chosen.pop("static", ()))
   dataset = datasets.load(**chosen)
+  if min(dataset.shape) < image.WINDOW:
+    height, width = dataset.shape
+    raise ValueError(
+      f"{dataset.name} has fields of {height} x {width} cells, and windows of "
+      f"{image.WINDOW} x {image.WINDOW} are scored: give larger fields"
+    )
   scale_range = (config.windows.min_scale, config.windows.max_scale)
   if dataset.lowres is not None:
     scale = pairs.scale(dataset.shape, dataset.lowres.shape)

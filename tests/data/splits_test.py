@@ -138,6 +138,14 @@ def test_groups_are_never_divided(groups, validation, test, seed):
     assert whose[2] == set(order[-test:])
 
 
+def test_a_date_before_all_groups_leaves_nothing_and_that_is_said():
+  groups, times = ["a", "b", "c"], ["2019-01-01", "2019-02-01", "2019-03-01"]
+  with pytest.raises(ValueError, match="3 groups leave nothing for validation"):
+    splits.by_group(
+      groups, validation="2019-02-01", test="2018-01-01", times=times
+    )
+
+
 @given(
   st.lists(
     st.tuples(st.integers(10, 40), st.integers(0, 6)), min_size=3, max_size=12

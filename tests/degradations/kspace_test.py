@@ -201,6 +201,15 @@ def test_noise_needs_a_generator():
     )
 
 
+def test_without_noise_there_is_none_of_either_kind():
+  values, noisy = _magnitudes((8, 8, 1)), degradations.parse("kspace(noise=1)")
+  found, want = (
+    degradation.field(values, (4, 4), periodic=_WALLS)
+    for degradation in (noisy.without_noise(), degradations.parse("kspace"))
+  )
+  np.testing.assert_array_equal(found, want)
+
+
 def test_white_noise_may_follow_the_magnitudes():
   image = _magnitudes((24, 36, 1))
   options = dict(periodic=_WALLS, rng=np.random.default_rng(0))

@@ -33,17 +33,18 @@ class Volume:
   read: Callable[[int], np.ndarray]
 
   def maximum(self) -> float:
-    """Returns the largest value of the volume.
+    """Returns the largest value of the volume; what is missing is none.
 
     Raises:
       ValueError: it is not above 0.
     """
-    largest = max(float(self.read(i).max()) for i in range(self.count))
+    each = (self.read(i) for i in range(self.count))
+    largest = max(np.max(v, initial=0.0, where=~np.isnan(v)) for v in each)
     if not largest > 0.0:
       raise ValueError(
         f"{self.path} has no value above 0, so it has no maximum to scale by"
       )
-    return largest
+    return float(largest)
 
 
 def slices(

@@ -140,6 +140,17 @@ def test_slices_are_chosen_scaled_and_fitted(tmp_path):
   )
 
 
+def test_what_is_missing_is_not_the_largest(tmp_path):
+  values = np.full((4, 5, 6), np.nan, np.float32)
+  values[1:3, 1:3, 1:5] = 7.0
+  values[1, 1, 2] = np.nan
+  path = tmp_path / "scan.nii"
+  nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+  source = mri.mri(path=path, slices=(0.0, 1.0), scaling="maximum")
+  scaled = [source.read(i) for i in range(len(source))]
+  assert np.nanmax(scaled) == 1.0
+
+
 def test_the_installed_heads(tmp_path, monkeypatch):
   if importlib.util.find_spec("img2fmri") is None:
     with pytest.raises(
