@@ -42,7 +42,7 @@ sciences-%: runs/.fields-stamp
 runs/.fields-stamp: $(VENV)/.demo-stamp $(VENV)/.io-stamp $(VENV)/.files-stamp
 	@mkdir -p runs/storms
 	@$(BIN)/python -m experiments.four_sciences.storms runs/storms
-	@$(BIN)/python -m experiments.four_sciences.photographs runs/photographs
+	@$(BIN)/python -m experiments.tables.photographs --colour runs/photographs
 	@touch $@
 
 test: $(VENV)/.tests-stamp  ## lint, check format and types, run the tests

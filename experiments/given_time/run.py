@@ -8,7 +8,6 @@ Size S beside the same time spent on steps, or on a longer trunk, instead; four
 times as long as in `what_makes_it_work`.
 """
 
-from collections.abc import Sequence
 import pathlib
 
 from experiments import answers, question
@@ -40,10 +39,5 @@ def answer(errors: answers.Errors) -> str:
 QUESTION = question.Question(FOLDER, VARIANTS, answer, seconds=300.0)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Trains or times what is not there, and fills the page."""
-  question.main(QUESTION, argv)
-
-
 if __name__ == "__main__":
-  main()
+  question.main(QUESTION)

@@ -7,7 +7,6 @@
 Every network trains the same steps by each of eight losses.
 """
 
-from collections.abc import Sequence
 import pathlib
 
 from experiments import answers, question
@@ -79,10 +78,5 @@ def answer(errors: answers.Errors) -> str:
 QUESTION = question.Question(FOLDER, VARIANTS, answer)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Trains what is not there, and fills the page."""
-  question.main(QUESTION, argv)
-
-
 if __name__ == "__main__":
-  main()
+  question.main(QUESTION)

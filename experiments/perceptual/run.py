@@ -145,10 +145,5 @@ QUESTION = question.Question(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Trains what is not there, and fills the page."""
-  question.main(QUESTION, argv)
-
-
 if __name__ == "__main__":
-  main()
+  question.main(QUESTION)

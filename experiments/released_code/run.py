@@ -7,7 +7,6 @@ The released network and loss, the same network trained as ours are, and our
 network in its place, all the same steps on the same windows.
 """
 
-from collections.abc import Sequence
 import pathlib
 
 from configs import hinote
@@ -67,10 +66,5 @@ def answer(errors: answers.Errors) -> str:
 QUESTION = question.Question(FOLDER, VARIANTS, answer, is_of_one_variable=True)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Trains what is not there, and fills the page."""
-  question.main(QUESTION, argv)
-
-
 if __name__ == "__main__":
-  main()
+  question.main(QUESTION)

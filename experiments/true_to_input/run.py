@@ -8,7 +8,6 @@
 Every model trains with `config.model.consistent` and without it.
 """
 
-from collections.abc import Sequence
 import pathlib
 
 from configs import hinote
@@ -48,10 +47,5 @@ QUESTION = question.Question(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Trains what is missing and fills the page."""
-  question.main(QUESTION, argv)
-
-
 if __name__ == "__main__":
-  main()
+  question.main(QUESTION)

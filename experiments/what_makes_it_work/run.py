@@ -9,7 +9,6 @@ same time. "wide" learns from windows of 64 cells, at x4 the whole field:
 attention there sees all of it.
 """
 
-from collections.abc import Sequence
 import pathlib
 
 from experiments import answers, question
@@ -81,10 +80,5 @@ def answer(errors: answers.Errors) -> str:
 QUESTION = question.Question(FOLDER, VARIANTS, answer, seconds=75.0)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-  """Trains or times what is not there, and fills the page."""
-  question.main(QUESTION, argv)
-
-
 if __name__ == "__main__":
-  main()
+  question.main(QUESTION)

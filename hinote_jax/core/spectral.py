@@ -219,27 +219,6 @@ def resize(
   return inverse(spectrum, was, shape, periodic=periodic)
 
 
-def low_pass(
-  x: Array, shape: tuple[int, int], *, periodic: Periodic = (False, False)
-) -> jax.Array:
-  """Resamples by a Kaiser-windowed sinc cut at the coarser grid's Nyquist.
-
-  Separable, unit gain at zero wavenumber, and local (six coarse cells each
-  way), so tiles need a halo only. Going down it is the anti-aliasing filter
-  and the decimation in one product; going up, band-limited interpolation.
-
-  Args:
-    x: [b h w c].
-    shape: (H, W), any size.
-    periodic: which of (y, x) close on themselves; the others are mirrored.
-
-  Returns:
-    [b H W c].
-  """
-  rules = resizing.boundaries(periodic, "mirror")
-  return resizing.resize(x, shape, method="sinc", boundary=rules)
-
-
 def roughness(values: Array) -> np.ndarray:
   """Returns how rough fields are from cell to cell, whatever their unit, [c].
 

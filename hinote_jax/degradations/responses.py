@@ -55,26 +55,3 @@ def response(
   angle = 2.0 * np.pi * np.arange(-reach, reach + 1)
   waves = np.exp(1j * np.multiply.outer(wavenumber, angle))
   return gain * (waves @ (across.sum(1) @ along))
-
-
-def table(degradation: pipeline.Degradation, *, scale: float | int) -> str:
-  """Returns the response in lines: |gain| along y and x up to the fine Nyquist.
-
-  Args:
-    degradation: any.
-    scale: fine cells per coarse cell.
-  """
-  part = np.arange(0.0, scale + 1e-9, 0.25)
-  along_y, along_x = (
-    np.abs(response(degradation, 0.5 * part / scale, scale=scale, axis=axis))
-    for axis in (0, 1)
-  )
-  lines = [
-    f"{degradation} at x{scale:g}",
-    "f over the coarse Nyquist   |gain| along y   along x",
-  ]
-  lines += [
-    f"{p:25.2f}   {y:15.4f}   {x:7.4f}"
-    for p, y, x in zip(part, along_y, along_x, strict=True)
-  ]
-  return "\n".join(lines)

@@ -24,7 +24,17 @@ def low_pass(
   *,
   periodic: Periodic,
 ) -> Float[lazy.Grid, "b H W c"]:
-  """Returns `spectral.low_pass`, of lazy grids too."""
+  """Resamples by a Kaiser-windowed sinc cut at the coarser grid's Nyquist.
+
+  Separable, unit gain at zero wavenumber, and local (six coarse cells each
+  way), so tiles need a halo only. Going down it is the anti-aliasing filter
+  and the decimation in one product; going up, band-limited interpolation.
+
+  Args:
+    x: [b h w c].
+    shape: (H, W), any size.
+    periodic: which of (y, x) close on themselves; the others are mirrored.
+  """
   rules = resize.boundaries(periodic, "mirror")
   return lazy.resample(x, shape, method="sinc", boundary=rules)
 

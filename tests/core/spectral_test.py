@@ -16,6 +16,7 @@ import pytest
 import scipy.fft
 
 from hinote_jax.core import grids, resize, spectral
+from hinote_jax.nn import hierarchy
 
 _KEY = jax.random.key(0)
 _SIDE = st.integers(2, 23)
@@ -230,7 +231,7 @@ def test_forward_inverse_is_the_identity_on_the_same_grid():
 
 
 def _gain(n, count):
-  """Measures `low_pass`: wavenumbers in coarse Nyquists, complex gain, rest.
+  """Measures the sinc: wavenumbers in coarse Nyquists, complex gain, rest.
 
   The gain is the part of the answer in the mode that was put in; the rest is
   what came out at other wavenumbers (imaging). Float64, along one axis.
@@ -300,7 +301,7 @@ def test_low_pass_keeps_smooth_fields(shape, periodic):
   )
   field = jnp.asarray(np.add.outer(y, x)[None, :, :, None], jnp.float32)
   half = tuple(-(-n // 2) for n in shape)
-  down = spectral.low_pass(field, half, periodic=periodic)
+  down = hierarchy.low_pass(field, half, periodic=periodic)
   want = np.add.outer(
     *(
       _mode(1, _centers(n), periodic=p)
@@ -309,7 +310,7 @@ def test_low_pass_keeps_smooth_fields(shape, periodic):
   )
   # The ripple of the filter, twice on two axes.
   np.testing.assert_allclose(down[0, ..., 0], want, atol=6e-3)
-  back = spectral.low_pass(down, shape, periodic=periodic)
+  back = hierarchy.low_pass(down, shape, periodic=periodic)
   np.testing.assert_allclose(back, field, atol=1.2e-2)
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from hinote_jax import degradations
-from hinote_jax.degradations import responses
 
 _F = np.linspace(-0.5, 0.5, 41)
 _RING = (True, True)
@@ -140,17 +139,6 @@ def test_a_faint_wave_on_bright_ground_is_scanned_so(text, scale, k, axis):
   line = coarse[:, 0, 0] if axis == 0 else coarse[0, :, 0]
   # Left out: what a wave of 1 % does at second order.
   np.testing.assert_allclose((line - 1.0) / faint, want, atol=2e-3)
-
-
-def test_a_table_states_the_response():
-  lines = responses.table(
-    degradations.parse("kspace(partial=0.75)"), scale=2
-  ).splitlines()
-  assert lines[0] == "kspace(partial=0.75) at x2"
-  values = np.array([line.split() for line in lines[2:]], float)
-  np.testing.assert_allclose(values[:, 0], np.arange(9) / 4)
-  np.testing.assert_allclose(values[:, 1], [1, 1] + 3 * [0.5] + 4 * [0])
-  np.testing.assert_allclose(values[:, 2], 4 * [1] + [0.5] + 4 * [0])
 
 
 def test_misuse_is_refused():
