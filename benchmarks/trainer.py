@@ -20,7 +20,7 @@ import numpy as np
 
 from configs import hinote
 from hinote_jax.evaluate import markdown
-from hinote_jax.train import checkpoint, loop, parallel, parts
+from hinote_jax.train import checkpoint, loop, metric_log, parallel, parts
 
 _STEPS, _TURNS, _BATCHES = 200, 3, 8
 CASES = {"trainer, smoke": "smoke", "trainer, size S": "untold"}
@@ -59,8 +59,8 @@ def _bare(config: Any, folder: pathlib.Path) -> float:
 def _trained(config: Any, folder: pathlib.Path) -> float:
   """Returns seconds a step of a run, before its validation."""
   loop.train(config, folder)
-  *_, last = (folder / "timings.jsonl").read_text().splitlines()
-  return 1.0 / json.loads(last)["steps_per_second"]
+  *_, last = metric_log.read(folder, metric_log.TIMINGS)
+  return 1.0 / last["steps_per_second"]
 
 
 def _saving(config: Any, folder: pathlib.Path) -> float:

@@ -95,6 +95,23 @@ def validation_error(config, folder: pathlib.Path) -> float:
   return last[checkpoint.BEST_KEY]
 
 
+def cost(folder: pathlib.Path) -> dict[str, Any]:
+  """Returns what a run that was trained is and took.
+
+  Returns:
+    steps, best_step, seconds, waiting (for data, a fraction), parameters.
+  """
+  *_, last = metric_log.read(folder, metric_log.TIMINGS)
+  variables, meta = checkpoint.load_variables(folder)
+  return {
+    "steps": last["step"],
+    "best_step": int(meta["step"]),
+    "seconds": last["step"] / last["steps_per_second"],
+    "waiting": last["fraction_waiting_for_data"],
+    "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
+  }
+
+
 def trained(config, folder: pathlib.Path) -> dict:
   """Trains a run, or goes on with it, and returns what it scores.
 
@@ -102,10 +119,9 @@ def trained(config, folder: pathlib.Path) -> dict:
     steps, parameters, and rows of `evaluate.run`.
   """
   train.train(config, folder)
-  variables, _ = checkpoint.load_variables(folder)
   return {
     "steps": config.steps,
-    "parameters": sum(x.size for x in jax.tree.leaves(variables)),
+    "parameters": cost(folder)["parameters"],
     "rows": rows(config, folder),
   }
 

@@ -12,19 +12,18 @@ the tables, and said.
 """
 
 import argparse
-import json
 import pathlib
 import subprocess
 import sys
 
-import jax
 import numpy as np
 
+from experiments import equal_time
 from experiments.four_sciences import page, runs, show
 from hinote_jax import models as zoo
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.evaluate import scores
-from hinote_jax.train import checkpoint, run_data, workdir
+from hinote_jax.train import run_data, workdir
 
 
 def train(name: str) -> None:
@@ -45,19 +44,12 @@ def train(name: str) -> None:
 
 def _cost(name: str) -> dict:
   """Returns what a run is and what it took."""
-  *_, last = (runs.ROOT / name / "timings.jsonl").read_text().splitlines()
-  last = json.loads(last)
-  variables, meta = checkpoint.load_variables(runs.ROOT / name)
-  return {
+  own = {
     "name": name,
     "model": runs.RUNS[name][1],
     "command": runs.command(name),
-    "steps": last["step"],
-    "best_step": int(meta["step"]),
-    "seconds": last["step"] / last["steps_per_second"],
-    "waiting": last["fraction_waiting_for_data"],
-    "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
   }
+  return own | equal_time.cost(runs.ROOT / name)
 
 
 def score(

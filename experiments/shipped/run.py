@@ -14,13 +14,11 @@ runs/shipped-smoke.
 """
 
 import argparse
-import json
 import os
 import pathlib
 from typing import Any
 
-import jax
-
+from experiments import equal_time
 from experiments.shipped import plan, show
 from hinote_jax import shipped
 from hinote_jax.core import naming
@@ -46,15 +44,13 @@ def _scored(config: Any, folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _cost(folder: pathlib.Path) -> dict[str, Any]:
-  *_, last = (folder / "timings.jsonl").read_text().splitlines()
-  last = json.loads(last)
-  variables, meta = checkpoint.load_variables(folder)
+  cost, (_, meta) = equal_time.cost(folder), checkpoint.load_variables(folder)
   return {
-    "steps": last["step"],
-    "best_step": int(meta["step"]),
+    "steps": cost["steps"],
+    "best_step": cost["best_step"],
     "cores": os.cpu_count(),
-    "minutes": last["step"] / last["steps_per_second"] / 60,
-    "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
+    "minutes": cost["seconds"] / 60,
+    "parameters": cost["parameters"],
     "roughness": meta["roughness"],
     "range": {
       name: [meta["normaliser"][end][i] for end in ("minimum", "maximum")]

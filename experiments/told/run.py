@@ -14,17 +14,16 @@ import json
 import pathlib
 import shlex
 
-import jax
 import numpy as np
 
 from configs import hinote
+from experiments import equal_time
 from experiments.told import show
 from hinote_jax import models as zoo
 from hinote_jax.evaluate import fields, scores
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.io import inputs
 from hinote_jax.train import (
-  checkpoint,
   loop,
   run_data,
   static_run,
@@ -153,18 +152,12 @@ def errors(made, folder: pathlib.Path) -> list[dict]:
 def score(root: pathlib.Path, name: str, *, is_smoke: bool) -> dict:
   """Returns the errors of a run, and of what stands beside it."""
   made, folder = config(root, name, is_smoke=is_smoke), root / name
-  variables, meta = checkpoint.load_variables(folder)
-  *_, last = (folder / "timings.jsonl").read_text().splitlines()
-  last = json.loads(last)
-  given = flags(root, name, is_smoke=is_smoke)
+  given, cost = flags(root, name, is_smoke=is_smoke), equal_time.cost(folder)
   return {
     "static": STATIC[name],
     "command": shlex.join(["python", "-m", "hinote_jax.main", *given]),
     "versions": workdir.versions(),
-    "best_step": int(meta["step"]),
-    "steps": last["step"],
-    "seconds": last["step"] / last["steps_per_second"],
-    "parameters": sum(int(x.size) for x in jax.tree.leaves(variables)),
+    **{k: cost[k] for k in ("best_step", "steps", "seconds", "parameters")},
     "rows": errors(made, folder),
   }
 
