@@ -5,7 +5,7 @@ compilation. A statement about machines needs one on which nothing else runs
 while steps are timed; training itself may then wait for others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import pathlib
 import statistics
@@ -15,6 +15,7 @@ import jax
 
 from benchmarks import case
 from experiments import kept
+from hinote_jax.evaluate import fields
 from hinote_jax.evaluate import run as scoring
 from hinote_jax.train import (
   checkpoint,
@@ -130,3 +131,32 @@ def rows(config, folder: pathlib.Path) -> list[dict]:
   """Returns what a run that was trained scores, as `evaluate.run` has it."""
   data = run_data.make(config, folder)
   return scoring.evaluate_run(config, folder, data).rows
+
+
+def held_out(
+  predictors: Mapping[str, Any],
+  data: run_data.RunData,
+  scales: Sequence[float],
+  *,
+  dataset: Any = None,
+  degradation: Any = None,
+) -> list[dict]:
+  """Returns what predictors score on a run's test part, as `fields.evaluate`.
+
+  Args:
+    predictors: name -> function of (lowres, shape=).
+    data: of the run.
+    scales: how many times coarser the inputs are.
+    dataset: the same fields, told of their place; None: as they are.
+    degradation: of the inputs; None is that of the run.
+  """
+  return fields.evaluate(
+    predictors,
+    dataset or data.dataset,
+    data.split.test,
+    degradation=scoring.InNormalised(
+      degradation or data.degradation, data.normaliser
+    ),
+    scales=scales,
+    data_range=data.normaliser.data_range,
+  ).rows

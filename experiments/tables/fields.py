@@ -9,7 +9,7 @@ them.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 import json
 import pathlib
 import statistics
@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 
 from configs import hinote, tables
-from experiments import flows
+from experiments import equal_time, flows
 from hinote_jax import infer
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import fields, markdown, scores
-from hinote_jax.evaluate import run as scoring
+from hinote_jax.evaluate import markdown, scores
 from hinote_jax.infer import tabulating
 from hinote_jax.io import files
 from hinote_jax.train import loop, run_data, workdir
@@ -67,32 +66,15 @@ def predictors(root: pathlib.Path, name: str, data: Any) -> dict[str, Any]:
   return made
 
 
-def examples(data: Any) -> tuple[int, Iterator[Any]]:
-  """Returns how many inputs the held-out fields make, and them."""
-  inputs = fields.inputs(
-    data.dataset,
-    data.split.test,
-    scoring.InNormalised(data.degradation, data.normaliser),
-    SCALES,
-  )
-  return len(data.split.test) * len(SCALES), inputs
-
-
 def errors(made: dict[str, Any], data: Any) -> dict[str, dict[str, float]]:
   """Returns model -> scale -> MSE over bicubic's, mean over variables."""
-  total, inputs = examples(data)
-  squares: dict[tuple[str, float], list[np.ndarray]] = {}
-  for example in scores.predicted(made, inputs, total=total, unit="field"):
-    for name, pred in example.predictions.items():
-      error = np.square(pred - example.highres, dtype=np.float64)
-      squares.setdefault((name, example.scale), []).append(
-        error.mean(axis=(0, 1))
-      )
-  mean = {key: np.mean(values, axis=0) for key, values in squares.items()}
+  mse: dict[tuple[str, float], list[float]] = {}
+  for row in equal_time.held_out(made, data, SCALES):
+    mse.setdefault((row["model"], row["scale"]), []).append(row["mse"])
   return {
     name: {
       f"{scale:g}": float(
-        np.mean(mean[name, scale] / mean[scores.BASELINE, scale])
+        np.mean(np.divide(mse[name, scale], mse[scores.BASELINE, scale]))
       )
       for scale in SCALES
     }

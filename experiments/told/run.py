@@ -14,14 +14,12 @@ import json
 import pathlib
 import shlex
 
-import numpy as np
-
 from configs import hinote
 from experiments import equal_time
 from experiments.told import show
 from hinote_jax import models as zoo
-from hinote_jax.evaluate import fields, scores
 from hinote_jax.evaluate import run as scoring
+from hinote_jax.evaluate import scores
 from hinote_jax.io import inputs
 from hinote_jax.train import (
   loop,
@@ -120,33 +118,20 @@ def config(root: pathlib.Path, name: str, *, is_smoke: bool):
 def errors(made, folder: pathlib.Path) -> list[dict]:
   """Returns mean squared errors where the held-out place is, a row each.
 
-  "mse" weighs cells alike, "area_mse" by the cosine of their latitude.
+  "mse" weighs cells alike, "area_mse" by their area on the globe.
   """
   data = run_data.make(made, folder)
-  dataset = static_run.told(data.dataset, data.static, data.degradation)
-  predictors = scoring.predictors(made, folder, data)
-  inputs_ = fields.inputs(
-    dataset,
-    data.split.test,
-    scoring.InNormalised(data.degradation, data.normaliser),
+  rows = equal_time.held_out(
+    scoring.predictors(made, folder, data),
+    data,
     SCALES,
+    dataset=static_run.told(data.dataset, data.static, data.degradation),
   )
-  area = np.cos(np.deg2rad(data.dataset.y.values))[:, None, None]
-  rows = []
-  for example in scores.predicted(
-    predictors, inputs_, total=len(SCALES), unit="field"
-  ):
-    known = example.known.astype(float)
-    for model, pred in example.predictions.items():
-      squared = np.square(pred - example.highres, dtype=np.float64)
-      for c, variable in enumerate(data.dataset.names):
-        mse, area_mse = (
-          float(np.average(squared[..., c], weights=w[..., c]))
-          for w in (known, known * area)
-        )
-        place = dict(model=model, variable=variable, scale=example.scale)
-        rows.append(place | dict(mse=mse, area_mse=area_mse))
-  return rows
+  kept = ("model", "variable", "scale", "mse")
+  return [
+    {k: row[k] for k in kept} | {"area_mse": row["area_rmse"] ** 2}
+    for row in rows
+  ]
 
 
 def score(root: pathlib.Path, name: str, *, is_smoke: bool) -> dict:

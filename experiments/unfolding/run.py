@@ -18,14 +18,13 @@ import jax
 import numpy as np
 
 from configs import baselines, hinote, unfolding
-from experiments import flows
+from experiments import equal_time, flows
 from experiments.unfolding import show
 from hinote_jax import degradations, infer
 from hinote_jax import models as zoo
 from hinote_jax.core import deconvolution, grids
 from hinote_jax.degradations import matrices
-from hinote_jax.evaluate import fields, scores
-from hinote_jax.evaluate import run as scoring
+from hinote_jax.evaluate import scores
 from hinote_jax.infer import blurred
 from hinote_jax.train import loop, run_data, workdir
 
@@ -135,23 +134,11 @@ def errors(root: pathlib.Path, *, is_smoke: bool) -> list[dict]:
     first = config("hinote", noise, is_smoke=is_smoke)
     data = run_data.make(first, folder(root, "hinote", noise))
     predictors = _predictors(root, noise, known, data)
-    inputs = fields.inputs(
-      data.dataset,
-      data.split.test,
-      scoring.InNormalised(known, data.normaliser),
-      SCALES,
-    )
-    total = len(data.split.test) * len(SCALES)
-    squares: dict[tuple[str, float], list[float]] = {}
-    for example in scores.predicted(
-      predictors, inputs, total=total, unit="field"
-    ):
-      for name, pred in example.predictions.items():
-        error = np.square(pred - example.highres, dtype=np.float64).mean()
-        squares.setdefault((name, example.scale), []).append(float(error))
     rows += [
-      dict(model=name, noise=noise, scale=scale, mse=float(np.mean(values)))
-      for (name, scale), values in squares.items()
+      {k: row[k] for k in ("model", "scale", "mse")} | {"noise": noise}
+      for row in equal_time.held_out(
+        predictors, data, SCALES, degradation=known
+      )
     ]
   return rows
 
