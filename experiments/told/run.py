@@ -38,6 +38,7 @@ STATIC = {
   "earth": ("earth:orography", "earth:land", "earth:roughness"),
 }
 _FIELDS = hinote.LEVELS | {
+  "data.domain": "weather",
   "data.variables": ("t2m", "tcwv", "u10", "v10"),
   "data.places": PLACES,
   "split.validation": 1,
