@@ -23,16 +23,14 @@ _AIM = 0.2
 
 def ratios(run: Mapping[str, Any]) -> dict[str, dict[float, float]]:
   """Returns model -> scale -> MSE over bicubic's, mean over variables."""
-  mse: dict[tuple[str, float], dict[str, float]] = {}
-  for row in run["rows"]:
-    where = row["model"], row["scale"]
-    mse.setdefault(where, {})[row["variable"]] = row["mse"]
-  made: dict[str, dict[float, float]] = {}
-  for (model, scale), own in mse.items():
-    base = mse[scores.BASELINE, scale]
-    over = [own[variable] / base[variable] for variable in own]
-    made.setdefault(model, {})[scale] = float(np.mean(over))
-  return made
+  made: dict[str, dict[float, list[float]]] = {}
+  for model, errors in scores.over_baseline(run["rows"]).items():
+    for (_, scale), error in errors.items():
+      made.setdefault(model, {}).setdefault(scale, []).append(error)
+  return {
+    model: {scale: float(np.mean(each)) for scale, each in own.items()}
+    for model, own in made.items()
+  }
 
 
 def seeds(

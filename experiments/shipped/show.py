@@ -27,17 +27,11 @@ def read(name: str) -> dict[str, Any] | None:
 
 def ratios(scored: Mapping[str, Any]) -> dict[str, dict[str, dict]]:
   """Returns variable -> model -> scale -> MSE over bicubic's."""
-  mse: dict[str, dict[str, dict[float, float]]] = {}
-  for row in scored["rows"]:
-    models_ = mse.setdefault(row["variable"], {})
-    models_.setdefault(row["model"], {})[row["scale"]] = row["mse"]
-  return {
-    variable: {
-      model: {s: value / own[scores.BASELINE][s] for s, value in errors.items()}
-      for model, errors in own.items()
-    }
-    for variable, own in mse.items()
-  }
+  made: dict[str, dict[str, dict]] = {}
+  for model, errors in scores.over_baseline(scored["rows"]).items():
+    for (variable, scale), error in errors.items():
+      made.setdefault(variable, {}).setdefault(model, {})[scale] = error
+  return made
 
 
 def table(scored: Mapping[str, Any]) -> str:

@@ -34,18 +34,9 @@ def _errors(
   """Returns label -> (variable, scale) -> MSE over bicubic's."""
   errors: dict[str, dict[tuple[str, float], float]] = {}
   for name, result in results.items():
-    rows = result["rows"]
-    base = {
-      (r["variable"], r["scale"]): r[key]
-      for r in rows
-      if r["model"] == scores.BASELINE
-    }
-    for row in rows:
-      model, place = row["model"], (row["variable"], row["scale"])
-      label = f"{model}, {_LABELS[name]}"
-      if model in zoo.INTERPOLATIONS:
-        label = model
-      errors.setdefault(label, {})[place] = row[key] / base[place]
+    for model, known in scores.over_baseline(result["rows"], key).items():
+      is_plain = model in zoo.INTERPOLATIONS
+      errors[model if is_plain else f"{model}, {_LABELS[name]}"] = known
   places = dict.fromkeys(place for known in errors.values() for place in known)
   return {
     label: {place: known.get(place, math.nan) for place in places}

@@ -258,6 +258,34 @@ def of_fields(
   return first, reduced
 
 
+def over_baseline(
+  rows: Iterable[Mapping[str, Any]], key: str = "mse"
+) -> dict[str, dict[tuple[str, float], float]]:
+  """Returns model -> (variable, scale) -> an error over bicubic's.
+
+  Args:
+    rows: of an `Evaluation` that has `BASELINE`.
+    key: of the error.
+
+  Examples:
+    >>> rows = [
+    ...   {"model": model, "variable": "t2m", "scale": 2.0, "mse": mse}
+    ...   for model, mse in (("hinote", 1.0), ("bicubic", 4.0))
+    ... ]
+    >>> over_baseline(rows)["hinote"]
+    {('t2m', 2.0): 0.25}
+  """
+  errors: dict[str, dict[tuple[str, float], float]] = {}
+  for row in rows:
+    place = row["variable"], row["scale"]
+    errors.setdefault(row["model"], {})[place] = row[key]
+  base = errors[BASELINE]
+  return {
+    model: {place: value / base[place] for place, value in own.items()}
+    for model, own in errors.items()
+  }
+
+
 def ratio(value: float, base: float) -> float:
   """Returns value / base of two errors: 1 where both are 0, never a failure."""
   if base == 0.0:
