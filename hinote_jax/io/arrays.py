@@ -219,6 +219,10 @@ def _save_npz(path, header, values):
   is_packed = header.kind == KIND and header.extra.get("is_compressed")
   method = zipfile.ZIP_DEFLATED if is_packed else zipfile.ZIP_STORED
   with zipfile.ZipFile(path, "w", method) as archive:
+    # What cannot be written is found out before the fields are made.
+    for name, array in others.items():
+      with archive.open(f"{name}.npy", "w") as stream:
+        np.lib.format.write_array(stream, array, allow_pickle=False)
     for c, variable in enumerate(map(_plain, header.variables)):
       with archive.open(
         f"{variable.name}.npy", "w", force_zip64=True
@@ -228,9 +232,6 @@ def _save_npz(path, header, values):
         for *_, block in packing.field_blocks(header, values):
           packed = packing.pack(block[..., c], variable)
           stream.write(np.ascontiguousarray(packed).data)
-    for name, array in others.items():
-      with archive.open(f"{name}.npy", "w") as stream:
-        np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 def _plain(variable: fields.Variable) -> fields.Variable:

@@ -55,6 +55,22 @@ def without(
   return kept
 
 
+def is_latitude(name: str, raw: Any) -> bool:
+  """Says whether a variable is latitude, by what it is called or says."""
+  return any(axes.is_latitude(*one) for one in _said(name, raw))
+
+
+def is_longitude(name: str, raw: Any) -> bool:
+  """Says whether a variable is longitude, by what it is called or says."""
+  return any(axes.is_longitude(*one) for one in _said(name, raw))
+
+
+def _said(name: str, raw: Any) -> tuple[tuple[str, str], ...]:
+  """Returns the names of a variable and its units."""
+  units = str(raw.attrs.get("units", ""))
+  return (name, units), (str(raw.attrs.get("standard_name", "")), "")
+
+
 def pairs(wide: Mapping[str, Any]) -> list[tuple[str, str]]:
   """Returns the names of latitudes and longitudes that belong together.
 
@@ -62,13 +78,8 @@ def pairs(wide: Mapping[str, Any]) -> list[tuple[str, str]]:
     wide: variables over y and x, by name.
   """
   latitudes, longitudes = (
-    [
-      n
-      for n, raw in wide.items()
-      if is_such(n, str(raw.attrs.get("units", "")))
-      or is_such(str(raw.attrs.get("standard_name", "")))
-    ]
-    for is_such in (axes.is_latitude, axes.is_longitude)
+    [n for n, raw in wide.items() if is_such(n, raw)]
+    for is_such in (is_latitude, is_longitude)
   )
   chosen = []
   for name in latitudes:

@@ -12,9 +12,10 @@ from jaxtyping import Float
 import numpy as np
 
 from hinote_jax import fields
-from hinote_jax.fields import axes
-from hinote_jax.io import cf, cf_packing, inputs
+from hinote_jax.fields import axes, positions
+from hinote_jax.io import cf, cf_packing, cf_references, inputs
 
+_ROUNDING = 1e-6  # of degrees
 _WRF = (
   ("DY", "SOUTH-NORTH_GRID_DIMENSION"),
   ("DX", "WEST-EAST_GRID_DIMENSION"),
@@ -72,9 +73,43 @@ class Taps:
     part = self.part.reshape(-1, *[1] * (values.ndim - 1))
     return (1.0 - part) * values[self.low] + part * values[self.high]
 
+  def longitudes(self, values: Float[np.ndarray, " m"]) -> np.ndarray:
+    """Returns longitudes, [m] degrees, at the fine ones, [n].
+
+    The short way around lies between two; see `in_turn`.
+    """
+    low = values[self.low]
+    between = low + self.part * positions.turned(values[self.high] - low)
+    return in_turn(between, values[self.nearest()], values)
+
   def nearest(self) -> np.ndarray:
     """Returns the index of the nearest coarse position, [n]."""
     return np.where(self.part < 0.5, self.low, self.high)
+
+
+def in_turn(
+  fine: np.ndarray, near: np.ndarray, coarse: np.ndarray
+) -> np.ndarray:
+  """Returns longitudes as near as can be to those of the nearest coarse points.
+
+  So that 0..360 and -180..180 stay what they are, and are not left.
+
+  Args:
+    fine: degrees, of any turn.
+    near: those of the nearest coarse points, of the same shape.
+    coarse: all that there are.
+  """
+  fine = near + positions.turned(fine - near)
+  low, high = np.nanmin(coarse), np.nanmax(coarse)
+  if -180.0 <= low < 0.0 and high <= 180.0:
+    return _within(fine, -180.0)
+  return _within(fine, 0.0) if low >= 0.0 and 180.0 < high <= 360.0 else fine
+
+
+def _within(longitude: np.ndarray, start: float) -> np.ndarray:
+  """Returns longitudes within a whole turn from `start` on, both ends in it."""
+  low, high = longitude < start - _ROUNDING, longitude > start + 360 + _ROUNDING
+  return np.clip(longitude + 360.0 * low - 360.0 * high, start, start + 360.0)
 
 
 def index_of(
@@ -115,13 +150,30 @@ def small(header: fields.Header, layout: cf.Layout) -> Any:
   for i, axis in enumerate((header.y, header.x)):
     for name, raw in layout.grid.items():
       if raw.dims == (axis.name,) and name != layout.coordinates[i]:
-        taps = Taps.of(axis, layout.coarse[i])
-        values = taps.across(cf_packing.plain(name, raw))
+        values = _along(name, raw, axis, layout.coarse[i])
         attributes = cf_packing.variable_of(name, raw).attributes
         variables[name] = xarray.Variable(raw.dims, values, attributes)
     if layout.coordinates[i] is not None:
       variables |= _positions(axis, layout.coordinates[i], layout)
   return xarray.Dataset(variables, attrs=_attributes(header, layout))
+
+
+def _along(
+  name: str, raw: Any, fine: axes.Axis, coarse: axes.Axis
+) -> Float[np.ndarray, " n"]:
+  """Returns a further coordinate of an axis at finer positions.
+
+  On an axis that closes on itself it closes too where its step across the seam
+  is no longer than the others; what counts does not, and goes on as at a wall.
+  """
+  values, n = cf_packing.plain(name, raw), len(coarse)
+  if cf_references.is_longitude(name, raw):
+    return Taps.of(fine, coarse).longitudes(values)
+  steps = np.abs(np.diff(values, append=values[:1]))
+  if not coarse.is_periodic or steps[-1] <= 1.01 * steps[:-1].max(initial=0.0):
+    return Taps.of(fine, coarse).across(values)
+  index, _ = index_of(fine, coarse)
+  return Taps.at((index + 0.5) % n - 0.5, n, False).across(values)
 
 
 def _geotransform(header: fields.Header) -> str:

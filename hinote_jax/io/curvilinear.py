@@ -16,14 +16,12 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.io import cf, cf_packing, cf_references
-from hinote_jax.io.coordinates import Taps, index_of
+from hinote_jax.io.coordinates import Taps, in_turn, index_of
 
 # Counterclockwise as CF has them: whether each lies high along y and along x.
 _PLACES = ((0, 0), (0, 1), (1, 1), (1, 0))
 # How far corners of neighbours may lie apart, of the size of a cell.
 _GAP = 0.02
-# Of degrees.
-_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,12 +103,6 @@ def _points(
   return np.stack([flat * np.cos(lam), flat * np.sin(lam), np.sin(phi)], -1)
 
 
-def _within(longitude: np.ndarray, start: float) -> np.ndarray:
-  """Returns longitudes within a whole turn from `start` on, both ends in it."""
-  low, high = longitude < start - _ROUNDING, longitude > start + 360 + _ROUNDING
-  return np.clip(longitude + 360.0 * low - 360.0 * high, start, start + 360.0)
-
-
 class _Places:
   """Points given by latitude and longitude, and those between them."""
 
@@ -153,21 +145,12 @@ class _Places:
     return np.rad2deg(np.arctan2(up, np.hypot(east, north)))
 
   def longitude(self, at, rows) -> Float[np.ndarray, "r W"]:
-    """Returns some rows of longitude, in degrees.
-
-    It is given as near as can be to that of the nearest of the coarse points,
-    so that 0..360 and -180..180 stay what they are, and are not left.
-    """
+    """Returns some rows of longitude, in degrees; see `in_turn`."""
     east, north, _ = np.moveaxis(self.between(at, rows), -1, 0)
     angle = np.rad2deg(np.arctan2(north, east))
     y, x = (taps.nearest() for taps in self.taps)
     coarse = self.degrees(at)[1]
-    near = coarse[np.ix_(y[rows], x)]
-    fine = near + (angle - near + 180.0) % 360.0 - 180.0
-    low, high = np.nanmin(coarse), np.nanmax(coarse)
-    if -180.0 <= low < 0.0 and high <= 180.0:
-      return _within(fine, -180.0)
-    return _within(fine, 0.0) if low >= 0.0 and 180.0 < high <= 360.0 else fine
+    return in_turn(angle, coarse[np.ix_(y[rows], x)], coarse)
 
 
 class _Corners(_Places):

@@ -24,6 +24,8 @@ _LIBRARY = (
   "_Netcdf4Coordinates",
   "_Netcdf4Dimid",
 )
+# Bytes that are no text are spelled out: all formats hold it.
+_CODE = ("utf-8", "backslashreplace")
 _CHUNK_BYTES = 16 << 20
 
 
@@ -50,7 +52,10 @@ def _is_field(item: Any) -> bool:
 
 
 def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:
-  """Returns attributes without those of the library and some others."""
+  """Returns attributes without those of the library and some others.
+
+  Texts are texts, also where the file holds bytes, and several are a list.
+  """
   h5py = inputs.require("h5py", "io")
   known, skipped = {}, {*_LIBRARY, *but}
   for key in attrs:
@@ -63,13 +68,22 @@ def attributes(attrs: Any, but: Sequence[str] = ()) -> dict[str, Any]:
       continue  # of a type that h5py has no word for
     kinds = {type(one) for one in np.ravel(np.asarray(value, object))}
     if not isinstance(value, h5py.Empty) and not kinds & {np.ndarray, np.void}:
-      known[key] = value
+      known[key] = _decoded(value)
   return known
+
+
+def _decoded(value: Any) -> Any:
+  """Returns a value of an attribute with texts for bytes."""
+  if isinstance(value, np.ndarray) and value.dtype.kind in "OSU":
+    return [text(one) for one in value.flat]
+  return text(value) if isinstance(value, bytes | str) else value
 
 
 def text(value: Any) -> str:
   """Returns a text of an attribute, which may be bytes."""
-  return value.decode() if isinstance(value, bytes) else str(value)
+  if not isinstance(value, bytes):
+    value = str(value).encode("utf-8", "surrogateescape")  # as h5py gives them
+  return value.decode(*_CODE)
 
 
 def require_one_grid(path: pathlib.Path, chosen: Sequence[Any]) -> None:
@@ -118,13 +132,22 @@ def lead_of(dataset: Any, d: int) -> tuple[fields.Dimension, dict[str, Any]]:
   if scale is None:
     return fields.Dimension(dataset.dims[d].label or f"dim{d}", size), {}
   lead_attributes = {_name(scale): attributes(scale.attrs)}
-  along = {_name(scale): scale[()]}
+  along = {_name(scale): _values(scale)}
   for key in ("bounds", "climatology"):
     name = text(lead_attributes[_name(scale)].get(key, ""))
     beside: Any = scale.parent.get(name) if name else None
     if getattr(beside, "shape", ())[:1] == (size,):
-      along[name], lead_attributes[name] = beside[()], attributes(beside.attrs)
+      along[name] = _values(beside)
+      lead_attributes[name] = attributes(beside.attrs)
   return fields.Dimension(_name(scale), size, along), lead_attributes
+
+
+def _values(dataset: Any) -> np.ndarray:
+  """Returns the numbers of a small dataset, or its texts."""
+  h5py = inputs.require("h5py", "io")
+  if h5py.check_string_dtype(dataset.dtype) is None:
+    return dataset[()]
+  return dataset.asstr(*_CODE)[()].astype(str)
 
 
 def _scale(dataset: Any, d: int) -> Any:
@@ -201,7 +224,7 @@ def put_leads(
     for name, value in lead.coordinates.items():
       numbers = np.asarray(getattr(value, "values", value))
       is_along = numbers.shape[:1] == (lead.size,)
-      if not is_along or numbers.dtype.kind not in "iufSU":
+      if not is_along or numbers.dtype.kind not in "biufSU":
         continue
       scale = _put_small(file, name, numbers)
       put(scale.attrs, getattr(value, "attrs", lead_attributes.get(name, {})))

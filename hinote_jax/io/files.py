@@ -23,8 +23,8 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _TRIES = 20  # to empty a folder
 # What file systems say that have no locks.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-# A name, the process that writes there, and the name's suffix.
-_STRAY = re.compile(r"(.+)\.(\d+)\.(tmp|old)(?:\.\w+)*")
+# A name, our mark and the process that writes there, and the name's suffix.
+_STRAY = re.compile(r"(.+)\.hinote-(\d+)\.(tmp|old)(?:\.\w+)*")
 
 
 @contextlib.contextmanager
@@ -70,12 +70,24 @@ def whole(path: str | os.PathLike, suffix: str = "") -> Iterator[pathlib.Path]:
   path = pathlib.Path(path)
   stem = path.name.removesuffix(suffix)
   tidy(path.parent, stem, path.name)
-  partial = path.with_name(f"{stem}.{os.getpid()}.tmp{suffix}")
+  partial = aside(path, "tmp", suffix)
   try:
     yield partial
     replace(partial, path)
   finally:
     remove(partial)
+
+
+def aside(path: pathlib.Path, ending: str, suffix: str = "") -> pathlib.Path:
+  """Returns a name beside another that is this process's own; see `tidy`.
+
+  Args:
+    path: the other.
+    ending: "tmp" for what is to go, "old" for what is to be put back.
+    suffix: of `path`, to end in.
+  """
+  stem = path.name.removesuffix(suffix)
+  return path.with_name(f"{stem}.hinote-{os.getpid()}.{ending}{suffix}")
 
 
 def replace(partial: pathlib.Path, path: pathlib.Path) -> None:
@@ -89,7 +101,7 @@ def replace(partial: pathlib.Path, path: pathlib.Path) -> None:
     os.replace(partial, path)
   elif not _exchange(partial, path):
     # A folder that holds something cannot be replaced at once.
-    old = path.with_name(f"{path.name}.{os.getpid()}.old")
+    old = aside(path, "old")
     os.replace(path, old)
     os.replace(partial, path)
     remove(old)

@@ -142,13 +142,11 @@ def _describe(
 
 def _raw(dataset: Any) -> Any:
   """Returns what `cf_packing` reads of a dataset."""
-  attrs = datasets.attributes(dataset.attrs)
-  texts = {k: v.decode() for k, v in attrs.items() if isinstance(v, bytes)}
   default = cf_packing.default_fill(dataset.dtype)
   # The NetCDF library says to HDF5 what it fills with.
   is_filled = default is not None and dataset.fillvalue == default
   return types.SimpleNamespace(
-    attrs=attrs | texts,
+    attrs=datasets.attributes(dataset.attrs),
     dtype=dataset.dtype,
     encoding={cf_packing.IS_FILLED: is_filled},
   )

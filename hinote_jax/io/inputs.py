@@ -18,7 +18,7 @@ import numpy as np
 
 from hinote_jax.core import naming
 from hinote_jax.fields import Reader
-from hinote_jax.io import room
+from hinote_jax.io import classic, room
 
 
 def require(module: str, extra: str) -> types.ModuleType:
@@ -144,27 +144,16 @@ def load_xarray(path: str | os.PathLike, **options: Any) -> Any:
     ValueError: the file cannot be read.
   """
   xarray = require("xarray", "io")
-  _require_classic(path)
   if pathlib.Path(path).suffix == ".zarr":
     require("zarr", "io")
     # Looking for consolidated metadata warns and gains nothing on a disk.
     options = {"engine": "zarr", "consolidated": False} | options
   with reading(path), beside_others():
+    if pathlib.Path(path).is_file():
+      classic.require_whole(pathlib.Path(path))
     try:
       return xarray.open_dataset(path, **options)
     except ValueError as error:
       if "IO backends" in str(error):
         require("netCDF4", "io")
       raise
-
-
-def _require_classic(path) -> None:
-  """Refuses a NetCDF classic file whose parts do not lie within it.
-
-  The C library reads zeros behind the end of a file, or elsewhere in memory.
-  """
-  path = pathlib.Path(path)
-  if path.is_file() and path.open("rb").read(4) in (b"CDF\x01", b"CDF\x02"):
-    scipy_io = importlib.import_module("scipy.io")
-    with reading(path):
-      scipy_io.netcdf_file(path, mmap=True).close()

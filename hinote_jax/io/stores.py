@@ -162,6 +162,10 @@ class Zarr:
     """
     library = inputs.require("zarr", "io")
     small = _bare(small, _json_attributes)
+    if layout.zarr_format == 3:
+      # Of texts of one length it has no specification.
+      texts = {n: r for n, r in small.variables.items() if r.dtype.kind == "U"}
+      small = small.assign({n: r.astype(object) for n, r in texts.items()})
     options = {"zarr_format": layout.zarr_format, "consolidated": False}
     small.to_zarr(path, mode="w-", group=layout.group or None, **options)
     self._path, self._version = path, layout.zarr_format

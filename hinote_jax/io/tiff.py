@@ -9,6 +9,7 @@ along.
 from collections.abc import Iterable, Iterator
 import pathlib
 import re
+import struct
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,11 @@ def info(path: pathlib.Path) -> picture.Picture:
 
   Raises:
     OSError: the file cannot be opened.
-    ValueError: it is no TIFF file, its pages differ, or its colours are
-      neither grey nor RGB.
+    ValueError: it is no TIFF file or cut short, its pages differ, or its
+      colours are neither grey nor RGB.
   """
   with _opened(path) as file:
+    _require_chain(path, file)
     alike = _series(path, file)
     series, page = alike[0], alike[0].keyframe
     tags = page.tags
@@ -75,6 +77,52 @@ def _opened(path: pathlib.Path) -> Any:
   return tifffile.TiffFile(path)
 
 
+def _require_chain(path: pathlib.Path, file: Any) -> None:
+  """Refuses a file in which pages follow that are not there.
+
+  Each page says where the next one begins, the last one 0. Where that leads
+  out of the file, tifffile takes the pages before it for all.
+  """
+  stream, tiff, known = file.filehandle, file.tiff, set()
+  place = 8 if file.is_bigtiff else 4
+  while page := _number(path, stream, place, tiff.offsetformat):
+    if page >= stream.size or page in known:
+      raise ValueError(
+        f"cannot read {path} (it is cut short or damaged: page {len(known)} "
+        f"is to begin at byte {page} of {stream.size})"
+      )
+    known.add(page)
+    tags = _number(path, stream, page, tiff.tagnoformat)
+    place = page + tiff.tagnosize + tags * tiff.tagsize
+
+
+def _require_images(path: pathlib.Path, file: Any, series: list[Any]) -> None:
+  """Refuses a file of ImageJ with fewer pictures than it says.
+
+  They may all lie behind one page; where some are not there, tifffile takes
+  that page alone.
+  """
+  if not file.is_imagej or series[0].kind == "imagej":
+    return
+  page, said = file.pages.first, file.imagej_metadata.get("images", 1)
+  size = page.imagelength * page.imagewidth
+  held = sum(one.size for one in series) // size
+  if held < said:
+    raise ValueError(
+      f"cannot read {path} (it is cut short: it says of {said} pictures and "
+      f"holds {held})"
+    )
+
+
+def _number(path: pathlib.Path, stream: Any, place: int, form: str) -> int:
+  """Returns the number at a byte of a file."""
+  stream.seek(place)
+  data = stream.read(struct.calcsize(form))
+  if len(data) < struct.calcsize(form):
+    raise ValueError(f"cannot read {path} (it is cut short)")
+  return struct.unpack(form, data)[0]
+
+
 def _leads(series: Any) -> tuple[tuple[str, int], ...]:
   """Returns name and size of the dimensions that count the pages."""
   count = series.ndim - (3 if "S" in series.axes else 2)
@@ -89,6 +137,7 @@ def _series(path: pathlib.Path, file: Any) -> list[Any]:
   series = file.series
   if not series:
     raise ValueError(f"cannot read {path} (it is cut short)")
+  _require_images(path, file, series)
   series = [one for one in series if not one.keyframe.is_reduced] or series
   looks = {(s.shape, s.dtype, s.axes, s.keyframe.photometric) for s in series}
   if len(looks) > 1:

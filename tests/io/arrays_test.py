@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from hinote_jax import io
-from hinote_jax.fields import packing
+from hinote_jax import fields, io
+from hinote_jax.fields import axes, packing
 from tests.io import rows
 
 
@@ -129,6 +129,26 @@ def test_arrays_are_written_in_blocks(tmp_path, monkeypatch, suffix):
   assert values.largest == 1000 // (4 * 20 * 3)
   got = io.read(tmp_path / f"b.{suffix}").values
   np.testing.assert_array_equal(got, _numbers((2, 50, 20, 3)))
+
+
+class _NotYet:
+  """Values that are not there yet."""
+
+  shape = (2, 3, 4, 1)
+
+  def __getitem__(self, _):
+    raise AssertionError("values are asked for")
+
+
+def test_an_archive_says_what_it_cannot_hold_before_it_takes_values(tmp_path):
+  y, x = axes.counted("y", 3), axes.counted("x", 4)
+  ragged = np.array([[1], [1, 2]], object)
+  for along, error in ((ragged, ValueError), (np.arange(2), AssertionError)):
+    leads = (fields.Dimension("m", 2, {"m": along}),)
+    header = fields.Header((fields.Variable("u"),), y, x, leads)
+    with pytest.raises(error):
+      io.save(tmp_path / "a.npz", header, _NotYet())
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

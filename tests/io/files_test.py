@@ -93,15 +93,19 @@ class WholeTest(absltest.TestCase):
         partial.mkdir()
         (partial / "it").write_text("new")
     names = [pathlib.Path(call).name for call in calls]
-    stem = f"a.txt.{os.getpid()}.tmp"
+    stem = f"a.txt.hinote-{os.getpid()}.tmp"
     self.assertEqual(names, ["it", stem, "replace", self.folder.name])
 
   def test_what_killed_processes_left_is_removed(self):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    (self.folder / f"a.txt.{dead.pid}.tmp").write_text("half of")
-    (self.folder / f"a.txt.{dead.pid}.old").mkdir()
-    others = [f"a.txt.{os.getppid()}.tmp", f"b.txt.{dead.pid}.tmp", "a.1.txt"]
+    (self.folder / f"a.txt.hinote-{dead.pid}.tmp").write_text("half of")
+    (self.folder / f"a.txt.hinote-{dead.pid}.old").mkdir()
+    others = [
+      f"a.txt.hinote-{os.getppid()}.tmp",
+      f"b.txt.hinote-{dead.pid}.tmp",
+      "a.1.txt",
+    ]
     for name in others:
       (self.folder / name).write_text("of others")
     files.write_text(self.path, "new")
@@ -111,9 +115,20 @@ class WholeTest(absltest.TestCase):
   def test_what_was_moved_away_when_the_process_died_is_put_back(self):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    (self.folder / f"a.txt.{dead.pid}.old").write_text("old")
+    (self.folder / f"a.txt.hinote-{dead.pid}.old").write_text("old")
     files.tidy(self.folder)
     self.assertEqual(self.path.read_text(), "old")
+
+  def test_a_year_in_a_name_is_no_process(self):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    of_others = [f"a.{dead.pid}.{ending}.txt" for ending in ("tmp", "old")]
+    for name in of_others:
+      (self.folder / name).write_text("of others")
+    with files.whole(self.path, ".txt") as partial:
+      partial.write_text("new")
+    files.tidy(self.folder)
+    self.assertCountEqual(os.listdir(self.folder), ["a.txt", *of_others])
 
 
 def test_a_folder_that_a_thread_still_fills_is_removed(tmp_path, monkeypatch):

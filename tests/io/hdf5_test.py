@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from hinote_jax import fields
+from hinote_jax import fields, io
 from hinote_jax.fields import axes, packing
 from hinote_jax.io import hdf5
-from tests.io import refined, rows
+from tests.io import headers, refined, rows
 
 
 def _sevir(path, events=3, frames=5, sizes=None):
@@ -211,6 +211,49 @@ def test_fields_of_other_formats_keep_their_place(tmp_path):
   assert got.variables[1].fill == -99
   with h5py.File(tmp_path / "a.h5") as file:
     assert [name.decode() for name in file["name"]] == ["a", "b", "ç"]
+
+
+def _texts(path):
+  """Writes fields along texts, with texts for attributes of many kinds."""
+  with h5py.File(path, "w", track_order=True) as file:
+    made = file.create_dataset("t", data=np.ones((2, 3, 2, 3, 4), "f4"))
+    file["name"] = np.array(["alpha", "ç"], object)
+    file["code"] = np.array([b"a", "ü".encode(), b"\xfc"], "S4")
+    file["is_day"] = np.array([True, False])
+    for d, name in enumerate(("name", "code", "is_day")):
+      file[name].make_scale(name)
+      made.dims[d].attach_scale(file[name])
+    made.attrs.update(units=np.bytes_("K"), flags=["good", "bad"])
+    file.attrs["title"] = np.bytes_("tést".encode())
+    file.attrs["of"] = np.array([b"one", b"two"])
+    file.attrs["by"] = np.array(["é", "b"], object)
+
+
+def test_texts_are_texts_however_they_are_stored(tmp_path):
+  _texts(tmp_path / "a.h5")
+  field = io.read(tmp_path / "a.h5")
+  io.write(tmp_path / "b.h5", field)
+  for name in ("a.h5", "b.h5"):
+    header = io.open(tmp_path / name).header
+    along = [d.coordinates[d.name].tolist() for d in header.leads]
+    # What is no text in UTF-8 is spelled out.
+    codes = ["a", "ü", "\\xfc"]
+    assert along == [["alpha", "ç"], codes, [True, False]]
+    want = {"title": "tést", "of": ["one", "two"], "by": ["é", "b"]}
+    assert header.attributes == want
+    assert header.variables[0].units == "K"
+    assert header.variables[0].attributes["flags"] == ["good", "bad"]
+
+
+@pytest.mark.parametrize("name", ["b.nc", "b.zarr"])
+def test_texts_go_to_other_formats(tmp_path, name):
+  pytest.importorskip("netCDF4")
+  _texts(tmp_path / "a.h5")
+  io.write(tmp_path / name, io.read(tmp_path / "a.h5"))
+  raw = headers.raw(tmp_path / name)
+  assert raw.name.values.tolist() == ["alpha", "ç"]
+  assert raw.attrs == {"title": "tést", "of": ["one", "two"], "by": ["é", "b"]}
+  assert (raw.t.units, raw.t.flags) == ("K", ["good", "bad"])
 
 
 @pytest.mark.parametrize("layout", ["sevir", "superbench", "plain"])

@@ -35,6 +35,49 @@ def test_pages_that_were_appended_are_pages(tmp_path):
   np.testing.assert_array_equal(_values(reader), stack)
 
 
+@pytest.mark.parametrize(
+  "kind", [{"metadata": None}, {}, {"imagej": True}, {"ome": True}]
+)
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.7])
+def test_a_stack_that_was_cut_short_is_refused(tmp_path, kind, part):
+  # One page is whole, and says that the next one begins behind the end.
+  path = tmp_path / "a.tif"
+  stack = np.tile(_stack(), (8, 8, 8))
+  tifffile.imwrite(path, stack, photometric="minisblack", **kind)
+  whole = path.read_bytes()
+  path.write_bytes(whole[: int(part * len(whole))])
+  with pytest.raises(ValueError, match=r"cannot read .*a.tif .*page 1 is to"):
+    images.open(path)
+
+
+def test_pages_that_go_round_in_a_circle_are_refused(tmp_path):
+  path = tmp_path / "a.tif"
+  tifffile.imwrite(path, _stack(), metadata=None, photometric="minisblack")
+  with tifffile.TiffFile(path) as file:
+    first, end = file.pages[0].offset, file.pages.next_page_offset
+  data = bytearray(path.read_bytes())
+  data[end : end + 4] = first.to_bytes(4, "little")
+  path.write_bytes(data)
+  with pytest.raises(ValueError, match="a.tif .*page 4 is to begin at byte 8"):
+    images.open(path)
+
+
+def test_pictures_of_imagej_behind_one_page_are_counted(tmp_path):
+  path, stack = tmp_path / "a.tif", _stack()
+  tifffile.imwrite(path, stack, imagej=True)
+  with tifffile.TiffFile(path) as file:
+    place = file.pages[0].offset
+    end = place + 2 + 12 * len(file.pages[0].tags)
+    last = file.pages[0].dataoffsets[0] + stack.nbytes
+  data = bytearray(path.read_bytes())
+  data[end : end + 4] = bytes(4)  # no other page follows
+  path.write_bytes(data[:last])
+  np.testing.assert_array_equal(_values(images.open(path)), stack)
+  path.write_bytes(data[: last - 1])
+  with pytest.raises(ValueError, match="says of 4 pictures and holds 1"):
+    images.open(path)
+
+
 def test_smaller_copies_are_passed_over(tmp_path):
   path, stack = tmp_path / "a.tif", _stack()
   with tifffile.TiffWriter(path) as file:

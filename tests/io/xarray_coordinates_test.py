@@ -110,3 +110,52 @@ def test_longitudes_keep_their_turn(tmp_path, first, step):
   want = first - step / 4 + step / 2 * np.arange(16)
   np.testing.assert_allclose(got.lon.values, want)
   np.testing.assert_allclose(got.lat.values, 12.5 - 5.0 * np.arange(6))
+
+
+@pytest.mark.parametrize("first, count", [(0.0, 36), (100.0, 16)])
+def test_longitudes_along_an_axis_go_the_short_way_around(
+  tmp_path, first, count
+):
+  # All around the globe, where the last is beside the first, and a part of it.
+  lon = first + 10.0 * np.arange(count)
+  along = {
+    "a": ("lon", (lon + 180.0) % 360.0 - 180.0, {"units": "degrees_east"}),
+    "b": ("lon", lon % 360.0, {"standard_name": "longitude"}),
+  }
+  u = (("lat", "lon"), np.ones((3, count)), {"coordinates": "a b"})
+  dataset = xarray.Dataset(
+    {"u": u, **along}, {"lat": [1.0, 0.0, -1.0], "lon": lon}
+  )
+  dataset.to_netcdf(tmp_path / "a.nc")
+  header = io.open(tmp_path / "a.nc").header
+  assert header.x.is_periodic == (count == 36)
+  values = np.ones((1, 6, 2 * count, 1), np.float32)
+  io.save(tmp_path / "b.nc", headers.refined(header, 2), values)
+  raw = headers.raw(tmp_path / "b.nc")
+  want = first - 2.5 + 5.0 * np.arange(2 * count)
+  np.testing.assert_allclose(raw.a, (want + 180.0) % 360.0 - 180.0)
+  np.testing.assert_allclose(raw.b, want % 360.0)
+
+
+def test_what_counts_along_a_globe_does_not_close_on_itself(tmp_path):
+  lon, turn = 45.0 * np.arange(8), np.pi / 4 * np.arange(8)
+  u = (("lat", "lon"), np.ones((3, 8)), {"coordinates": "col wave"})
+  dataset = xarray.Dataset(
+    {"u": u, "col": ("lon", np.arange(8.0)), "wave": ("lon", np.cos(turn))},
+    {"lat": [10.0, 0.0, -10.0], "lon": lon},
+  )
+  dataset.to_netcdf(tmp_path / "a.nc")
+  header = io.open(tmp_path / "a.nc").header
+  fine = headers.refined(header, 2)
+  values = np.ones((1, 6, 16, 1), np.float32)
+  io.save(tmp_path / "b.nc", fine, values)
+  raw = headers.raw(tmp_path / "b.nc")
+  np.testing.assert_allclose(raw.col, np.arange(16) / 2 - 0.25)
+  # A wave does: between its last value and its first.
+  assert raw.wave.values[0] == pytest.approx(0.75 + 0.25 * np.sqrt(0.5))
+  # Onto -180 to 180 the same numbers, of the same places.
+  x = io.Axis.of("lon", np.arange(-180.0, 180.0, 22.5), "degrees_east")
+  turned = header.on(fine.y, header.x.onto(x)[0])
+  io.save(tmp_path / "c.nc", turned, values)
+  col = headers.raw(tmp_path / "c.nc").col.values
+  np.testing.assert_allclose(col[[0, 7, 8, 15]], [4.0, -0.5, 0.0, 3.5])
