@@ -13,6 +13,7 @@ from experiments import question
 from experiments.demo import show
 from experiments.four_sciences import show as four_sciences
 from experiments.given_time import run as given_time
+from experiments.peers import show as peers
 from experiments.published_liif import show as published_liif
 from experiments.scaling import predict
 from hinote_jax.evaluate import markdown, report
@@ -21,7 +22,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 README = ROOT / "README.md"
 # Which blocks each page holds.
 _BLOCKS = {
-  "README.md": ("sciences at x4", "beside PyTorch"),
+  "README.md": ("sciences", "beside PyTorch"),
   "CONTRIBUTING.md": ("tree",),
   "experiments/scaling/README.md": ("predictions",),
   "docs/place.md": ("demo table",),
@@ -63,7 +64,7 @@ def blocks() -> dict[str, str]:
     "demo table": show.table(report.read(show.FOLDER)),
     "given time": question.told(given_time.QUESTION),
     "sciences table": four_sciences.summary(),
-    "sciences at x4": four_sciences.summary((4.0,)),
+    "sciences": peers.summary(),
     "beside PyTorch": beside.summary(beside.read()),
     "beside table": beside.table(beside.read()),
     "against table": against.table(json.loads(against.RESULTS.read_text())),

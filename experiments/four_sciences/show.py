@@ -3,7 +3,6 @@
 python -m experiments.four_sciences.show
 """
 
-from collections.abc import Sequence
 import json
 
 from experiments.four_sciences import near, rates, runs
@@ -72,7 +71,7 @@ def table(evaluation: scores.Evaluation) -> str:
   return "\n\n".join(parts)
 
 
-def summary(scales: Sequence[float] = (2.0, 4.0, 8.0)) -> str:
+def summary() -> str:
   """Returns errors over bicubic's of all sciences."""
   names = ["hinote", "hinote, longer", "srno", "liif"]
   lines = [["fields", "scale", *names, "best interpolation"]]
@@ -81,7 +80,7 @@ def summary(scales: Sequence[float] = (2.0, 4.0, 8.0)) -> str:
     if evaluation is None:
       continue
     for variable in evaluation.header["variables"]:
-      for scale in scales:
+      for scale in (2.0, 4.0, 8.0):
         rows = evaluation.select(variable=variable["name"], scale=scale)
         mse = {row["model"]: row["mse"] for row in rows}
         base = mse[scores.BASELINE]

@@ -210,15 +210,19 @@ def test_a_table_has_what_meets_its_input_beside():
 
 
 def test_the_summary_has_the_best_that_nobody_trained(monkeypatch, tmp_path):
-  known = _known(hinote=(0.4, 0.42), liif=(0.5,))
+  known = _known(hinote=(0.4, 0.42, 0.4), srno=3 * (0.6,), liif=3 * (0.5,))
   for scale in plan.SETS[_SET].scales:
     row = {"model": "lanczos", "variable": "rain", "scale": scale, "mse": 1.9}
     known["runs"]["hinote time 0"]["rows"].append(row)
   monkeypatch.setattr(show, "RESULTS", tmp_path)
   workdir.write_json(tmp_path / f"{_SET}.json", known)
   assert show.summary().split("\n")[2:] == [
-    "| rain | 0.410 ± 0.010 |  | 0.500 |  |  | 0.950 (lanczos) |"
+    "| rain | 0.407 ± 0.010 | 0.600 ± 0.000 | 0.500 ± 0.000 |  |  "
+    "| 0.950 (lanczos) |"
   ]
+  del known["runs"]["liif time 2"]
+  workdir.write_json(tmp_path / f"{_SET}.json", known)
+  assert not show.summary().split("\n")[2:]
 
 
 def test_seeds_that_overlap_are_no_claim():
