@@ -228,8 +228,8 @@ def _range(dataset) -> np.ndarray:
   """Returns maximum less minimum of what is known of a data set, [c]."""
   measured = dataset.measured
   values = dataset.values if measured is None else measured
-  over = dict(axis=(0, 1, 2))
-  return np.nanmax(values, **over) - np.nanmin(values, **over)
+  largest, least = (f(values, axis=(0, 1, 2)) for f in (np.nanmax, np.nanmin))
+  return largest - least
 
 
 def score(

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from hinote_jax import infer, interop, models
+from hinote_jax import infer, interop, models, shipped
 from hinote_jax.core import naming
 from hinote_jax.evaluate import (
   image_sets,
@@ -92,13 +92,14 @@ def _predictors(
     (checkpoints,) if isinstance(checkpoints, str) else tuple(checkpoints)
   )
   short = [pathlib.Path(path).stem or path for path in checkpoints]
+  # Of published files; runs and interpolations have none.
   options = dict(map(interop.parse_option, config.options))
+  options["normalisation"] = config.normalisation
   loaded, paths = {}, {}
   for path, stem in zip(checkpoints, short, strict=True):
     name = stem if short.count(stem) == 1 else path
-    loaded[name] = infer.load(
-      path, normalisation=config.normalisation, **options
-    )
+    is_file = pathlib.Path(shipped.resolved(path)).is_file()
+    loaded[name] = infer.load(path, **(options if is_file else {}))
     if path not in models.INTERPOLATIONS:
       paths[name] = path
   for name in config.against:

@@ -1,6 +1,7 @@
 """All metrics of one field, and of many fields together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ def score(
 def _over_known(scores, error, target, known) -> Scores:
   """Returns the scores whose means are over what is known, [c]."""
   share = known.mean((0, 1))
-  where = dict(axis=(0, 1), where=known)
+  where: Any = dict(axis=(0, 1), where=known)
   bias = scores["bias"] / share
   deviation = np.std(target, **where)
   with np.errstate(divide="ignore", invalid="ignore"):

@@ -87,18 +87,19 @@ def growth():
       work()
     most = max(more)  # 0 where the C library does not say
   """
-  first, more, is_over = in_use(), [0], threading.Event()
+  more, is_over = [0], threading.Event()
+  is_known, first = in_use() is not None, in_use() or 0
 
   def look():
     while not is_over.wait(_LOOK_EVERY):
       more.append((in_use() or 0) - first)
 
   looking = threading.Thread(target=look)
-  if first is not None:
+  if is_known:
     looking.start()
   try:
     yield more
   finally:
     is_over.set()
-    if first is not None:
+    if is_known:
       looking.join()
