@@ -86,7 +86,7 @@ def _over_known(scores, error, target, known) -> Scores:
   share = known.mean((0, 1))
   where: Any = dict(axis=(0, 1), where=known)
   bias = scores["bias"] / share
-  deviation = np.std(target, **where)
+  deviation = np.asarray(np.std(target, **where))
   with np.errstate(divide="ignore", invalid="ignore"):
     relative = np.sqrt(
       np.sum(np.square(error), **where) / np.sum(np.square(target), **where)
