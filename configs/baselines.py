@@ -11,7 +11,7 @@ its default. `model=liif,encoder=hat` is HAT-LIIF: any encoder of
 those of --config.degradation at the network's scale. Runs:
 
 demo    the data, what is known of the place and the length of
-        configs/hinote.py:demo
+        configs/hinote.py:demo; networks of one variable are told nothing
 untold  the same, told nothing
 smoke   a small network for a minute, to see that everything works
 files   your own fields, the size and the step count of the papers
@@ -89,7 +89,8 @@ def _untold(config):
 
 def _demo(config):
   _untold(config)
-  config.data.static = hinote.EARTH
+  if not models.spec(config.model.name).is_of_one_variable:
+    config.data.static = hinote.EARTH
 
 
 def _smoke(config):

@@ -1,20 +1,22 @@
 """Every peer trains by the common path and stands in one table."""
 
+import functools
 import itertools
 import pathlib
 import types
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from configs import baselines, common
-from hinote_jax import models
+from hinote_jax import degradations, models
 from hinote_jax.core import grids
+from hinote_jax.data import static
 from hinote_jax.evaluate import report
 from hinote_jax.evaluate import run as scoring
+from hinote_jax.train import contract, parts, run_data
 from hinote_jax.train import loop as train
-from hinote_jax.train import workdir
 from tests import runs, trials
 
 
@@ -61,6 +63,43 @@ def test_peers_train_told_or_not_and_are_in_one_table(tmp_path, peers, static):
   assert all(f" {name} |" in table for name in peers)
 
 
+def _data(config):
+  """Returns what stands for the data of a run, and a batch of it."""
+  channels = len(config.data.variables) or 1  # () is all of the user's
+  sources = config.data.get("static") or ()
+  told = static.count(sources, channels)
+  zeros = functools.partial(np.zeros, dtype=np.float32)
+  batch = dict(
+    lowres=zeros((1, 8, 8, channels)),
+    coords=grids.Axes(zeros((1, 32)), zeros((1, 32))),
+    cell=zeros((1, 2)) + 2 / 32,
+    static=dict(fine=zeros((1, 32, 32, told)), coarse=zeros((1, 8, 8, told))),
+  )
+  train_windows = types.SimpleNamespace(
+    degradation=degradations.parse(config.degradation),
+    scale_range=(config.windows.min_scale, config.windows.max_scale),
+    fixed=lambda examples: (batch,),
+  )
+  ends = types.SimpleNamespace(
+    minimum=[-4.0] * channels,
+    maximum=[4.0] * channels,
+    normalise=lambda values: values,
+  )
+  dataset = types.SimpleNamespace(
+    variables=[None] * channels, channels=channels, lowres=None, domain=""
+  )
+  data = run_data.RunData(
+    dataset,
+    split=None,
+    normaliser=ends,
+    degradation=None,
+    train=train_windows,
+    validation=None,
+    static=sources or None,
+  )
+  return data, batch
+
+
 # At full size traced for seconds; their smoke runs are small.
 _LARGE = ("hat", "hat_ast", "rdn", "swinir", "usrnet")
 
@@ -74,16 +113,15 @@ _LARGE = ("hat", "hat_ast", "rdn", "swinir", "usrnet")
 )
 def test_every_run_builds_its_model(name, run):
   config = baselines.get_config(f"model={name},{run}")
-  channels = len(config.data.variables) or 1  # () is all of the user's
-  module = models.build(**workdir.set_fields(config.model), channels=channels)
-  inputs = (1, 8, 8, channels), (1, 32), (1, 32), (1, 2)
-  lowres, y, x, cell = (jax.ShapeDtypeStruct(s, jnp.float32) for s in inputs)
-  made = jax.eval_shape(
-    module.init, jax.random.key(0), lowres, grids.Axes(y, x), cell
-  )
-  assert made["params"]  # it takes as many variables as its data have
-  if hasattr(module, "scale"):  # networks of one scale train at it
-    assert config.windows.min_scale == module.scale
+  data, batch = _data(config)
+  units = [1.0] * data.dataset.channels
+  arguments = parts.model_arguments(config, data, units)
+  module, spec = models.build(**arguments), models.spec_of(arguments)
+  init = functools.partial(contract.init, module, spec=spec)
+  made = jax.eval_shape(init, jax.random.key(0), batch)
+  assert made["params"]  # it takes as many channels as its data have
+  if "scale" in config.model:  # networks of one scale train at it
+    assert config.windows.min_scale == config.model.scale
     config.model.scale = 2
     assert config.windows.max_scale == 2
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from hinote_jax import models
 from hinote_jax.core import grids, naming
+from hinote_jax.interop import attributes, rules
 from hinote_jax.interop import layout as layouts
-from hinote_jax.interop import rules
 
 # What training puts before the names of a network, one within the other.
 _WRAPPER = re.compile(
@@ -92,7 +92,9 @@ def from_contents(contents: Any, **options: Any) -> Imported:
     from hinote_jax.interop import tables
 
     return tables.imported(contents, **options)
-  beside = contents.spec.get("args", contents.spec)
+  beside = contents.spec.get("args")
+  if not isinstance(beside, Mapping):  # a command line, or none
+    beside = contents.spec
   return from_tensors(contents.tensors, beside=beside, **options)
 
 
@@ -136,7 +138,7 @@ def from_tensors(
       f"it has the names of {layout.model} and shapes that no such network "
       "has: take a file that is whole"
     ) from error
-  whole = _attributes(layout.model, kwargs)
+  whole = attributes.of(layout.model, kwargs)
   params = rules.load(
     tensors,
     layout.rules(**whole),
@@ -201,13 +203,6 @@ def parse_option(text: str) -> tuple[str, Any]:
     return name, value
 
 
-def _attributes(name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns all attributes of a model, those it was not given too."""
-  module = models.build(name, **kwargs)
-  names = set(module.__dataclass_fields__) - {"parent", "name"}
-  return {attribute: getattr(module, attribute) for attribute in names}
-
-
 def recognise(shapes: rules.Shapes) -> layouts.Layout:
   """Returns the one layout that these names and shapes are of.
 
@@ -261,8 +256,9 @@ def to_tensors(
       that is called like the model.
 
   Raises:
-    ValueError: the model has no published layout, or has parameters that its
-      layout does not.
+    ValueError: the model has no published layout, has parameters that its
+      layout does not, or is one that no option of the layout tells from the
+      published one.
 
   Examples:
     >>> to_tensors("bicubic", {}, {})
@@ -274,12 +270,35 @@ def to_tensors(
   if not known:
     raise ValueError(f"the model {name!r} has no published layout")
   chosen = naming.look_up(f"layout of {name}", layout or name, known)
-  whole = _attributes(name, kwargs)
-  return rules.save(
+  whole = attributes.of(name, kwargs)
+  tensors = rules.save(
     variables["params"],
     chosen.rules(**whole),
     constants=chosen.constants(**whole),
   )
+  _require_told(chosen, whole, tensors)
+  return tensors
+
+
+def _require_told(
+  layout: layouts.Layout, whole: Mapping[str, Any], tensors: rules.Tensors
+) -> None:
+  """Refuses tensors that would be read as another network than they are of."""
+  shapes = {name: np.shape(tensor) for name, tensor in tensors.items()}
+  kwargs = layout.arguments(shapes, **layout.options_of(whole))
+  read = attributes.of(layout.model, kwargs)
+  # Which axes close is the field's to say, but where a layout says it.
+  apart = {"periodic"} - kwargs.keys()
+  if differing := attributes.differing(whole, read, apart=apart):
+    own, published = (
+      attributes.in_words({name: pair[i] for name, pair in differing.items()})
+      for i in (0, 1)
+    )
+    raise ValueError(
+      f"{layout.model} with {own} is not the published network, which has "
+      f"{published}: a file of it would be read as another one; train it with "
+      "those to write it"
+    )
 
 
 def save_torch(
@@ -304,13 +323,13 @@ def save_torch(
 
   Examples:
     >>> from flax import traverse_util
-    >>> known = models.spec("srcnn").tiny
-    >>> shapes = parameter_shapes("srcnn", known)
+    >>> known = models.spec("espcn").tiny
+    >>> shapes = parameter_shapes("espcn", known)
     >>> flat = {n: np.ones(shape, np.float32) for n, shape in shapes.items()}
     >>> params = traverse_util.unflatten_dict(flat, sep="/")
-    >>> save_torch("srcnn.pth", "srcnn", known, {"params": params})
-    >>> load_checkpoint("srcnn.pth").name
-    'srcnn'
+    >>> save_torch("espcn.pth", "espcn", known, {"params": params})
+    >>> load_checkpoint("espcn.pth").name
+    'espcn'
   """
   from hinote_jax.interop import torch_writer
 

@@ -16,7 +16,7 @@ from hinote_jax import models
 from hinote_jax.interop import rules
 
 
-def _none(**_: Any) -> dict[str, np.ndarray | None]:
+def _none(**_: Any) -> dict[str, Any]:
   return {}
 
 
@@ -32,6 +32,8 @@ class Layout:
     constants: (**attributes of the model) -> tensors that are no parameters,
       see `rules`.
     options: what shapes cannot tell, with the default of the release.
+    told: (**attributes of the model) -> the options that are not called like
+      the attribute they give.
   """
 
   model: str
@@ -40,6 +42,12 @@ class Layout:
   rules: Callable[..., Sequence[rules.Rule]]
   constants: Callable[..., Mapping[str, np.ndarray | None]] = _none
   options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  told: Callable[..., Mapping[str, Any]] = _none
+
+  def options_of(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options by which a file of a network is read as that one."""
+    alike = {n: attributes[n] for n in self.options if n in attributes}
+    return {**self.options, **alike, **self.told(**attributes)}
 
 
 def layouts() -> dict[str, Layout]:

@@ -14,6 +14,7 @@ import re
 from typing import Any, NamedTuple
 
 from flax import traverse_util
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
@@ -194,7 +195,8 @@ def load(
 
   Raises:
     ValueError: a tensor that no rule knows, a parameter that no tensor gives,
-      another shape or a constant of another value; all of them are listed.
+      another shape, numbers that are not real or not finite, or a constant of
+      another value; all of them are listed.
   """
   constants = dict(constants or {})
   table = [(_pattern(rule.source), rule) for rule in rules]
@@ -214,15 +216,10 @@ def load(
       wrong.append(f"{name} {tensor.shape}: {error}")
       continue
     values = values if isinstance(rule.target, tuple) else (values,)
-    for path, value in zip(paths, values, strict=True):
-      if path not in expected:
-        wrong.append(f"{name} {tensor.shape}: the model has no {path}")
-      elif value.shape != tuple(expected[path]):
-        wrong.append(
-          f"{name} {tensor.shape}: gives {path} the shape {value.shape}, the "
-          f"model has {tuple(expected[path])}"
-        )
-      params[path] = np.ascontiguousarray(value, np.float32)
+    own = dict(zip(paths, map(_as_float32, values), strict=True))
+    reasons = _misfits(tensor.shape, rule, own, expected)
+    wrong += [f"{name} {tensor.shape}: {reason}" for reason in reasons]
+    params |= own
   for path in expected:
     if path not in params:
       source = _source(path, rules)
@@ -230,6 +227,46 @@ def load(
   if wrong:
     raise ValueError("\n  ".join(["tensors and model differ:", *wrong]))
   return traverse_util.unflatten_dict(params, sep="/")
+
+
+def _as_float32(value: np.ndarray) -> np.ndarray:
+  """Returns real numbers in float32 and others as they are, to be refused."""
+  if not jnp.issubdtype(value.dtype, jnp.floating):
+    return value
+  with np.errstate(over="ignore"):  # infinities are refused
+    return np.ascontiguousarray(value, np.float32)
+
+
+def _misfits(
+  shape: tuple[int, ...],
+  rule: Rule,
+  values: Mapping[str, np.ndarray],
+  expected: Shapes,
+) -> Iterable[str]:
+  """Yields why what a tensor of a shape gives is not what the model has."""
+  reasons = [_misfit(*item, expected) for item in values.items()]
+  if any(reasons):
+    yield from filter(None, reasons)
+    return
+  # What a transform leaves out of a tensor does not come back.
+  whole = rule.transform.save(*values.values()).shape
+  if whole != shape:
+    yield f"the model has {whole}"
+
+
+def _misfit(path: str, value: np.ndarray, expected: Shapes) -> str:
+  if path not in expected:
+    return f"the model has no {path}"
+  if value.shape != tuple(expected[path]):
+    return (
+      f"gives {path} the shape {value.shape}, the model has "
+      f"{tuple(expected[path])}"
+    )
+  if value.dtype != np.float32:
+    return f"gives {path} numbers of {value.dtype}, the model has real ones"
+  if bad := value.size - np.count_nonzero(np.isfinite(value)):
+    return f"{bad} of {value.size} weights in {path} are not finite in float32"
+  return ""
 
 
 def _source(path: str, rules: Sequence[Rule]) -> str:

@@ -2,7 +2,8 @@
 
 A loss is a Flax module, so that one with parameters of its own trains beside
 the model: `loss.apply(variables, pred, highres, lowres, coords)` gives the
-loss of every element, [b H W c]; the caller takes the mean.
+loss of every element, [b H W c]; the caller takes the mean. It does not depend
+on how a batch is divided among devices, but for losses `is_of_batch`.
 """
 
 from flax import linen as nn
@@ -46,3 +47,18 @@ def build(name: str, **kwargs) -> nn.Module:
   for argument in kwargs:
     naming.look_up(f"argument of {name}", argument, loss.__dataclass_fields__)
   return loss(**kwargs)
+
+
+def is_of_batch(loss: nn.Module) -> bool:
+  """Says whether a loss is of a batch as a whole, and not of each example.
+
+  A loss says so by an attribute of this name.
+
+  Examples:
+    >>> is_of_batch(build("l1"))
+    False
+    >>> is_of_batch(build("focal_frequency", ave_spectrum=True))
+    True
+  """
+  plain = getattr(loss, "loss", loss)  # of one with terms
+  return getattr(plain, "is_of_batch", False)

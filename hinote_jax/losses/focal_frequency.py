@@ -99,6 +99,11 @@ class FocalFrequency(nn.Module):
   log_matrix: bool = False
   batch_matrix: bool = False
 
+  @property
+  def is_of_batch(self) -> bool:
+    """Whether examples are compared with each other."""
+    return self.ave_spectrum or self.batch_matrix
+
   @nn.compact
   def __call__(
     self,

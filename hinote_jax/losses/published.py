@@ -1,8 +1,11 @@
 """The losses of the released HiNOTE code, as they are.
 
 For comparison: `frequency_prior` is the loss of the paper. The release sums
-where others average, so its losses are larger by the size of the batch.
+where others average, so its losses are larger by the size of the batch; all of
+them are of a batch as a whole, see `losses.is_of_batch`.
 """
+
+from typing import ClassVar
 
 import chex
 from flax import linen as nn
@@ -20,6 +23,8 @@ Field = Float[Array, "b H W c"]
 class L1Sum(nn.Module):
   """|pred - highres| times the number of elements: the mean is the sum."""
 
+  is_of_batch: ClassVar[bool] = True
+
   def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
     del lowres, coords
     chex.assert_equal_shape([pred, highres])
@@ -28,6 +33,8 @@ class L1Sum(nn.Module):
 
 class L2Sum(nn.Module):
   """(pred - highres)^2 times the number of elements: the mean is the sum."""
+
+  is_of_batch: ClassVar[bool] = True
 
   def __call__(self, pred: Field, highres: Field, lowres, coords) -> Field:
     del lowres, coords
@@ -55,6 +62,8 @@ class PublishedPrior(nn.Module):
   against `highres`; and `lowres` is resized to the whole array of the queries,
   wherever they are. `FrequencyPrior(resize="bicubic")` has both right.
   """
+
+  is_of_batch: ClassVar[bool] = True
 
   def __call__(
     self,

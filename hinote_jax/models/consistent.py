@@ -87,6 +87,10 @@ class Consistent(nn.Module):
     inverse_y, inverse_x = _inverses(along_y, along_x)
     return x + _along(inverse_y, inverse_x, missed)
 
+  def own_loss(self, *inputs: Any, **extras: Any) -> Float[Array, "b H W c"]:
+    """Returns what the model adds to the loss, which sees no data step."""
+    return self.consistent.own_loss(*inputs, **extras)
+
   @nn.nowrap
   def axis(
     self, places: Any, n: int, scale: Any, is_periodic: bool

@@ -78,6 +78,9 @@ class Informed(nn.Module):
   width: int = 32
   periodic: Periodic = (False, False)
 
+  def setup(self):
+    self.model = self.plain.clone(periodic=self.periodic)
+
   @nn.compact
   def __call__(
     self,
@@ -101,9 +104,8 @@ class Informed(nn.Module):
       raise ValueError(
         f"the model is told of {len(self.units)} static channels, got {count}"
       )
-    model = self.plain.clone(periodic=self.periodic, parent=self, name="model")
     both = lazy.concatenate([lowres, static["coarse"]])
-    z = model(both, coords, cell, **extras)
+    z = self.model(both, coords, cell, **extras)
     f = at_queries(static, coords, self.units, self.periodic)
     y = lazy.pointwise(jax.nn.gelu, blocks.Dense(self.width, name="lift")(z))
     options: Any = dict(kernel_init=blocks.small_init)
@@ -114,6 +116,18 @@ class Informed(nn.Module):
     options = dict(use_bias=False, kernel_init=nn.initializers.zeros)
     added = added + blocks.Dense(self.channels, name="linear", **options)(f)
     return lazy.pointwise(_first, z, added) + added
+
+  def own_loss(
+    self, lowres, coords, cell, highres, *, static, **extras: Any
+  ) -> Float[Array, "b H W c"]:
+    """Returns what the model adds to the loss by its own variables.
+
+    What is static is a part of its input, and of what it should answer.
+    """
+    both = jnp.concatenate([lowres, static["coarse"]], axis=-1)
+    truth = jnp.concatenate([highres, static["fine"]], axis=-1)
+    each = self.model.own_loss(both, coords, cell, truth, **extras)
+    return _first(each, highres)
 
 
 def _first(z, like):

@@ -79,10 +79,14 @@ class Checkpoints:
     return self.path / str(step)
 
   def metas(self) -> dict[int, dict[str, Any]]:
-    """Returns what belongs with each checkpoint, where that is whole."""
+    """Returns what belongs with each checkpoint, where that is whole.
+
+    Raises:
+      OSError: the system does not read one.
+    """
     whole = {}
     for step in self.steps:
-      with contextlib.suppress(ValueError):
+      with contextlib.suppress(checkpoint_folder.Damaged):
         whole[step] = checkpoint_folder.read_meta(self._folder(step))
     return whole
 
@@ -163,7 +167,7 @@ class Checkpoints:
   def _remove(self, step: int) -> None:
     """Removes a checkpoint; it never stands half under its name."""
     if self._is_leader:
-      old = self._folder(step).with_name(f"{step}.{os.getpid()}.tmp")
+      old = files.aside(self._folder(step), "tmp")
       os.replace(self._folder(step), old)
       files.remove(old)
 
@@ -171,10 +175,13 @@ class Checkpoints:
     """Returns the latest whole checkpoint as (state, meta), or None.
 
     Damaged ones that are later are removed, so that the run can write them
-    again, and what `save` would not have kept.
+    again, and what `save` would not have kept. One that is whole and cannot be
+    read now is left, and none is taken in its place.
 
     Raises:
-      ValueError: checkpoints exist and none of them is whole.
+      ValueError: checkpoints exist and none of them is whole, or the latest
+        whole one is of another state.
+      OSError: the system does not read one.
     """
     steps = self.steps[::-1]
     if not steps:
@@ -214,7 +221,7 @@ class Checkpoints:
     for step in steps:
       try:
         state, meta = checkpoint_folder.read(self._folder(step), template)
-      except ValueError as error:
+      except checkpoint_folder.Damaged as error:
         damaged[step] = str(error)
         continue
       if damaged:
@@ -258,7 +265,7 @@ class Checkpoints:
       return self._first_whole(steps)[:2]
     try:
       return checkpoint_folder.read(self._folder(steps[0]), None)
-    except ValueError as error:
+    except checkpoint_folder.Damaged as error:
       raise ValueError(
         f"the {which} checkpoint in {self.path} is damaged ({error})"
       ) from error

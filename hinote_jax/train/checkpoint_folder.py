@@ -6,8 +6,9 @@
              hold it, and one of all that
 
 Nothing of it is used before the digests are found to be right, because flipped
-bits otherwise go unseen. Those of earlier versions, with a digest of the values
-alone, are read as well.
+bits otherwise go unseen. Where they are, or the system does not read, it is not
+damaged, whatever fails: it may be read another time. Those of earlier versions,
+with a digest of the values alone, are read as well.
 """
 
 import json
@@ -24,6 +25,11 @@ from hinote_jax.train import digests
 
 _STATE, _META = "state", "meta.json"
 _ARRAYS = "arrays.npz"
+_ABSENT = (FileNotFoundError, NotADirectoryError)
+
+
+class Damaged(ValueError):
+  """What is on the disk is not what was written."""
 
 
 def host(tree: Any) -> Any:
@@ -103,7 +109,8 @@ def read_meta(folder: pathlib.Path) -> dict[str, Any]:
   """Reads what belongs with a state.
 
   Raises:
-    ValueError: it is damaged.
+    Damaged: it is not what was written, or is not there.
+    OSError: the system does not read it.
   """
   path = folder / _META
   try:
@@ -112,8 +119,14 @@ def read_meta(folder: pathlib.Path) -> dict[str, Any]:
     meta = json.loads(path.read_text())
     if meta["sha256"] != digests.sealed(meta)["sha256"]:
       raise ValueError(f"{path.name} does not match its digest")
-  except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-    raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
+  except (
+    *_ABSENT,
+    ValueError,
+    LookupError,
+    TypeError,
+    RecursionError,
+  ) as error:
+    raise Damaged(f"step {folder.name}: {inputs.line(error)}") from error
   return meta
 
 
@@ -121,22 +134,25 @@ def read(folder: pathlib.Path, template: Any | None) -> tuple[Any, dict]:
   """Reads a checkpoint, into the shape of a template where there is one.
 
   Raises:
-    ValueError: it is damaged, or is not of the template.
+    Damaged: it is not what was written; of earlier versions, whose files have
+      no digest, it cannot be read.
+    ValueError: it is whole and cannot be read, or is not of the template.
+    OSError: the system does not read it.
   """
   meta = read_meta(folder)
   version = meta.get("digest", 1)
   if version > 2 and digests.of_files(folder / _STATE) != meta.get("files"):
-    raise ValueError(f"step {folder.name}: its files do not match their digest")
+    raise Damaged(f"step {folder.name}: its files do not match their digest")
   try:
     state = _read_state(folder / _STATE, template)
-    known = meta["values"] if version > 2 else meta["sha256"]
-    is_whole = digests.of_tree(state, min(version, 2)) == known
-  except Exception as error:  # Orbax raises many kinds for a damaged file
-    raise ValueError(f"step {folder.name}: {inputs.line(error)}") from error
-  if not is_whole:
-    raise ValueError(
-      f"step {folder.name}: its values do not match their digest"
-    )
+  except Exception as error:  # Orbax raises many kinds
+    kind = ValueError if version > 2 else Damaged
+    if isinstance(error, OSError) and not isinstance(error, _ABSENT):
+      kind = OSError
+    raise kind(f"step {folder.name}: {inputs.line(error)}") from error
+  known = meta.get("values" if version > 2 else "sha256")
+  if digests.of_tree(state, min(version, 2)) != known:
+    raise Damaged(f"step {folder.name}: its values do not match their digest")
   return state, meta
 
 

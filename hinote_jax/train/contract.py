@@ -89,17 +89,24 @@ def apply(
 
 
 def own_loss(
-  module: nn.Module, variables: Mapping[str, Any], batch: Mapping[str, Any]
+  module: nn.Module,
+  variables: Mapping[str, Any],
+  batch: Mapping[str, Any],
+  spec: Spec = PLAIN,
 ) -> jax.Array | float:
   """Returns the mean of what a model adds to its loss; 0 where it has none.
 
-  A model may have a method own_loss(lowres, coords, cell, highres) that says
-  it of each element, [b H W c].
+  A model may have a method own_loss(lowres, coords, cell, highres, **extras)
+  that says it of each element, [b H W c]; what it is wrapped in passes it on.
   """
-  if not hasattr(module, "own_loss"):
+  plain: Any = module
+  while hasattr(plain, "plain"):
+    plain = plain.plain
+  if not hasattr(plain, "own_loss"):
     return 0.0
-  args, _ = inputs(batch)
-  each = module.apply(variables, *args, batch["highres"], method="own_loss")
+  args, extras = inputs(batch, spec)
+  given = *args, batch["highres"]
+  each = module.apply(variables, *given, method="own_loss", **extras)
   known = batch.get("known")
   return jnp.mean(each if known is None else each * known)  # pyright: ignore
 

@@ -52,14 +52,21 @@ def train(
   is_leader = jax.process_index() == 0
   workdir = workdirs.check(workdir, config)
 
-  run = parts.make(
-    config, workdir, lambda like: checkpoint.Checkpoints(workdir).restore(like)
-  )
-  data, first, meta = run.data, run.first, run.meta
+  with contextlib.ExitStack() as stack:
+    # Nothing there is read to go on with, or changed, beside another process.
+    if is_leader:
+      stack.enter_context(workdirs.held(workdir))
+    run = parts.make(
+      config,
+      workdir,
+      lambda like: checkpoint.Checkpoints(workdir).restore(like),
+    )
+    data, first, meta = run.data, run.first, run.meta
+    is_behind = bool(config.get("saves_behind"))
+    checkpoints = stack.enter_context(
+      checkpoint.Checkpoints(workdir, is_behind=is_behind)
+    )
 
-  is_behind = bool(config.get("saves_behind"))
-  saving = checkpoint.Checkpoints(workdir, is_behind=is_behind)
-  with contextlib.ExitStack() as stack, saving as checkpoints:
     # Step.
     validate = windows.Validator(
       run.module,
@@ -76,7 +83,6 @@ def train(
     rate = jax.jit(run.rate).lower(first).compile()
     peers.barrier("compiled")
     if is_leader:
-      stack.enter_context(workdirs.held(workdir))
       workdirs.claim(workdir, config)
       data.split.save(workdir / run_data.SPLIT, data.dataset)
     static_meta = static_run.save(data.static, workdir if is_leader else None)

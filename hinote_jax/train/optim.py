@@ -32,9 +32,20 @@ def schedule(
   )
 
 
+# What is no product though it has axes: of heads, windows, tokens, tables.
+_NO_KERNEL = re.compile(
+  "scales?|(.*_)?bias|bias_table|positions|cls|mask|register|table_.*"
+)
+
+
 def _is_kernel(params):
-  """Weight decay is for products, not for biases and scales."""
-  return jax.tree.map(lambda p: p.ndim > 1, params)
+  """Weight decay is for products, not for biases, scales and tables."""
+
+  def of(path, leaf):
+    name = jax.tree_util.keystr(path[-1:], simple=True)
+    return leaf.ndim > 1 and not _NO_KERNEL.fullmatch(name)
+
+  return jax.tree_util.tree_map_with_path(of, params)
 
 
 def build(

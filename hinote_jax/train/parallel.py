@@ -70,6 +70,29 @@ def check_batch(rows: int, mode: str = "pmap", queries: int = 1) -> None:
     raise ValueError(f"config.batch_size: {_dividing(rows, count)}")
 
 
+def check_whole(what: str, mode: str = "pmap", accumulate: int = 1) -> None:
+  """Checks that a batch is taken as a whole, for what is of the whole.
+
+  Args:
+    what: names it.
+    mode: one of `MODES`; with "jit" it is whole on any devices.
+    accumulate: in how many parts it is taken.
+
+  Raises:
+    ValueError: it is taken in parts, or divided among devices.
+  """
+  if accumulate > 1:
+    raise ValueError(
+      f"{what} is of a batch as a whole, and config.accumulate={accumulate} "
+      "takes it in parts; set that to 1"
+    )
+  if (count := jax.device_count()) > 1 and mode != "jit":
+    raise ValueError(
+      f"{what} is of a batch as a whole, and config.parallel={mode!r} divides "
+      f"it among {count} devices; set that to 'jit'"
+    )
+
+
 def make_mesh(devices=None, queries: int = 1) -> Mesh:
   """Returns a mesh of examples and of rows of each over `devices`.
 

@@ -1,6 +1,6 @@
 """What a run is made of, from its config: data, network, loss, optimiser."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import os
@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hinote_jax import interop, models
+from hinote_jax import interop, losses, models
 from hinote_jax.core import scale_laws
+from hinote_jax.interop import attributes
 from hinote_jax.train import (
   contract,
   feature_networks,
@@ -122,6 +123,10 @@ def make(
   parallel.check_batch(
     config.batch_size, config.parallel, config.get("query_devices") or 1
   )
+  loss = feature_networks.loss(workdirs.set_fields(config.loss))
+  if losses.is_of_batch(loss):
+    name = f"config.loss.name: {config.loss.name}"
+    parallel.check_whole(name, config.parallel, config.accumulate)
   data = run_data.make(config, pathlib.Path(workdir))
   logging.info("data: %s, %s", data.dataset.name, data.split)
   # A network of features gives fields back, of which no residual is known.
@@ -129,7 +134,6 @@ def make(
   units = [1.0] if is_features else run_data.residual_scale(data.train)
   arguments, meta = model_arguments(config, data, units), {}
   module = models.build(**arguments)
-  loss = feature_networks.loss(workdirs.set_fields(config.loss))
   transform, rate = optim.build(
     steps=config.steps, **workdirs.set_fields(config.optim)
   )
@@ -149,7 +153,7 @@ def make(
     units, arguments = meta["units"], meta["model"]
     module = models.build(**arguments)
   elif config.get("start"):
-    state = _begun(state, config.start)
+    state = _begun(state, config.start, arguments)
   return Parts(
     config,
     data,
@@ -172,14 +176,14 @@ def model_arguments(
   """Returns what `models.build` needs: one channel a variable of the data.
 
   `residual_scale="auto"` in the config stands for the measured one, where
-  fields are paired their scale is the largest, and tables end where fields do.
+  fields are paired their scale is the largest, and tables end where fields do,
+  static ones too.
   """
   arguments = {
     **workdirs.set_fields(config.model),
     "channels": len(data.dataset.variables),
   }
-  if arguments.pop("consistent", False):
-    arguments["consistent"] = data.consistent()
+  is_consistent = arguments.pop("consistent", False)
   if data.scale and "max_scale" in arguments:
     arguments["max_scale"] = data.scale
   if arguments.get("residual_scale") == "auto":
@@ -190,16 +194,26 @@ def model_arguments(
     arguments["static_units"] = data.static_units()
   if "kernel" in models.spec(arguments["name"]).optional:
     arguments |= data.blur(arguments)
+  if is_consistent:  # of the network, whatever that is
+    arguments["consistent"] = data.consistent()
   return arguments
 
 
-def _begun(state: train_step.TrainState, path: str) -> train_step.TrainState:
+def _begun(
+  state: train_step.TrainState, path: str, arguments: Mapping[str, Any]
+) -> train_step.TrainState:
   """Returns a fresh state whose model begins as the network of a file.
 
+  Args:
+    state: fresh.
+    path: the file.
+    arguments: of `models.build`.
+
   Raises:
-    ValueError: it is of other parameters.
+    ValueError: it is of other parameters, or answers otherwise.
   """
-  given = interop.load_checkpoint(path).variables["params"]
+  imported = interop.load_checkpoint(path)
+  given = imported.variables["params"]
   shapes = [
     jax.tree.map(np.shape, params) for params in (given, state.params["model"])
   ]
@@ -208,8 +222,32 @@ def _begun(state: train_step.TrainState, path: str) -> train_step.TrainState:
       f"config.start: {path} has the parameters {shapes[0]} and config.model "
       f"{shapes[1]}: make the model that of the file"
     )
+  _require_same(path, imported, arguments)
   given = jax.tree.map(jnp.asarray, given)
   return state.replace(
     params={**state.params, "model": given},
     average=jax.tree.map(jnp.copy, given),
   )
+
+
+def _require_same(
+  path: str, imported: interop.Imported, arguments: Mapping[str, Any]
+) -> None:
+  """Refuses a file whose network has the model's parameters and is another.
+
+  What makes its answers consistent is no part of it.
+  """
+  around = ("name", "consistent")
+  kwargs = {n: v for n, v in arguments.items() if n not in around}
+  own = {"name": arguments["name"], **attributes.of(arguments["name"], kwargs)}
+  read = {"name": imported.name, **attributes.of(*imported[:2])}
+  differing = attributes.differing(own, read, apart=("periodic",))
+  if differing:
+    ours, theirs = (
+      attributes.in_words({name: pair[i] for name, pair in differing.items()})
+      for i in (0, 1)
+    )
+    raise ValueError(
+      f"config.start: {path} is of a network with {theirs} and config.model "
+      f"has {ours}: make the model that of the file"
+    )

@@ -19,13 +19,12 @@ import typing
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hinote_jax import data as datasets
 from hinote_jax import degradations, losses, models, shipped
 from hinote_jax.core import grids, naming
-from hinote_jax.data import splits
+from hinote_jax.data import splits, static
 from hinote_jax.degradations import linear
 from hinote_jax.io import inputs
 from hinote_jax.losses import terms
@@ -258,15 +257,11 @@ def _check_names(config: Any) -> None:
       raise ValueError(
         f"config.optim.frozen: {pattern!r} is no regular expression ({error})"
       ) from error
-  if (dtype := config.model.get("dtype")) is not None:
-    try:
-      is_float = jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
-    except TypeError:
-      is_float = False
-    if not is_float:
-      raise ValueError(
-        f"config.model.dtype is float32 or bfloat16, got {dtype!r}"
-      )
+  dtypes = (None, "float32", "bfloat16", "float16")
+  if (dtype := config.model.get("dtype")) not in dtypes:
+    raise ValueError(
+      f"config.model.dtype is float32, bfloat16 or float16, got {dtype!r}"
+    )
 
 
 def _check_model(config: Any) -> None:
@@ -274,6 +269,14 @@ def _check_model(config: Any) -> None:
   names = config.data.get("variables") or ()
   channels = 1 if isinstance(names, str) else max(len(names), 1)
   arguments = workdirs.set_fields(config.model) | dict(channels=channels)
+  told = static.count(config.data.get("static") or (), channels)
+  if told and models.spec(config.model.name).is_of_one_variable:
+    raise ValueError(
+      f"config.data.static: {config.model.name} takes one channel, and these "
+      f"are {told} beside it; leave them out"
+    )
+  if told:
+    arguments["static_units"] = [1.0] * told
   if arguments.get("residual_scale") == "auto":
     arguments["residual_scale"] = [1.0] * channels
   if arguments.pop("consistent", False):
@@ -294,7 +297,7 @@ def _check_model(config: Any) -> None:
     ) from error
   # The state has four of each; three batches are under way.
   points = math.prod(window) + math.prod(queries)
-  batches = 3 * config.batch_size * points * channels
+  batches = 3 * config.batch_size * points * (channels + told)
   needed, memory = 4 * (4 * parameters + batches), host_memory.total()
   if needed > memory:
     raise ValueError(
@@ -321,10 +324,13 @@ def _parameters(
     "coords": grids.Axes(array(1, queries[0]), array(1, queries[1])),
     "cell": array(1, 2),
   }
-  spec = models.spec(settings["name"])
-  batch |= dict.fromkeys(spec.extras, array(1))
-  if spec.extras:
+  if models.spec(settings["name"]).extras:
     return 0  # what they look like is the data's to say
+  told = len(settings.get("static_units", ()))
+  batch["static"] = dict(
+    fine=array(1, *queries, told), coarse=array(1, *window, told)
+  )
+  spec = models.spec_of(settings)
   init = functools.partial(contract.init, module, spec=spec)
   every = jax.eval_shape(init, jax.random.key(0), batch)
   return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(every))

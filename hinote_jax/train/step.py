@@ -133,7 +133,7 @@ def make_objective(
       **own_unit,
     )
     mse = jnp.mean(jnp.square(pred - batch["highres"]))
-    own = contract.own_loss(module, variables["model"], batch)
+    own = contract.own_loss(module, variables["model"], batch, spec)
     return jnp.mean(jnp.asarray(each)) + own, {"mse": mse}
 
   return objective

@@ -10,7 +10,12 @@ from tests import upscale_command
 from tests.infer import networks
 
 _KWARGS = dict(
-  networks.WINDOWS, channels=3, scale=4, depths=(1,), num_heads=(1,)
+  networks.WINDOWS,
+  channels=3,
+  scale=4,
+  depths=(1,),
+  num_heads=(1,),
+  mean=(0.4488, 0.4371, 0.4040),
 )
 
 
@@ -20,7 +25,7 @@ def files(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   pixels = np.random.default_rng(0).integers(0, 256, (9, 6, 3), np.uint8)
   Image.fromarray(pixels).save("photo.png")
-  module = models.build("hat", **_KWARGS, mean=(0.4488, 0.4371, 0.4040))
+  module = models.build("hat", **_KWARGS)
   lowres = pixels[None] / np.float32(255.0)
   variables = networks.random_variables(module, lowres, method="enlarge")
   interop.save_torch("HAT_SRx4.pth", "hat", _KWARGS, variables)

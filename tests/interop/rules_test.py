@@ -1,5 +1,7 @@
 """The tables between layouts: transforms, strictness both ways, messages."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 import jax
@@ -9,6 +11,8 @@ import pytest
 from hinote_jax import interop, lazy, models
 from hinote_jax.core import grids
 from hinote_jax.interop import inspect, rules, torch_writer
+from hinote_jax.models.implicit import srno_weights
+from hinote_jax.models.single_scale import dfno_weights
 
 _RANDOM = np.random.default_rng(0)
 _TABLE = [
@@ -63,6 +67,46 @@ def test_every_difference_is_listed():
   assert "tail.weight (2, 2): the model has no place for it" in message
   assert "block_0/first/bias (3,): not given" in message
   assert "gives q/kernel the shape (3, 4), the model has (5, 4)" in message
+
+
+@pytest.mark.parametrize(
+  ("transform", "whole", "more"),
+  [
+    (rules.pointwise, (3, 2, 1, 1), (3, 2, 3, 3)),
+    (rules.depthwise, (3, 1, 3, 3), (3, 2, 3, 3)),
+    (srno_weights._norm, (2, 1, 4), (2, 3, 4)),
+    (dfno_weights._pointwise, (3, 2, 1), (3, 2, 2)),
+  ],
+)
+def test_no_part_of_a_tensor_is_left_out(transform, whole, more):
+  table = [rules.Rule("w", "kernel", transform)]
+  tensor = np.zeros(whole, np.float32)
+  expected = {"kernel": transform.load(tensor).shape}
+  rules.load({"w": tensor}, table, expected)
+  words = re.escape(f"w {more}: the model has {whole}")
+  with pytest.raises(ValueError, match=f"differ:\n  {words}$"):
+    rules.load({"w": np.zeros(more, np.float32)}, table, expected)
+
+
+@pytest.mark.parametrize(
+  ("values", "words"),
+  [
+    (
+      np.ones(3, np.complex64),
+      "gives bias numbers of complex64, the model has real",
+    ),
+    (np.ones(3, np.int8), "gives bias numbers of int8, the model has real"),
+    (np.float32([0, np.nan, 1]), "1 of 3 weights in bias are not finite"),
+    (
+      np.float64([1e300, -1e300, 1]),
+      "2 of 3 weights in bias are not finite in",
+    ),
+  ],
+)
+def test_what_is_no_parameter_in_float32_is_refused(values, words):
+  table = [rules.Rule("w", "bias", rules.as_is)]
+  with pytest.raises(ValueError, match=rf"w \(3,\): {words}"):
+    rules.load({"w": values}, table, {"bias": (3,)})
 
 
 def test_constants_must_have_their_value():

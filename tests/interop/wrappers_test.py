@@ -92,6 +92,16 @@ def test_half_precision_is_used_as_it_is(network, tmp_path, dtype):
   jax.tree.map(np.testing.assert_array_equal, found, want)
 
 
+@pytest.mark.parametrize("args", ["liif", ["--lr", "1"], 3, {"local": 1}])
+def test_arguments_that_are_none_of_a_network_lie_beside(
+  network, tmp_path, args
+):
+  tensors, _ = network
+  spec = {"args": args, "cell_decode": True}
+  torch_writer.write(tmp_path / "a.pth", tensors, spec=spec, held_in="sd")
+  assert interop.load_checkpoint(tmp_path / "a.pth").name == "liif"
+
+
 def _tar():
   stream = io.BytesIO()
   with tarfile.open(fileobj=stream, mode="w") as archive:

@@ -10,7 +10,7 @@ import pytest
 
 from hinote_jax import interop, models
 from hinote_jax.core import grids
-from hinote_jax.interop import checkpoints, layout
+from hinote_jax.interop import attributes, checkpoints, layout
 from tests import trials
 from tests.parity import reference
 
@@ -24,6 +24,7 @@ _CASES = [
   ("SwinIR_3conv_nearest", dict(img_size=16)),
   ("DFNO", {}),
 ]
+_MEAN = (0.4488, 0.4371, 0.4040)
 _SWINIR = dict(embed_dim=8, depths=(2, 3), num_heads=(2, 4), window_size=4)
 _SMALL = {
   "srcnn": {},
@@ -131,9 +132,24 @@ def _drawn(name, kwargs):
 @pytest.mark.parametrize(
   ("name", "kwargs", "options"),
   [
-    ("srcnn", dict(scale=3, channels=3), dict(upscale_factor=3)),
+    (
+      "srcnn",
+      dict(scale=3, channels=3, registration="nodes"),
+      dict(upscale_factor=3),
+    ),
     ("espcn", dict(scale=3, channels=2), {}),
-    ("wdsr", dict(scale=2, channels=3, width=6, blocks=2, expansion=3), {}),
+    (
+      "wdsr",
+      dict(
+        scale=2,
+        channels=3,
+        width=6,
+        blocks=2,
+        expansion=3,
+        periodic=(True, True),
+      ),
+      {},
+    ),
     (
       "dfno",
       dict(scale=2, blocks=2, modes1=3, modes2=2, layers=4, head_width=16),
@@ -144,8 +160,12 @@ def _drawn(name, kwargs):
       for scale, c, kinds in (
         (1, 1, dict(upsampler="", window_size=7, img_size=(126, 126))),
         (2, 1, dict(upsampler="nearest+conv", img_size=(8, 12))),
-        (4, 3, dict(upsampler="nearest+conv", resi_connection="3conv")),
-        (2, 3, dict(img_size=(48, 48))),
+        (
+          4,
+          3,
+          dict(upsampler="nearest+conv", resi_connection="3conv", mean=_MEAN),
+        ),
+        (2, 3, dict(img_size=(48, 48), mean=_MEAN)),
         (3, 1, dict(mlp_ratio=29 / 8)),
         (8, 1, dict(num_feat=16)),
         (3, 2, dict(upsampler="pixelshuffledirect")),
@@ -155,21 +175,52 @@ def _drawn(name, kwargs):
 )
 def test_files_tell_what_they_are(name, kwargs, options):
   """Any model that is written is recognised, with all its attributes."""
-  module = models.build(name, **kwargs)
   variables = _drawn(name, kwargs)
   tensors = interop.to_tensors(name, kwargs, variables)
   imported = interop.from_tensors(tensors, **options)
   assert imported.name == name
-  found = models.build(name, **imported.kwargs)
-  as_released = dict(
-    srcnn=dict(registration="nodes"),
-    wdsr=dict(periodic=(True, True)),
-    swinir=dict(mean=found.mean) if name == "swinir" else {},
-  )
-  assert found == module.clone(**as_released.get(name, {}))
-  if name == "swinir":
-    assert len(found.mean) == (3 if kwargs["channels"] == 3 else 0)
+  assert models.build(name, **imported.kwargs) == models.build(name, **kwargs)
   jax.tree.map(np.testing.assert_array_equal, imported.variables, variables)
+
+
+@pytest.mark.parametrize(
+  ("name", "kwargs", "words"),
+  [
+    ("srcnn", {}, "registration='cells' is .*, which has registration='nodes'"),
+    ("wdsr", {}, r"periodic=\(False, False\) is .* periodic=\(True, True\)"),
+    ("swinir", dict(channels=3), r"mean=\(\) is .* mean=\(0.4488, 0.4371"),
+    ("swinir", dict(mean=(0.5,)), r"mean=\(0.5,\) is .* mean=\(\)"),
+  ],
+)
+def test_another_network_than_the_published_is_not_written(name, kwargs, words):
+  kwargs = dict(models.spec(name).tiny, **kwargs)
+  with pytest.raises(ValueError, match=f"{name} with {words}.*read as another"):
+    interop.to_tensors(name, kwargs, _drawn(name, kwargs))
+
+
+_HAT = dict(img_range=2.0, conv_scale=0.1)
+
+
+@pytest.mark.parametrize(
+  ("name", "kwargs", "options"),
+  [
+    ("edsr", dict(residual_scale=0.5), dict(res_scale=0.5)),
+    ("dfno", {}, dict(upscale_factor=2)),
+    # Of twelve channels 30 and 12 times fewer leave one.
+    ("hat", _HAT, _HAT),
+    # No layer has `num_feat` channels.
+    ("swinir", dict(upsampler="pixelshuffledirect"), {}),
+  ],
+)
+def test_what_options_and_shapes_tell_is_written(name, kwargs, options):
+  kwargs = dict(models.spec(name).tiny, **kwargs)
+  tensors = interop.to_tensors(name, kwargs, _drawn(name, kwargs))
+  read = interop.from_tensors(tensors, **options)
+  own, found = attributes.of(name, kwargs), attributes.of(name, read.kwargs)
+  assert not attributes.differing(own, found)
+  if options:  # which the tensors do not tell
+    other = attributes.of(name, interop.from_tensors(tensors).kwargs)
+    assert attributes.differing(own, other)
 
 
 def test_swinir_of_another_img_size_or_one_window_is_refused():

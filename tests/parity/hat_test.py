@@ -17,6 +17,7 @@ from tests.parity import reference
 
 _QUICK = ("hat_tiny_ws8_x2__16x24", "hat_tiny_gray_ws4_x3__12x20")
 _CASES = trials.apart_from(_QUICK.__contains__, reference.cases("hat", "hat_*"))
+_MEAN = (0.4488, 0.4371, 0.4040)
 _WINDOWS = dict(embed_dim=10, depths=(2, 1), num_heads=(2, 5), window_size=4)
 
 
@@ -120,7 +121,7 @@ def test_there_and_back_changes_no_bit(stem):
 def test_a_file_written_here_has_the_keys_of_the_authors():
   path = reference.ROOT / "hat" / "hat_s_1group_x4.keys.json"
   keys = json.loads(path.read_text())["keys"]
-  kwargs = dict(size="S", channels=3, depths=(2,), num_heads=(6,))
+  kwargs = dict(size="S", channels=3, depths=(2,), num_heads=(6,), mean=_MEAN)
   tensors = interop.to_tensors("hat", kwargs, _drawn("hat", kwargs))
   assert {k: (list(t.shape), str(t.dtype)) for k, t in tensors.items()} == {
     k: (entry["shape"], entry["dtype"]) for k, entry in keys.items()
@@ -140,7 +141,10 @@ _MIXED = dict(attention="mixed", feed_forward="frfn", overlap_ratio=0.5)
 @pytest.mark.parametrize(
   ("name", "kwargs"),
   [
-    ("hat", dict(scale=3, channels=3, overlap_ratio=1.0)),
+    (
+      "hat",
+      dict(scale=3, channels=3, overlap_ratio=1.0, mean=_MEAN),
+    ),
     ("hat", dict(scale=1, channels=2, resi_connection="3conv")),
     ("hat", dict(scale=4, channels=1, feed_forward="frfn")),
     ("hat_ast", dict(_MIXED, scale=2, channels=1)),
@@ -157,8 +161,7 @@ def test_files_tell_what_they_are(name, kwargs):
   got = models.build(name, **imported.kwargs)
   # Of ten channels three and four times fewer leave as many.
   assert (got.compress_ratio, got.squeeze_factor) == (5, 10)
-  assert len(got.mean) == (3 if kwargs["channels"] == 3 else 0)
-  told = dict(compress_ratio=4, squeeze_factor=wanted.squeeze_factor, mean=())
+  told = dict(compress_ratio=4, squeeze_factor=wanted.squeeze_factor)
   assert got.clone(**told) == wanted
   jax.tree.map(np.testing.assert_array_equal, imported.variables, variables)
   again = interop.to_tensors(*imported)
@@ -168,7 +171,7 @@ def test_files_tell_what_they_are(name, kwargs):
 
 
 def test_variant_has_the_keys_of_its_authors():
-  kwargs = dict(depths=(1,), num_heads=(6,), channels=3)
+  kwargs = dict(depths=(1,), num_heads=(6,), channels=3, mean=_MEAN)
   tensors = interop.to_tensors("hat_ast", kwargs, _drawn("hat_ast", kwargs))
   end = "layers.0.residual_group.overlap_attn."
   shapes = {

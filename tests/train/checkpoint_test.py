@@ -154,6 +154,45 @@ def test_one_bit_is_seen_and_the_newest_whole_one_stands_for_it(
     assert "step 2" in str(said)
 
 
+@pytest.mark.parametrize(
+  ("owner", "name", "error", "raised"),
+  [
+    (checkpoint_folder, "_read_state", OSError(12, "no memory"), OSError),
+    (checkpoint_folder, "_read_state", RuntimeError("lost"), ValueError),
+    (pathlib.Path, "read_text", OSError(5, "Input/output error"), OSError),
+  ],
+)
+def test_what_is_whole_and_is_not_read_once_is_kept(
+  two_steps, tmp_path, monkeypatch, owner, name, error, raised
+):
+  folder, (state, _) = two_steps
+  shutil.copytree(folder / "checkpoints", tmp_path / "checkpoints")
+  read = getattr(owner, name)
+
+  def flaky(path, *args):
+    if path.parent.name == "2":
+      raise error
+    return read(path, *args)
+
+  state["b"] = tuple(state["b"])
+  with monkeypatch.context() as patch:
+    patch.setattr(owner, name, flaky)
+    with checkpoint.Checkpoints(tmp_path) as checkpoints:
+      with pytest.raises(raised, match=error.args[-1]):
+        checkpoints.restore(state)
+      assert checkpoints.steps == [1, 2]
+  assert checkpoint.Checkpoints(tmp_path).restore(state)[1]["step"] == 2
+
+
+def test_what_is_of_another_state_is_kept(two_steps, tmp_path):
+  folder, _ = two_steps
+  shutil.copytree(folder / "checkpoints", tmp_path / "checkpoints")
+  checkpoints = checkpoint.Checkpoints(tmp_path)
+  with pytest.raises(ValueError, match="step 2: "):
+    checkpoints.restore({"another": np.zeros(3)})
+  assert checkpoints.steps == [1, 2]
+
+
 def test_where_none_is_whole_it_is_refused(tmp_path):
   _two_steps(tmp_path)
   for path in tmp_path.rglob("meta.json"):
@@ -175,7 +214,7 @@ def test_what_killed_runs_left_goes_and_unscored_ones_go_with_the_next(
   tmp_path,
 ):
   folder = tmp_path / "checkpoints"
-  for name in ("3.99999999.tmp", "4.orbax-checkpoint-tmp-7"):
+  for name in ("3.hinote-99999999.tmp", "4.orbax-checkpoint-tmp-7"):
     (folder / name).mkdir(parents=True)
   with checkpoint.Checkpoints(tmp_path) as checkpoints:
     assert checkpoints.steps == [] and not list(folder.iterdir())

@@ -165,6 +165,37 @@ def test_a_missing_extra_is_named():
     contract.inputs(batch, _SPEC)
 
 
+def _own_loss(batch, **arguments):
+  """Returns what a model adds to the loss, and its variables."""
+  settings = dict(models.spec("im_lut").tiny, channels=1, refiner="")
+  settings = {"name": "im_lut", **settings, **arguments}
+  module, spec = models.build(**settings), models.spec_of(settings)
+  variables = contract.init(module, jax.random.key(0), batch, spec)
+  return float(contract.own_loss(module, variables, batch, spec)), variables
+
+
+def test_what_a_model_adds_to_its_loss_is_passed_on():
+  random = np.random.default_rng(0)
+  batch = _batch(0) | {
+    "static": {
+      "fine": random.normal(size=(8, 8, 10, 2)).astype(np.float32),
+      "coarse": random.normal(size=(8, 4, 5, 2)).astype(np.float32),
+    }
+  }
+  want, variables = _own_loss(batch)
+  assert want > 0.0
+  ending = dict(degradation="area", method="area")
+  got, same = _own_loss(batch, consistent=ending)
+  assert got == want
+  jax.tree.map(np.testing.assert_array_equal, same, variables)
+  # Told of the place, each channel has a loss of its own: here the first.
+  got, _ = _own_loss(batch, static_units=(1.0, 1.0), consistent=ending)
+  assert got == pytest.approx(want, rel=1e-6)
+  # Most models add nothing, whatever they are wrapped in.
+  module = models.build("bicubic", consistent=ending)
+  assert contract.own_loss(module, {}, batch) == 0.0
+
+
 @pytest.fixture
 def config(tmp_path, monkeypatch):
   """Returns the config of a toy's run; its windows have the extra."""

@@ -1,10 +1,13 @@
 """Tests of the optimiser against closed forms."""
 
+from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hinote_jax import models
+from hinote_jax.interop import checkpoints
 from hinote_jax.train import optim
 
 
@@ -63,6 +66,34 @@ def test_weight_decay_is_of_kernels_only():
   np.testing.assert_allclose(updates["kernel"], -0.1 * 0.5 * 2.0, rtol=1e-6)
   np.testing.assert_array_equal(updates["bias"], 0.0)
   np.testing.assert_array_equal(updates["log_alpha"], 0.0)
+
+
+# What networks multiply by, apart from "kernel"; AdamW shrinks nothing else.
+_PRODUCTS = {
+  "dfno": {"positive", "negative"},
+  "metasr": {"mix"},
+  "wdsr": {"direction"},
+}
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    name
+    for name, spec in models.every_spec().items()
+    if not (spec.is_interpolation or spec.is_imported)
+  ],
+)
+def test_weight_decay_is_of_the_products_of_every_network(name):
+  shapes = checkpoints.parameter_shapes(name, models.spec(name).tiny)
+  params = {
+    tuple(path.split("/")): jax.ShapeDtypeStruct(shape, np.float32)
+    for path, shape in shapes.items()
+  }
+  mask = optim._is_kernel(traverse_util.unflatten_dict(params))
+  every = traverse_util.flatten_dict(mask).items()
+  decayed = {path[-1] for path, is_kernel in every if is_kernel}
+  assert decayed <= {"kernel"} | _PRODUCTS.get(name, set())
 
 
 def test_build_is_adam_with_its_gradient_clipped():

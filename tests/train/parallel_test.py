@@ -187,6 +187,22 @@ def test_a_batch_that_does_not_divide_is_told_what_does(monkeypatch):
   parallel.check_batch(9)
 
 
+def test_what_is_of_a_whole_batch_is_not_given_parts(monkeypatch):
+  loss = "config.loss.name: published_l1"
+  for mode in ("pmap", "shard_map"):
+    with pytest.raises(
+      ValueError,
+      match=f"{loss} is of a batch as a whole, and config.parallel='{mode}' "
+      "divides it among 8 devices; set that to 'jit'",
+    ):
+      parallel.check_whole(loss, mode)
+  parallel.check_whole(loss, "jit")
+  with pytest.raises(ValueError, match="accumulate=2 takes it in parts; set"):
+    parallel.check_whole(loss, "jit", 2)
+  monkeypatch.setattr(jax, "device_count", lambda: 1)
+  parallel.check_whole(loss, "pmap")
+
+
 @pytest.mark.parametrize("mode", parallel.MODES)
 @pytest.mark.parametrize("kind", [np.array, jnp.array])
 def test_put_state_never_aliases(mode, kind):

@@ -5,6 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from hinote_jax.io import files
 from hinote_jax.train import loop as train
 from hinote_jax.train import workdir as workdirs
 from tests import runs
@@ -42,13 +43,15 @@ def test_workdir_that_cannot_be_written_is_named(config, tmp_path):
 
 def test_workdir_that_another_process_trains_in_is_refused(config, tmp_path):
   workdir = tmp_path / "run"
-  workdir.mkdir()
+  # As of another machine's process, which is writing now.
+  partial = files.aside(workdir / "checkpoints" / "40", "tmp")
+  partial.mkdir(parents=True)
   with workdirs.held(workdir):
     with pytest.raises(
       FileExistsError, match="another process trains in .*run"
     ):
       train.train(config, workdir)
-  assert not (workdir / "config.json").exists()
+  assert partial.is_dir() and not (workdir / "config.json").exists()
 
 
 def test_scale_below_one_is_refused_before_training(config, tmp_path):
@@ -73,6 +76,14 @@ def test_field_smaller_than_the_window_is_refused(config, tmp_path):
 def test_batch_that_does_not_divide_is_refused(config, tmp_path):
   config.batch_size = 6
   with pytest.raises(ValueError, match="batch of 6 .* 8 devices"):
+    train.train(config, tmp_path / "run")
+
+
+def test_loss_of_a_whole_batch_is_not_divided(config, tmp_path):
+  config.loss = dict(name="published_prior")
+  with pytest.raises(
+    ValueError, match="loss.name: published_prior is of a batch .* 8 devices"
+  ):
     train.train(config, tmp_path / "run")
 
 

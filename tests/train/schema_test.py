@@ -32,7 +32,10 @@ def config(tmp_path):
     ("split.test", 1.5, "split.test must be whole, below 1, .* got 1.5"),
     ("data", 3, "config.data has fields of its own, got 3"),
     ("data.name", "filez", "config.data.name: .* did you mean 'files'"),
-    ("model.dtype", "int8", "model.dtype is float32 or bfloat16, got 'int8'"),
+    *(
+      ("model.dtype", name, f"is float32, bfloat16 or float16, got '{name}'")
+      for name in ("int8", "float64", "float8_e4m3fn", "f4", "bfloat")
+    ),
     ("model.width", 1.5, "model.width is a whole number, got 1.5"),
     ("model.heads", 3, "config.model: no network can be made of .*heads=3"),
     ("model.name", "lif", "config.model.name: .* did you mean 'liif'"),
@@ -78,3 +81,19 @@ def test_what_does_not_fit_is_named(config, field, value, reason):
 )
 def test_published_runs_pass(config):
   schema.check(config)
+
+
+def test_what_is_static_counts_as_channels():
+  config = baselines.get_config("model=hinote_official,untold")
+  config.data.static = ("latitude", "climatology")
+  with pytest.raises(
+    ValueError,
+    match="config.data.static: hinote_official takes one channel, and these "
+    "are 3 beside it",
+  ):
+    schema.check(config)
+  config = baselines.get_config("model=sr_lut,demo")
+  schema.check(config)
+  config.model.limits = ((-4.0, 4.0),) * len(config.data.variables)
+  with pytest.raises(ValueError, match="3 limits do not fit a field of 13"):
+    schema.check(config)

@@ -1,5 +1,6 @@
 """A run told of the place: resumed, on files, the same by every way."""
 
+import functools
 import os
 import shutil
 import signal
@@ -9,10 +10,18 @@ import jax
 import numpy as np
 import pytest
 
-from hinote_jax import infer, io
+from hinote_jax import infer, io, models
 from hinote_jax.evaluate import report
 from hinote_jax.infer import batch, dask_jobs, jobs, progress, upscaling
-from hinote_jax.train import checkpoint, metric_log, preemption, static_run
+from hinote_jax.train import (
+  checkpoint,
+  contract,
+  metric_log,
+  parts,
+  preemption,
+  run_data,
+  static_run,
+)
 from hinote_jax.train import loop as train
 from tests import runs
 
@@ -139,6 +148,26 @@ def test_a_part_and_a_grid_of_another_file_have_the_whole_ones_values(told):
   np.testing.assert_allclose(
     got.values, whole.values, atol=1e-5 * whole.values.std()
   )
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_tables_end_where_fields_and_what_is_static_do(told, consistent):
+  folder, config = told
+  config = config.copy_and_resolve_references()
+  config.model = dict(name="im_lut", consistent=consistent)
+  data = run_data.make(config, folder / "run")
+  arguments = parts.model_arguments(config, data, [1.0])
+  assert arguments["limits"] == data.limits()
+  module, spec = models.build(**arguments), models.spec_of(arguments)
+  told_module = module.plain if consistent else module
+  low, high = np.transpose(told_module.plain.limits)
+  (batch,) = data.train.fixed(64)
+  inputs = np.concatenate([batch["lowres"], batch["static"]["coarse"]], -1)
+  assert len(low) == inputs.shape[-1] == 1 + 6  # two of the climatology
+  assert np.all((low - 1e-6 <= inputs) & (inputs <= high + 1e-6))
+  np.testing.assert_allclose(low[1:], inputs.min((0, 1, 2))[1:], rtol=1e-6)
+  init = functools.partial(contract.init, module, spec=spec)
+  assert jax.eval_shape(init, jax.random.key(0), data.train.batch(0, [0]))
 
 
 def test_fields_of_another_season_are_warned_of(told, tmp_path):

@@ -239,6 +239,15 @@ def _arguments(
   )
 
 
+def _told(*, unet, **_: Any) -> dict[str, Any]:
+  net = networks.UNet(**unet)
+  return dict(
+    image_size=net.image_size,
+    num_res_blocks=net.blocks[0],
+    resblock_updown=net.is_residual,
+  )
+
+
 def _constants(*, unet, **_: Any) -> dict[str, Any]:
   """Returns the masks and the index buffers."""
   net = networks.UNet(**unet)
@@ -280,6 +289,7 @@ LAYOUT = layout.Layout(
   arguments=_arguments,
   rules=_rules,
   constants=_constants,
+  told=_told,
   options=dict(
     image_size=None,
     num_res_blocks=None,

@@ -85,4 +85,9 @@ LAYOUT = layout.Layout(
   options=dict(
     num_heads=None, interpolate_offset=None, interpolate_antialias=None
   ),
+  told=lambda *, heads, offset, antialias, **_: dict(
+    num_heads=heads,
+    interpolate_offset=offset,
+    interpolate_antialias=antialias,
+  ),
 )

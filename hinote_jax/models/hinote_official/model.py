@@ -170,9 +170,10 @@ class HinoteOfficial(nn.Module):
 
   def _is_plain(self) -> bool:
     """Whether to run module by module: to make parameters, or to see inside."""
-    is_in_lifted = self.hierarchical_levels == 1 and self.dtype == jnp.float32
+    is_exact = jnp.dtype(self.dtype) == jnp.float32
     return (
-      not is_in_lifted
+      not is_exact
+      or self.hierarchical_levels > 1
       or self.is_initializing()
       or self.is_mutable_collection("intermediates")
     )

@@ -214,9 +214,21 @@ def take_placed(patch: lazy.Patch, cell_y, cell_x, periodic: Periodic):
   return take(patch.values, y, x)
 
 
-def mlp(x: Float[Array, "... c"], layers: Sequence[Layer]) -> Array:
-  """Returns ReLU layers and a linear last one applied to x, [.. d]."""
-  for i, (kernel, bias) in enumerate(layers):
-    x = nn.relu(x) if i else x
-    x = blocks.multiply(x, kernel, x.dtype) + bias.astype(x.dtype)
+def mlp(
+  x: Float[Array, "... c"],
+  layers: Sequence[Layer],
+  *,
+  last: DTypeLike | None = None,
+) -> Array:
+  """Returns ReLU layers and a linear last one applied to x, [.. d].
+
+  Args:
+    x: of the type of the products.
+    layers: their kernels and biases.
+    last: type of the last product; None is that of the others.
+  """
+  for i, (kernel, bias) in enumerate(layers, start=1):
+    x = nn.relu(x) if i > 1 else x
+    dtype = last if last and i == len(layers) else x.dtype
+    x = blocks.multiply(x, kernel, dtype) + bias.astype(dtype)
   return x

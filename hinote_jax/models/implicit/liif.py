@@ -66,7 +66,7 @@ def _decode(
     along_x = near.offset_x[..., None] * offset[1]
     x = base.take_placed(patch, near.y, near.x, periodic)
     x = x + (along_y + along_x).astype(dtype)
-    answer = base.mlp(nn.relu(x), layers).astype(jnp.float32)
+    answer = base.mlp(nn.relu(x), layers, last=jnp.float32)
     total += near.weight[..., None] * answer
   return total
 

@@ -65,6 +65,7 @@ LAYOUT = layout.Layout(
   arguments=_arguments,
   rules=_rules,
   constants=implicit.constants,
+  told=implicit.told,
   options=dict(
     local_ensemble=True, feat_unfold=True, cell_decode=True, res_scale=None
   ),

@@ -128,7 +128,7 @@ def _decode(
     )
     cos, sin = (w.astype(dtype) for w in cos_sin_pi(angle))
     waves = jnp.concatenate([on_cos * cos, on_sin * sin], axis=-1)
-    answer = base.mlp(waves, layers).astype(jnp.float32)
+    answer = base.mlp(waves, layers, last=jnp.float32)
     total += near.weight[..., None] * answer
   return total
 

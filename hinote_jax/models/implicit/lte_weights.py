@@ -54,5 +54,6 @@ LAYOUT = layout.Layout(
   ),
   rules=_rules,
   constants=implicit.constants,
+  told=implicit.told,
   options=dict(res_scale=None),
 )

@@ -56,5 +56,6 @@ LAYOUT = layout.Layout(
   arguments=_arguments,
   rules=_rules,
   constants=implicit.constants,
+  told=implicit.told,
   options=dict(res_scale=None),
 )

@@ -86,6 +86,14 @@ def constants(
   return {} if encoder == "rdn" else edsr.mean_shift(_SOURCE, channels)
 
 
+def told(
+  *, encoder: str, encoder_options: Mapping[str, Any], **_: Any
+) -> dict[str, Any]:
+  """Returns the option that says what residual blocks are multiplied by."""
+  scale = _attributes(encoder, encoder_options).get("residual_scale")
+  return dict(res_scale=scale)
+
+
 def mlp(
   source: str, kernel: rules.Transform, first: int = 0
 ) -> list[rules.Rule]:

@@ -48,4 +48,7 @@ LAYOUT = layout.Layout(
   arguments=_arguments,
   rules=_rules,
   options=dict(upscale_factor=4, res_scale=0.1),
+  told=lambda *, scale, **attributes: dict(
+    upscale_factor=scale, **edsr.told(**attributes)
+  ),
 )

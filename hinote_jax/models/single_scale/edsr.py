@@ -39,7 +39,7 @@ class Edsr(fixed_scale.FixedScale):
     )(lowres)
     x = lazy.stored(x)
     x = self._shuffle_up("tail")(x)
-    return self._conv(self.channels, "last")(x)
+    return self._last(self.channels, "last")(x)
 
 
 def build(size: str = "baseline", **kwargs) -> Edsr:

@@ -1,5 +1,7 @@
 """EDSR, alone and as the encoder of the arbitrary-scale networks."""
 
+from typing import Any
+
 import numpy as np
 
 from hinote_jax.interop import layout, rules
@@ -68,6 +70,11 @@ def sizes(
   )
 
 
+def told(*, residual_scale: float, **_: Any) -> dict[str, Any]:
+  """Returns the option that says what residual blocks are multiplied by."""
+  return dict(res_scale=residual_scale)
+
+
 def scale_of(shapes: rules.Shapes, source: str = "") -> int:
   """Returns how many times a tail enlarges."""
   width = shapes[f"{source}head.0.weight"][0]
@@ -104,4 +111,5 @@ LAYOUT = layout.Layout(
   rules=_rules,
   constants=lambda *, channels, **_: mean_shift("", channels),
   options=dict(res_scale=None),
+  told=told,
 )

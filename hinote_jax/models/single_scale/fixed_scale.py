@@ -22,7 +22,7 @@ class FixedScale(nn.Module):
     scale: how many times finer the network's grid is.
     channels: variables of the field.
     periodic: which of (y, x) close on themselves.
-    dtype: type of the products.
+    dtype: type of the products; those of the last layer are float32.
   """
 
   scale: int = 4
@@ -59,6 +59,20 @@ class FixedScale(nn.Module):
       name=name,
       **options,
     )
+
+  def _last(
+    self,
+    features: int,
+    name: str,
+    size: int = 3,
+    periodic: Periodic | None = None,
+  ):
+    """The convolution whose sums are the answer: of float32, whatever `dtype`.
+
+    `periodic` is of its axes where they are not those of the network.
+    """
+    periodic = self.periodic if periodic is None else periodic
+    return blocks.Conv(features, size, periodic=periodic, name=name)
 
   def _shuffle_up(self, name: str, **options):
     """A pixel-shuffle enlargement by `scale`, see `blocks.ShuffleUp`."""

@@ -23,4 +23,5 @@ LAYOUT = layout.Layout(
   arguments=_arguments,
   rules=_rules,
   options=dict(upscale_factor=4),
+  told=lambda *, scale, **_: dict(upscale_factor=scale),
 )

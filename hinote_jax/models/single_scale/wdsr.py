@@ -65,6 +65,6 @@ class Wdsr(fixed_scale.FixedScale):
       y = NormedConv(self.width, name=f"block_{i}_second", **options)(y)
       x = x + y * self.residual_scale
       x = lazy.stored(x) if i % 8 == 7 else x
-    x = NormedConv(outputs, name="tail", **options)(x)
-    skip = NormedConv(outputs, 5, name="skip", **options)(lowres)
-    return lazy.pixel_shuffle(x + skip, self.scale)
+    last = NormedConv(outputs, periodic=self.periodic, name="tail")(x)
+    skip = NormedConv(outputs, 5, self.periodic, name="skip")(lowres)
+    return lazy.pixel_shuffle(last + skip, self.scale)

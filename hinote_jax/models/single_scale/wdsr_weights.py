@@ -3,6 +3,7 @@
 import math
 
 from hinote_jax.interop import layout, rules
+from hinote_jax.models.single_scale import edsr_weights as edsr
 
 
 def _arguments(shapes, *, res_scale):
@@ -46,4 +47,5 @@ LAYOUT = layout.Layout(
   arguments=_arguments,
   rules=_rules,
   options=dict(res_scale=0.1),
+  told=edsr.told,
 )

@@ -171,7 +171,7 @@ class WindowTransformer(fixed_scale.FixedScale):
   def _up(self, x, options):
     if self.upsampler == "pixelshuffledirect":
       outputs = self.channels * self.scale**2
-      x = blocks.Conv(outputs, name="last", **options)(x)
+      x = self._last(outputs, "last", periodic=options["periodic"])(x)
       return lazy.pixel_shuffle(x, self.scale)
     if self.upsampler:
       x = self._before(x, options)
@@ -182,7 +182,7 @@ class WindowTransformer(fixed_scale.FixedScale):
         x = lazy.repeat(x, factor)
         x = blocks.Conv(self.num_feat, name=f"up_{i}", **options)(x)
         x = lazy.pointwise(_leaky_relu, x)
-    return blocks.Conv(self.channels, name="last", **options)(x)
+    return self._last(self.channels, "last", periodic=options["periodic"])(x)
 
 
 def _leaky_relu(x):

@@ -36,7 +36,7 @@ class FfdNet(nn.Module):
     residual: the layers say what the noise is, in units of its deviation, so
       that less noise leaves less of their errors. False is published.
     periodic: which of (y, x) close on themselves.
-    dtype: type of the products.
+    dtype: type of the products; those of the last layer are float32.
   """
 
   scale: int | None = None
@@ -101,11 +101,11 @@ class FfdNet(nn.Module):
       x = blocks.Conv(
         4 * self.channels if is_last else self.width,
         periodic=around,
-        dtype=self.dtype,
+        dtype=jnp.float32 if is_last else self.dtype,
         name=f"conv{i}",
       )(x)
       x = x if is_last else lazy.pointwise(jax.nn.relu, x)
-    x = lazy.pixel_shuffle(lazy.pointwise(blocks.as_float32, x), 2)
+    x = lazy.pixel_shuffle(x, 2)
     if self.residual:
       x = noisy - x * lazy.constant(noise[:, None], x)
     return lazy.crop(x, shape, self.periodic) if any(more) else x

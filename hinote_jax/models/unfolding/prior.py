@@ -34,6 +34,7 @@ class ResUNet(nn.Module):
     act_mode: of `ACTIVATIONS`.
     downsample_mode: of `DOWNS`.
     upsample_mode: of `UPS`.
+    dtype: type of the products; those of the last layer are float32.
   """
 
   widths: tuple[int, ...] = (64, 128, 256, 512)
@@ -66,16 +67,16 @@ class ResUNet(nn.Module):
       x = lazy.stored(x + levels[i])
       x = self._doubled(x, self.widths[i - 1], f"up{i}", around)
       x = self._blocks(x, f"up{i}", around)
-    x = self._conv(x + levels[0], self.channels, "tail", around)
+    x = self._conv(x + levels[0], self.channels, "tail", around, jnp.float32)
     return lazy.crop(x, shape, self.periodic) if any(more) else x
 
-  def _conv(self, x, features, name, periodic):
+  def _conv(self, x, features, name, periodic, dtype=None):
     return blocks.Conv(
       features,
       periodic=periodic,
       use_bias=False,
       kernel_init=_orthogonal,
-      dtype=self.dtype,
+      dtype=self.dtype if dtype is None else dtype,
       name=name,
     )(x)
 

@@ -78,7 +78,7 @@ class UsrNet(nn.Module):
     residual: the prior says what to add to z, not what is in its place, so
       that an untrained network is nearly the closed form. False is published.
     periodic: which of (y, x) close on themselves.
-    dtype: type of the prior's products.
+    dtype: type of the prior's products; those of its last layer are float32.
   """
 
   scale: int | tuple[int, int] | None = None
@@ -161,7 +161,6 @@ class UsrNet(nn.Module):
       z = step(x, hyper[:, 0, i])
       level = lazy.constant(hyper[:, 1, i, None], z)
       x = lazy.stored(denoise(lazy.concatenate([z, level])))
-      x = lazy.pointwise(blocks.as_float32, x)
       x = z + x if self.residual else x
       seen += [z, x]
     return (x, hyper, seen) if taps else x
