@@ -28,14 +28,14 @@ class Options(TypedDict):
 
 
 def require_channels(
-  lowres: Float[lazy.Grid, "b h w c"], channels: int
+  lowres: Float[lazy.Grid, "b h w c"], channels: int | None
 ) -> None:
-  """Refuses a field that a model was not built for.
+  """Refuses a field that a model was not built for; None takes any.
 
   Raises:
     ValueError: the field has another number of channels.
   """
-  if lowres.shape[-1] != channels:
+  if channels is not None and lowres.shape[-1] != channels:
     raise ValueError(
       f"the field has {lowres.shape[-1]} channels, the model was built "
       f"for {channels}"

@@ -150,8 +150,7 @@ class ImLut(nn.Module):
       ValueError: wrong number of channels, an unknown interpolator, or a field
         or a result smaller than what is seen of it.
     """
-    if self.channels is not None:
-      blocks.require_channels(lowres, self.channels)
+    blocks.require_channels(lowres, self.channels)
     x = ranges.to_unit(lowres, self.limits)
     mix = lazy.at_queries(
       lazy.bind(_mixed, *self._ways()),

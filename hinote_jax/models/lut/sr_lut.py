@@ -7,10 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core.typing import Array
 from hinote_jax.models.lut import ensemble, ranges, taps
 from hinote_jax.models.single_scale import fixed_scale
-from hinote_jax.nn import blocks
 
 
 class SrLut(fixed_scale.FixedScale):
@@ -73,20 +71,3 @@ class SrLut(fixed_scale.FixedScale):
     y = y / jnp.float32(ensemble.WHITE * len(self.pattern))
     y = y + lazy.repeat(x - inside, self.scale)
     return ranges.from_unit(y, self.limits)
-
-  def __call__(
-    self,
-    lowres: Float[lazy.Grid, "b h w c"],
-    coords: lazy.Coords,
-    cell: Float[Array, "b 2"],
-  ) -> Float[lazy.Grid, "b H W c"]:
-    """Returns the field at the query points.
-
-    Raises:
-      ValueError: wrong number of channels, or a field smaller than what is
-        seen of it.
-    """
-    del cell
-    if self.channels is not None:
-      blocks.require_channels(lowres, self.channels)
-    return fixed_scale.read(self.enlarge(lowres), coords, self.periodic)
