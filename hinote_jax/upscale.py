@@ -132,7 +132,7 @@ def _require_page(path: str, files: Sequence[tuple[str, str]]) -> None:
   Raises:
     FileNotFoundError: there is no folder for it.
     ModuleNotFoundError: what draws it is missing.
-    ValueError: it is of several inputs, or would replace another file.
+    ValueError: it is of several inputs, or not the name of a page.
   """
   from hinote_jax import pages
 
@@ -146,17 +146,20 @@ def _require_page(path: str, files: Sequence[tuple[str, str]]) -> None:
     raise FileNotFoundError(f"no folder {parent}: create it first")
 
 
-def _require_new(files: Sequence[tuple[str, str]]) -> None:
+def _require_new(files: Sequence[tuple[str, str]], page: str | None) -> None:
   """Refuses results that are there, before anything is imported.
 
   Raises:
     FileExistsError: one is, and no run of several files was killed after it;
-      if one was, `jobs.Job.require` says whether it was this very one.
+      if one was, `jobs.Job.require` says whether it was this very one. Or the
+      page is, which is written last.
   """
   for _, path in files:
     is_left = os.path.exists(f"{path}.partial/finished.json")
     if os.path.exists(path) and not is_left:
       raise FileExistsError(naming.taken(path))
+  if page is not None and os.path.exists(page):
+    raise FileExistsError(naming.taken(page))
 
 
 def _upscale(arguments: Sequence[str]) -> None:
@@ -169,7 +172,7 @@ def _upscale(arguments: Sequence[str]) -> None:
   if asked.view is not None:
     _require_page(asked.view, files)
   if not asked.overwrite:
-    _require_new(files)
+    _require_new(files, asked.view)
   name = asked.checkpoint
   if os.path.exists(name) and name not in upscale_arguments.INTERPOLATIONS:
     asked.checkpoint = os.path.abspath(name)

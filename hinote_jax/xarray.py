@@ -66,8 +66,8 @@ class Accessor:
       scale: how many times finer, at least 1; or one for y and one for x.
       shape: rows and columns.
       like: another dataset, whose grid to take.
-      variables: which to take, in the order of the network; None takes those of
-        its names, or all on the grid of the first.
+      variables: which to take for those of the network, in its order, by any
+        names; None takes those of its names, or all on the grid of the first.
       which: checkpoint of a run, "best" or "latest".
       **options: of `upscaling.Options`: memory="1GB", clip=(0, None), ...
 
@@ -83,6 +83,7 @@ class Accessor:
     dataset, header = _read(self._dataset, names)
     other = None if like is None else _read(like, None)[1]
     goal = upscaling.target(header, scale=scale, shape=shape, like=other)
+    options.setdefault("is_renamed", bool(variables))
     make = upscaling.Upscaler(
       predictor, header, goal, upscaling.Options(**options)
     )

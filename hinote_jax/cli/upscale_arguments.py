@@ -39,12 +39,13 @@ class _Parser(argparse.ArgumentParser):
     raise ValueError(f"{message}; see hinote-upscale --help")
 
 
-def _several(kind, count, what):
+def _several(kind, count, what, *, may_lack=False):
   """Returns what reads numbers with commas between; one alone is a number."""
 
   def read(text):
+    parts = text.split(",")
     try:
-      values = [None if t == "" else kind(t) for t in text.split(",")]
+      values = [None if may_lack and not t else kind(t) for t in parts]
     except ValueError:
       values = []
     if len(values) not in count or all(value is None for value in values):
@@ -55,7 +56,8 @@ def _several(kind, count, what):
 
 
 def _registration(text):
-  return _several(str, (1, 2), "nodes, cells, or one for y and one for x")(text)
+  what = "nodes, cells, or one for y and one for x"
+  return _several(str, (1, 2), what, may_lack=True)(text)
 
 
 def _devices(text):
@@ -223,7 +225,9 @@ def _add_result(group) -> None:
   add("--keep-mean", action="store_true", help="keep the mean of the input")
   add(
     "--clip",
-    type=_several(float, (2,), "LOW,HIGH of which one may be empty"),
+    type=_several(
+      float, (2,), "LOW,HIGH of which one may be empty", may_lack=True
+    ),
     metavar="LOW,HIGH",
     help="keep values within a range; one may be empty, as --clip 0,",
   )
@@ -334,7 +338,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
   if low is not None and high is not None and low > high:
     raise ValueError(f"--clip {low:g},{high:g} leaves nothing: swap them")
   black, white = asked.range or (0.0, 1.0)
-  if black is None or white is None or not black < white:
+  if not black < white:
     raise ValueError("--range wants two numbers, the smaller one first")
   if asked.workers is not None and asked.workers < 1:
     raise ValueError(f"--workers must be at least 1, got {asked.workers}")

@@ -47,7 +47,7 @@ def run(
   for request in requests:
     job = jobs.Job(request, predictor, bar.report)
     with job.partial.locked():
-      with _tidied(job.partial):
+      with _tidied(job.partial, is_first=not finished):
         _run(job, bar, make or _make_here)
     finished.append(job.partial)
   for partial in finished:
@@ -119,7 +119,9 @@ def _make_here(job: jobs.Job, bar: progress.Progress) -> None:
 
 
 @contextlib.contextmanager
-def _tidied(partial: partial_result.PartialResult) -> Iterator[None]:
+def _tidied(
+  partial: partial_result.PartialResult, is_first: bool
+) -> Iterator[None]:
   """Leaves tiles behind only where it makes sense to go on with them."""
   kept = f"what is done is kept in {partial.folder}, and the same command"
   try:
@@ -132,7 +134,8 @@ def _tidied(partial: partial_result.PartialResult) -> Iterator[None]:
     if not is_kept:
       partial.remove()
     elif isinstance(error, jobs.Overflow):
-      text = f"{error}; {kept} with --dtype float32 goes on with it"
+      others = "" if is_first else ", and --overwrite for the files before it,"
+      text = f"{error}; {kept} with --dtype float32{others} goes on with it"
       raise jobs.Overflow(text) from error
     elif isinstance(error, OSError):
       text = f"{inputs.line(error)}; {kept} goes on with it"

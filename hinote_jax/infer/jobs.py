@@ -82,8 +82,7 @@ class Job:
     self._require_room(source, upscaling.shape_of(source, **wanted))
     goal = upscaling.target(source, **wanted)
     # The tiles lie in the direction of the input: they begin at 0.
-    self._goal = goal._replace(is_turned=(False, False))
-    self._is_turned = goal.is_turned
+    self._goal, self._is_turned = goal.unturned(), goal.is_turned
     self.header = _typed(source.on(goal.y, goal.x), request.dtype)
     path = pathlib.Path(request.path)
     self._format = formats.writer_of(path, self.header)
@@ -192,7 +191,7 @@ class Job:
     request, goal = self.request, self._goal
     source, grid = self._reader.header, hashlib.sha256()
     predictor = self._predictor.of(upscaling.seen(source), request.options.span)
-    for axis in (goal.y, goal.x):
+    for axis in (self.header.y, self.header.x):
       grid.update(np.ascontiguousarray(axis.values).data)
     items = {
       "input": files.identity(pathlib.Path(request.source)),

@@ -1,6 +1,6 @@
 """Predictors of runs, of published files, and of interpolations by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import functools
 import pathlib
 from typing import Any
@@ -35,8 +35,8 @@ def load(
 
   Raises:
     FileNotFoundError: `workdir` is none of these, or has no checkpoint yet.
-    ValueError: its checkpoint is damaged, the file is of no known network, or
-      weights are not finite.
+    ValueError: its checkpoint is damaged, the file is of no known network,
+      weights are not finite, or something is given that it has no use for.
 
   Examples:
     >>> import numpy as np
@@ -44,10 +44,13 @@ def load(
     >>> predictor(np.ones((4, 6), np.float32), scale=2.5).shape
     (10, 15)
   """
+  around = {} if normalisation is None else {"normalisation": normalisation}
   if str(workdir) in models.INTERPOLATIONS:
+    _refuse(f"{workdir} interpolation", static, around | options)
     return predict.Predictor(models.build(str(workdir)), {})
-  workdir = shipped.resolved(workdir)
+  name, workdir = workdir, shipped.resolved(workdir)
   if pathlib.Path(workdir).is_file():
+    _refuse(f"{name}, a published network,", static, {})
     return _whole(_published(workdir, normalisation, options), workdir)
   inside = ("config.json", "checkpoints")
   if not any((pathlib.Path(workdir) / name).exists() for name in inside):
@@ -56,6 +59,7 @@ def load(
       "file of a network, nor an interpolation, nor of the package "
       f"({', '.join((*models.INTERPOLATIONS, *shipped.names()))})"
     )
+  _refuse(f"{name}, a run,", (), around | options)
   from hinote_jax import degradations
   from hinote_jax.data import normalise
   from hinote_jax.evaluate import far
@@ -87,6 +91,16 @@ def load(
     roughness=meta.get("roughness", ()),
   )
   return _whole(predictor, workdir)
+
+
+def _refuse(
+  what: str, static: Sequence[str], options: Mapping[str, Any]
+) -> None:
+  """Refuses static fields and options that would not be looked at."""
+  unused = [f"the static field {name}" for name in static]
+  unused += [f"{name}={value}" for name, value in options.items()]
+  if unused:
+    raise ValueError(f"{what} has no use for {', '.join(unused)}: leave it out")
 
 
 def _whole(

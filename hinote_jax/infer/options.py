@@ -13,8 +13,8 @@ class Options:
   Attributes:
     consistent: degrading the result with this gives the input back, to 1e-5 of
       its range; None: it need not.
-    keeps_mean: the mean over the cells is that of the input, to 1e-6 of its
-      range.
+    keeps_mean: the mean over the cells that are not missing is that of the
+      input, to 1e-6 of its range.
     clip: (lowest, highest) value, None for no bound; applied last, also to
       what is consistent or keeps the mean.
     is_ensemble: average over the eight flips and transpositions.

@@ -6,7 +6,7 @@
                  columns
   done/i/y.x     this tile of field i is on the disk: its digest
   result.*       the file, whole
-  finished.json  the digest of the file, once it is whole
+  finished.json  the digest of the file, once it is whole, and its types
   stop           empty: nobody is to write any more
 
 A tile that is written again is the same, so that several processes may write.
@@ -161,7 +161,14 @@ class PartialResult:
       return False
     text = self._finished.read_text(errors="replace")
     places = places or (self._result, self.path)
-    return any(path.exists() and files.digest(path) == text for path in places)
+    return any(path.exists() and self._seal(path) == text for path in places)
+
+  def _seal(self, path: pathlib.Path) -> str:
+    """Returns what a whole file is known by: plain tiles serve other types."""
+    types = (
+      f"{v.dtype} {v.scale} {v.offset} {v.fill}" for v in self._header.variables
+    )
+    return "\n".join([files.digest(path), *types])
 
   def _is_mended(self) -> bool:
     """Writes again all of a store but its tiles; says whether that can be."""
@@ -369,7 +376,7 @@ class PartialResult:
           files.remove(stray)
         save(self._result, self._open().array)
       with self._writing():
-        files.write_text(self._finished, files.digest(self._result))
+        files.write_text(self._finished, self._seal(self._result))
     self.is_finished = True
     # Killed after they were exchanged, what is here is what was there.
     if self._result.exists() and not self._is_whole(self.path):

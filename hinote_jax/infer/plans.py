@@ -115,6 +115,12 @@ class _View:
     return jax.tree.map(turned, dict(extras))
 
 
+def _layout(extras: Extras) -> Iterator[Any]:
+  """Yields the name, the shape and the type of each of the extras."""
+  for path, leaf in jax.tree.leaves_with_path(dict(extras)):
+    yield jax.tree_util.keystr(path), leaf.shape, str(leaf.dtype)
+
+
 class _Whole:
   """A result that is there."""
 
@@ -258,13 +264,14 @@ class Plan:
       )
       return _Whole(run(lowres, extras)[0])
     queries = lazy.Queries.of_lines(view.lines, view.shape)
+    key = view.key, *_layout(extras)
     arguments = self._variables, lowres, queries.coords, queries.cell()
     if self._memory is None:
-      apply = self._once(view.key, lambda: compiling.jit(module.apply))
+      apply = self._once(key, lambda: compiling.jit(module.apply))
       return _Whole(np.asarray(apply(*arguments, **extras))[0])
     if math.prod(self.shape) <= _AT_ONCE and self._side is None:
       apply = self._once(
-        view.key,
+        key,
         lambda: (
           compiling.jit(module.apply).lower(*arguments, **extras).compile()
         ),
@@ -274,7 +281,7 @@ class Plan:
     # What lies on no grid is a number of the graph, not read by windows.
     loose = [leaf.tobytes() for leaf in lazy.loose(extras)]
     network, run = self._once(
-      (view.key, view.lines, *loose),
+      (*key, view.lines, *loose),
       lambda: self._tiled(module, lowres.shape, view.lines, extras),
     )
     return _Streamed(run(network.given(lowres, extras)))

@@ -75,7 +75,7 @@ class Unfolded(predict.Predictor):
     }
     super().__init__(
       splitting.Splitting(
-        module,
+        denoiser=module,
         iterations=iterations,
         largest=largest,
         channels=module.channels,

@@ -6,6 +6,7 @@ input again, to keep its mean, or to stay within a range.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
 import functools
 import math
 from typing import Any, NamedTuple
@@ -51,6 +52,14 @@ class Target(NamedTuple):
   x: axes.Axis
   lines: tuple[grids.Line, grids.Line]
   is_turned: tuple[bool, bool] = (False, False)
+
+  def unturned(self) -> "Target":
+    """Returns the same points in the direction of the input."""
+    y, x = (
+      dataclasses.replace(axis, values=axis.values[::-1]) if turns else axis
+      for axis, turns in zip((self.y, self.x), self.is_turned, strict=True)
+    )
+    return Target(y, x, self.lines)
 
 
 def shape_of(
@@ -243,19 +252,24 @@ class Upscaler:
       if gone[self._seen].any() and self._predictor.variables:
         mask[..., self._seen] = True
     known = self._filled(values)
-    tiles = self._corrected(known, values, is_wanted, extras)
-    for (rows, columns), tile in tiles:
-      tile = self._clipped(tile)
-      if mask.any():
-        missing = masks.restore(
-          mask,
-          *self._goal.lines,
-          self._source.periodic,
-          rows=rows,
-          columns=columns,
-        )
-        tile = np.where(missing, np.float32(np.nan), tile)
-      yield self._turned(rows, columns, tile)
+    tiles = self._corrected(known, values, mask, is_wanted, extras)
+    for place, tile in tiles:
+      tile = self._masked(mask, place, self._clipped(tile))
+      yield self._turned(*place, tile)
+
+  def _masked(self, mask, place, tile):
+    """Returns a tile, NaN where the input is missing."""
+    if not mask.any():
+      return tile
+    rows, columns = place
+    missing = masks.restore(
+      mask,
+      *self._goal.lines,
+      self._source.periodic,
+      rows=rows,
+      columns=columns,
+    )
+    return np.where(missing, np.float32(np.nan), tile)
 
   def _filled(self, values):
     names = self._source.names
@@ -298,7 +312,7 @@ class Upscaler:
     y, x = along
     return np.einsum("Yy,yxc,Xx->YXc", y, values, x, optimize=True)
 
-  def _corrected(self, known, values, is_wanted, extras):
+  def _corrected(self, known, values, mask, is_wanted, extras):
     """Yields the tiles, consistent and with the input's mean where asked."""
     options = self._options
     if self._projection is None and not options.keeps_mean:
@@ -313,11 +327,14 @@ class Upscaler:
     for (rows, columns), tile in self._raw(known, None, extras):
       store.write(rows.start, columns.start, tile[None])
       places.append((rows, columns))
-      mean.add(tile)
+      if options.keeps_mean:
+        mean.add(self._masked(mask, places[-1], tile))
       if residual:
         residual.add(rows, columns, tile)
     z = residual.solve(values) if residual else None
-    shift = self._shift(mean, known, z)
+    shift = 0.0
+    if options.keeps_mean:
+      shift = mean.shift(values) - self._mean_correction(mask, places, z)
     for rows, columns in places:
       if is_wanted is not None and not is_wanted((rows, columns)):
         continue
@@ -332,14 +349,15 @@ class Upscaler:
       return np.zeros(())
     return self._projection.correction(rows, columns, z)
 
-  def _shift(self, mean, known, z):
-    """Returns what is added everywhere for the mean, [c] float64."""
-    if not self._options.keeps_mean:
-      return 0.0
-    shift, whole = mean.shift(known), slice(None)
+  def _mean_correction(self, mask, places, z):
+    """Returns the mean of what is added to give the input back, [c]."""
     if z is None:
-      return shift
-    return shift - self._correction(whole, whole, z).mean((0, 1))
+      return 0.0
+    mean = consistency.Mean()
+    for rows, columns in places:
+      added = self._correction(rows, columns, z)
+      mean.add(self._masked(mask, (rows, columns), added))
+    return np.nan_to_num(mean.value())
 
   def _is_large(self, size) -> bool:
     memory = self._options.memory

@@ -9,12 +9,14 @@ import numpy as np
 
 from hinote_jax import fields, infer, io
 from hinote_jax.infer import jobs, upscaling
-from hinote_jax.io import picture
+from hinote_jax.io import formats, picture
 from hinote_jax.metrics import spectra as radial
 from hinote_jax.pages import charts, document, samples, viewer
 from hinote_jax.plots import maps
 from hinote_jax.train import workdir
 
+# Formats that keep the channels of a result and not their names.
+_NAMELESS = ("images", "nifti")
 # Values of all results that a page holds, and the most that are looked at.
 _ROOM, _MOST = 4_000_000, 200_000_000
 
@@ -110,7 +112,7 @@ def _samples(
     source, scale=request.scale, shape=request.shape, like=like
   )
   make = upscaling.Upscaler(infer.load(rival), source, goal)
-  result = io.open(request.path, job.header.names)
+  result = _result(job)
   scale = f"x{len(goal.x) / len(source.x):g}"
   is_counted = source.y.is_counted or source.x.is_counted
   frame = maps.frame(job.header.shape) if is_counted else _frame(job.header)
@@ -136,6 +138,13 @@ def _samples(
     np.isfinite(s.base + s.others["result"]).all() for s in examples
   )
   return examples, is_whole
+
+
+def _result(job: jobs.Job) -> io.Reader:
+  """Opens what was made; its channels are those of the job, in order."""
+  path = job.partial.path
+  kind = formats.reader_of(path).__name__.rpartition(".")[2]
+  return io.open(path, None if kind in _NAMELESS else job.header.names)
 
 
 def _frame(header: fields.Header) -> maps.Frame:

@@ -43,6 +43,13 @@ def _bad(name, data):
     ("", ("--scale", "x"), "--scale: one number, or one for y and one for x"),
     ("", ("--shape", "30,60"), "(30, 60) is coarser than the field's (6"),
     ("", ("--shape", "30"), "--shape: rows and columns"),
+    ("", ("--shape", "30,"), "--shape: rows and columns, as 721,1440, got '30"),
+    ("", ("--scale", "2,"), "--scale: one number, or one for y and one for x"),
+    ("", ("--scale", ",2"), "--scale: one number, or one for y and one for x"),
+    ("", ("--scale", 2, "--noise", "1,"), "--noise: a number, or one of each"),
+    ("", ("--scale", 2, "--range", "0,"), "--range: LOW,HIGH, got '0,'"),
+    ("", ("--scale", 2, "--static", "z.nc:z"), "no use for the static field z"),
+    ("", ("--scale", 2, "--option", "foo=3"), "no use for foo=3: leave it out"),
     ("", ("--scale", 2, "--shape", "99,99"), "not allowed with"),
     ("", (), "one of the arguments --scale --shape --like is required"),
     ("", ("--like", "like.nc"), "reaches beyond the input"),
@@ -103,6 +110,25 @@ def test_values_that_do_not_fit_the_type(tmp_path, capsys, suffix):
   raw = era5.raw(out).t2m
   assert raw.dtype == np.float32 and raw.values.max() > 296.4
   assert "scale_factor" not in raw.attrs
+
+
+def test_files_of_another_type_are_not_taken_for_those_asked_for(
+  tmp_path, capsys
+):
+  for name, kind in (("a.nc", ""), ("b.nc", "tight")):
+    era5.write(tmp_path / name, _bad(kind, era5.dataset(step=15.0)))
+  files = [tmp_path / name for name in ("a.nc", "b.nc")]
+  out = tmp_path / "out"
+  asked = (*files, f"{out}/", *_BICUBIC, "--variable", "t2m")
+  assert upscale_command.run(*asked) == 2
+  _require_sentence(capsys, "--dtype float32)")
+  assert era5.raw(out / "a.nc").t2m.dtype == np.int16
+  for other in ("--dtype=float32", "--clip=200,300"):
+    assert upscale_command.run(*asked, other) == 2
+    _require_sentence(capsys, "a.nc exists")
+  assert upscale_command.run(*asked, "--dtype=float32", "--overwrite") == 0
+  for name in ("a.nc", "b.nc"):
+    assert era5.raw(out / name).t2m.dtype == np.float32
 
 
 @pytest.mark.parametrize(

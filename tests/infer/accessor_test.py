@@ -9,7 +9,7 @@ xarray = pytest.importorskip("xarray")
 dask = pytest.importorskip("dask")
 pytest.importorskip("netCDF4")
 
-from hinote_jax import infer  # noqa: E402
+from hinote_jax import infer, models  # noqa: E402
 import hinote_jax.xarray  # noqa: E402, F401
 
 _FINER = dict(scale=2.5, checkpoint="bicubic")
@@ -57,6 +57,18 @@ def test_a_predictor_and_another_grid_will_do(source):
     like = coarse.hinote.upscale(shape=(26, 48), checkpoint=predictor)
     again = coarse.hinote.upscale(like=like, checkpoint=predictor)
     xarray.testing.assert_allclose(again, like)
+
+
+def test_variables_of_other_names_are_taken_for_those_of_the_network():
+  predictor = infer.Predictor(models.build("nearest"), {}, names=("omega",))
+  values = np.arange(12, dtype=np.float32).reshape(3, 4)
+  coarse = xarray.Dataset({"vort": (("y", "x"), values)})
+  fine = coarse.hinote.upscale(
+    checkpoint=predictor, scale=2, variables=["vort"]
+  )
+  np.testing.assert_array_equal(fine.vort, values.repeat(2, 0).repeat(2, 1))
+  with pytest.raises(ValueError, match="has no 'omega'"):
+    coarse.hinote.upscale(checkpoint=predictor, scale=2)
 
 
 def test_what_is_wrong_is_said(source):

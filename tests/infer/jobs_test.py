@@ -3,11 +3,12 @@
 import dataclasses
 import itertools
 import shutil
+import types
 
 import numpy as np
 import pytest
 
-from hinote_jax import infer, io
+from hinote_jax import fields, infer, io
 from hinote_jax.infer import (
   batch,
   jobs,
@@ -16,8 +17,10 @@ from hinote_jax.infer import (
   tile_store,
   upscaling,
 )
+from hinote_jax.models.spec import Spec
+from hinote_jax.train import static_run
 from tests import era5, trials
-from tests.infer import stopped
+from tests.infer import networks, stopped
 
 pytest.importorskip("netCDF4")
 zarr = pytest.importorskip("zarr")
@@ -138,7 +141,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, source):
   assert (folder / "mine.txt").read_text() == "mine"
   # What a thread wrote while the folder was removed is nobody's.
   (folder / "mine.txt").unlink()
-  late = folder / f"store.{'0f' * 16}" / "fields.14032.tmp.zarr"
+  late = folder / f"store.{'0f' * 16}" / "fields.hinote-14032.tmp.zarr"
   late.mkdir(parents=True)
   stopped.run(stopped.request(source, tmp_path / "out.nc"))
   assert not folder.exists()
@@ -272,6 +275,55 @@ def test_many_devices_answer_as_one(tmp_path, source):
     stopped.run(stopped.request(source, out, devices=devices, options=plain))
   one, eight = (io.read(tmp_path / f"{n}.nc").values for n in (1, 0))
   np.testing.assert_allclose(eight, one, rtol=1e-6)
+
+
+def _told_of_the_place():
+  """Returns a predictor that adds 10 times the latitude and the longitude."""
+  known = types.SimpleNamespace(
+    on=lambda y, x: (
+      lambda when: np.add.outer(10.0 * y.values, x.values)[..., None]
+    ),
+    timed=(),
+    months=(),
+  )
+
+  def extras_of(*grids):
+    at = static_run.extras(known, *grids)
+    return lambda index: {**at(index), "shift": np.float32(0.0)}
+
+  told = Spec("told", "", extras=("static", "shift"))
+  return infer.Predictor(
+    networks.WithExtras(), {}, spec=told, extras_of=extras_of
+  )
+
+
+def test_what_is_known_of_the_place_is_turned_with_the_grid(tmp_path, source):
+  predictor, made, grids = _told_of_the_place(), [], set()
+  fine = stopped.load("nearest")(io.read(source), scale=2)
+  y, x = fine.header.y.values[4:14], fine.header.x.values[6:20]
+  bar = progress.Progress(is_quiet=True)
+  for k, (rows, columns) in enumerate(itertools.product((1, -1), repeat=2)):
+    places = y[::rows], x[::columns]
+    header = fine.header.on(
+      *(
+        dataclasses.replace(axis, values=values)
+        for axis, values in zip(
+          (fine.header.y, fine.header.x), places, strict=True
+        )
+      )
+    )
+    values = np.zeros((3, 10, 14, 1), np.float32)
+    like, out = tmp_path / f"like{k}.nc", tmp_path / f"out{k}.nc"
+    io.write(like, fields.Field(header, values))
+    request = stopped.request(source, out, shape=None, like=str(like))
+    grids.add(jobs.Job(request, predictor).manifest()["grid"])
+    batch.run([request], predictor, bar)
+    want = predictor(io.read(source), like=header).values
+    np.testing.assert_allclose(io.read(out).values, want, rtol=1e-6)
+    made.append(want[:, ::rows, ::columns])
+  for other in made[1:]:
+    np.testing.assert_array_equal(other, made[0])
+  assert len(grids) == 4
 
 
 def test_rows_are_turned(tmp_path):

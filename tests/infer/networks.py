@@ -331,3 +331,15 @@ class WithExtras(nn.Module):
     x, rules = lowres + static["coarse"], ("edge", "edge")
     at = lazy.interpolate(x, coords, method="linear", boundary=rules)
     return at + static["fine"] + shift
+
+
+class WithBlur(nn.Module):
+  """Linear interpolation, the sum of the kernel's first row and the noise."""
+
+  periodic: tuple[bool, bool] = (False, False)
+
+  def __call__(self, lowres, coords, cell, *, kernel, noise=0.0):
+    del cell
+    rules = ("edge", "edge")
+    at = lazy.interpolate(lowres, coords, method="linear", boundary=rules)
+    return at + kernel[:, 0].sum(-1) + noise

@@ -190,3 +190,25 @@ def test_extras_go_to_the_model_in_every_way(options):
     for (rows, columns), values in plan(lowres, extras=extras):
       got[rows, columns] = values
     np.testing.assert_allclose(got, want + shift - 3.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  "options", [dict(), dict(memory="1GB"), dict(memory="1GB", side=5)]
+)
+def test_a_plan_is_of_the_shapes_and_names_of_the_extras(options):
+  lowres, fine = _field((6, 7, 1)), (12, 14)
+  plan = plans.Plan(
+    networks.WithBlur(), {}, (6, 7), _lines((6, 7), fine), **options
+  )
+  plain = infer.load("bilinear")(lowres, shape=fine)
+  wide = np.full((3, 5), 1 / 15, np.float32)
+  for extras, added in (
+    (dict(kernel=wide), 1 / 3),
+    (dict(kernel=wide.T), 1 / 5),  # of the same bytes
+    (dict(kernel=wide, noise=np.float32(2.0)), 1 / 3 + 2),
+    (dict(kernel=wide), 1 / 3),
+  ):
+    got = np.full((*fine, 1), np.nan, np.float32)
+    for (rows, columns), values in plan(lowres, extras=extras):
+      got[rows, columns] = values
+    np.testing.assert_allclose(got, plain + added, atol=1e-5)

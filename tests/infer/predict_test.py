@@ -174,6 +174,17 @@ class LoadTest(parameterized.TestCase):
         with self.assertRaisesRegex(FileNotFoundError, message):
           infer.load(path)
 
+  @parameterized.parameters(
+    ("bicubic", dict(static=["z.nc:z"]), "static field z.nc:z"),
+    ("bicubic", dict(foo=3, normalisation="unit"), "normalisation=unit, foo=3"),
+    ("hinote-s-turbulence", dict(foo=3), "turbulence, a run, .* for foo=3"),
+    ("im-lut-photo", dict(static=["z.nc:z"]), "photo, .* static field z.nc:z"),
+    ("hinote-s-turbulence", dict(static=["z.nc:z"]), "told of nothing static"),
+  )
+  def test_what_would_not_be_looked_at_is_refused(self, name, given, message):
+    with self.assertRaisesRegex(ValueError, f"{message}.*: leave"):
+      infer.load(name, **given)
+
   def test_a_damaged_checkpoint_is_not_used(self):
     damaged = ValueError("step 30: its values do not match their digest")
     with tempfile.TemporaryDirectory() as folder:

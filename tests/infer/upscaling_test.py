@@ -154,6 +154,36 @@ class TestFaithful:
     )
     assert np.all(np.abs(error) <= 1e-6 * np.ptp(values, (0, 1)) + 280 * 6e-8)
 
+  @pytest.mark.parametrize("consistent", [None, "area"])
+  def test_the_mean_of_what_is_there_is_kept_tile_by_tile(
+    self, consistent, monkeypatch
+  ):
+    header = _plain((12, 14), ("a", "b"))
+    values = 10.0 * _values(header)
+    gaps = np.random.default_rng(1).random((12, 10)) < 0.8
+    values[:, 4:, 0][gaps] = np.nan
+    if consistent:
+      consistent = degradations.parse(consistent)
+    options = dict(keeps_mean=True, memory="1GB", side=12)
+    make = _upscaler(
+      header,
+      upscaling.Options(consistent=consistent, **options),
+      scale=(2.5, 2),
+    )
+    sizes, correction = [], upscaling.Upscaler._correction
+
+    def watched(self, rows, columns, z):
+      sizes.append((rows.stop - rows.start) * (columns.stop - columns.start))
+      return correction(self, rows, columns, z)
+
+    monkeypatch.setattr(upscaling.Upscaler, "_correction", watched)
+    fine = make.field(values)
+    error = np.nanmean(fine, (0, 1), np.float64)
+    error -= np.nanmean(values, (0, 1), np.float64)
+    full = np.nanmax(values, (0, 1)) - np.nanmin(values, (0, 1))
+    assert np.all(np.abs(error) <= 1e-6 * full)
+    assert np.isnan(fine).any() and max(sizes) <= 12 * 12
+
   def test_values_are_clipped_last(self):
     header = _plain((6, 6))
     options = upscaling.Options(clip=(0.0, None))

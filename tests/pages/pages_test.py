@@ -179,6 +179,23 @@ def test_a_file_just_made_finer_has_a_page(tmp_path, capsys):
   several = [command[0], tmp_path / "c.npy", f"{tmp_path}/out/", *command[2:]]
   code = upscale.main([*map(str, several)])
   assert code == 2 and "one input" in capsys.readouterr().err
+  view.write_text("notes")
+  other = [command[0], tmp_path / "d.npy", *command[2:]]
+  assert upscale_command.run(*other) == 2
+  assert "view.html exists" in capsys.readouterr().err
+  assert view.read_text() == "notes" and not (tmp_path / "d.npy").exists()
+  assert upscale_command.run(*other, "--overwrite") == 0
+  assert "--checkpoint bicubic" in view.read_text()
+
+
+@pytest.mark.parametrize("name", ["b.tif", "b.nii"])
+def test_a_file_that_keeps_no_names_has_a_page(tmp_path, name):
+  pytest.importorskip({"b.tif": "tifffile", "b.nii": "nibabel"}[name])
+  np.savez(tmp_path / "a.npz", wave=np.eye(12, 16, dtype=np.float32))
+  command = [tmp_path / "a.npz", tmp_path / name, "--scale", "2"]
+  command += ["--checkpoint", "bicubic", "--view", tmp_path / "view.html"]
+  assert upscale_command.run(*command) == 0
+  assert '"wave"' in (tmp_path / "view.html").read_text()
 
 
 # What the slider says, and the sum over the map of the model.

@@ -16,61 +16,36 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
-from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.models.single_scale import fixed_scale
-from hinote_jax.models.unfolding import steps
-from hinote_jax.nn import blocks
+from hinote_jax.models.unfolding import steps, unfolding
 
 _WEIGHT = 0.23
 # Of white, where `largest` is 49 of 255: the smallest noise that is believed.
 _LEAST = 1.0 / 49.0
 
 
-class Splitting(nn.Module):
+class Splitting(unfolding.Unfolding):
   """A denoiser plugged into the data step; it has the denoiser's parameters.
 
-  Attributes:
+  Attributes are those of `Unfolding`, and:
     denoiser: a module with channels and `denoise(x, noise [b])`.
-    iterations: how often both steps are done.
     largest: noise that the first step takes away, in units of the input.
-    scale: of `usrnet.UsrNet`, as are kernel, noise, registration and walls.
-    channels: variables of the field.
-    periodic: which of (y, x) close on themselves.
   """
 
-  denoiser: nn.Module
-  iterations: int = 8
+  denoiser: Any = None
   largest: float = 49.0 / 255.0
-  scale: int | tuple[int, int] | None = None
-  channels: int = 1
-  kernel: Any = None
-  noise: float | int = 0.0
-  registration: str = "cells"
-  walls: str = "mirror"
-  periodic: Periodic = (False, False)
 
   def setup(self):
     self.plugged = self.denoiser.clone(periodic=self.periodic)
     nn.share_scope(self, self.plugged)
 
-  def __call__(
+  def enlarge(
     self,
     lowres: Float[lazy.Grid, "b h w c"],
-    coords: lazy.Coords,
-    cell: Float[Array, "b 2"],
-    *,
+    scale: tuple[int, int],
     kernel: Any = None,
     noise: Any = None,
-  ) -> Float[lazy.Grid, "b H W c"]:
-    """Returns the field at the query points; arguments as of `usrnet.UsrNet`.
-
-    Raises:
-      ValueError: wrong number of channels, or no such kernel.
-    """
-    del cell
-    blocks.require_channels(lowres, self.channels)
-    known = self.kernel if kernel is None else None
-    scale = steps.scale(self.scale, lowres, coords, known)
+  ) -> Any:
+    """Returns the field on the grid `scale` times finer."""
     step, noise = steps.of_model(self, lowres, scale, kernel, noise)
     noise = jnp.maximum(noise, _LEAST * self.largest)
     # As published: no lower than the scale in steps of 255.
@@ -81,4 +56,4 @@ class Splitting(nn.Module):
       level = self.largest ** (1.0 - part) * last**part
       z = step(x, _WEIGHT * (noise / level) ** 2)
       x = lazy.stored(self.plugged.denoise(z, level))
-    return fixed_scale.read(x, coords, self.periodic)
+    return x

@@ -20,17 +20,13 @@ from jaxtyping import Float
 
 from hinote_jax import lazy
 from hinote_jax.core import naming
-from hinote_jax.core.typing import Array, Periodic
-from hinote_jax.models.single_scale import fixed_scale
-from hinote_jax.models.unfolding import prior, steps
-from hinote_jax.nn import blocks
+from hinote_jax.core.typing import Array
+from hinote_jax.models.unfolding import prior, steps, unfolding
 
 SIZES = {
   "full": dict(iterations=8, hyper_width=64, widths=(64, 128, 256, 512)),
   "tiny": dict(iterations=6, hyper_width=32, widths=(16, 32, 64, 64)),
 }
-# What an axis with walls is to the convolution.
-WALLS = ("mirror", "wrap")
 
 
 class HyperParameters(nn.Module):
@@ -54,78 +50,26 @@ class HyperParameters(nn.Module):
     return x.reshape(-1, 2, self.iterations)
 
 
-class UsrNet(nn.Module):
-  """The unfolded network, read at any query points.
-
-  Where these are not the cells of its own grid, they are read by cubic
-  convolution.
+class UsrNet(unfolding.Unfolding):
+  """The unfolded network; attributes as of `Unfolding`, and its own.
 
   Attributes:
-    scale: whole, one number or (y, x); None takes what the query points have
-      of the input, rounded up, which they then must cover.
-    channels: variables of the field.
-    iterations: how often both steps are done.
     hyper_width: of `HyperParameters`.
     widths: of `prior.ResUNet`; blocks, act_mode, downsample_mode and
       upsample_mode are its own too.
-    kernel: what a call is given that has no kernel, [p q] or [p q c] as nested
-      tuples; one of each scale by "2", of which it then works at one, see
-      `steps.scale`; None is the mean over coarse cells.
-    noise: likewise, a deviation.
-    registration: where coarse samples lie, see `deconvolution.offset`.
-    walls: of `WALLS`: whether the convolution mirrors the field at axes that
-      do not close, or goes around them, as published.
     residual: the prior says what to add to z, not what is in its place, so
       that an untrained network is nearly the closed form. False is published.
-    periodic: which of (y, x) close on themselves.
     dtype: type of the prior's products; those of its last layer are float32.
   """
 
-  scale: int | tuple[int, int] | None = None
-  channels: int = 1
-  iterations: int = 8
   hyper_width: int = 64
   widths: tuple[int, ...] = (64, 128, 256, 512)
   blocks: int = 2
   act_mode: str = "R"
   downsample_mode: str = "strideconv"
   upsample_mode: str = "convtranspose"
-  kernel: Any = None
-  noise: float | int = 0.0
-  registration: str = "cells"
-  walls: str = "mirror"
   residual: bool = False
-  periodic: Periodic = (False, False)
   dtype: DTypeLike = jnp.float32
-
-  def __call__(
-    self,
-    lowres: Float[lazy.Grid, "b h w c"],
-    coords: lazy.Coords,
-    cell: Float[Array, "b 2"],
-    *,
-    kernel: Any = None,
-    noise: Any = None,
-  ) -> Float[lazy.Grid, "b H W c"]:
-    """Returns the field at the query points.
-
-    Args:
-      lowres: what was blurred, decimated and given noise.
-      coords: query points.
-      cell: size of a query cell.
-      kernel: [b p q] or [b p q c], in cells of the fine grid, as it spreads a
-        point, which lies at (p // 2, q // 2).
-      noise: deviation of the noise in units of the input, [b].
-
-    Raises:
-      ValueError: wrong number of channels, or no such kernel.
-    """
-    del cell
-    blocks.require_channels(lowres, self.channels)
-    known = self.kernel if kernel is None else None
-    scale = steps.scale(self.scale, lowres, coords, known)
-    x = self.enlarge(lowres, scale, kernel, noise)
-    return fixed_scale.read(x, coords, self.periodic)
 
   @nn.compact
   def enlarge(
@@ -140,7 +84,6 @@ class UsrNet(nn.Module):
 
     With `taps`, also alpha and beta and what each step gives.
     """
-    naming.look_up("treatment of walls", self.walls, dict.fromkeys(WALLS))
     step, noise = steps.of_model(self, lowres, scale, kernel, noise)
     hyper = HyperParameters(self.iterations, self.hyper_width, name="hyper")(
       noise, math.sqrt(scale[0] * scale[1])
