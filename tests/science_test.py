@@ -26,7 +26,7 @@ class ScienceTest(parameterized.TestCase):
 
   @parameterized.parameters(*_DOMAINS)
   def test_truth_is_perfect_in_every_science(self, domain):
-    dataset = self._dataset(domain, "vorticity")
+    dataset = self._dataset(domain, "vorticity", "s-1")
     result = ev.run({"oracle": ev.Truth(dataset.values)}, dataset)
     perfect = {"csi": 1, "pod": 1, "fss": 1, "acc": 1, "ssim_head": 1}
     perfect |= {"effective_resolution": 2, "psnr_head": np.inf}
@@ -51,7 +51,7 @@ class ScienceTest(parameterized.TestCase):
     self.assertNotIn("nan", report.markdown(result).replace("nant", ""))
 
   def test_a_score_without_a_meaning_has_no_key(self):
-    dataset = self._dataset("turbulence", "vorticity")
+    dataset = self._dataset("turbulence", "vorticity", "s-1")
     vorticity, wind = ev.run({"nearest": ev.nearest}, dataset).rows
     self.assertIn("enstrophy_error", vorticity)
     self.assertNotIn("enstrophy_error", wind)
@@ -76,7 +76,7 @@ class ScienceTest(parameterized.TestCase):
       ev.run({"nearest": ev.nearest}, ev.dataset(domain="radr"))
 
   def test_energy_spectra_are_kept(self):
-    dataset = self._dataset("turbulence", "vorticity")
+    dataset = self._dataset("turbulence", "vorticity", "s-1")
     (entry,) = ev.run({"nearest": ev.nearest}, dataset).spectra
     (flow,) = entry["flow"]
     self.assertEqual(flow["variable"], "vorticity")
