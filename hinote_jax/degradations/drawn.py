@@ -6,7 +6,7 @@ Those that USRNet was trained with (Zhang, Van Gool and Timofte, CVPR 2020):
               cells of the fine grid, at any angle
     motion    the path of a hand-held camera, smoothed; see `motion`
 
-or the kernel of a file, as of `psf.read`. Noise has a deviation of 0 in one of
+or the one kernel of a file, as of `psf.read`. Noise has a deviation of 0 in one of
 nine examples and is else uniform up to the largest. The published kernels are
 moved by up to half a coarse cell, lest the network know where samples lie: ours
 are centred, and `deconvolution.offset` says where they are read.
@@ -40,7 +40,7 @@ class Blurs:
 
   Raises:
     OSError: a file cannot be read.
-    ValueError: it holds no kernel, or the noise is below 0.
+    ValueError: it holds no kernel, or several, or the noise is below 0.
 
   Examples:
     >>> import numpy as np
@@ -90,7 +90,14 @@ class Blurs:
   @functools.cached_property
   def _files(self) -> dict[str, np.ndarray]:
     files = [kind for kind in self.kinds if kind not in KINDS]
-    return {path: psf.read(path)[0] for path in files}
+    kernels = {path: psf.read(path)[0] for path in files}
+    for path, kernel in kernels.items():
+      if kernel.ndim > 2:
+        raise ValueError(
+          f"{path} has a kernel a channel, {kernel.shape}, and what is drawn "
+          "blurs all alike: give one of two sides"
+        )
+    return kernels
 
 
 def gaussian(rng: np.random.Generator, side: int = SIDE) -> np.ndarray:

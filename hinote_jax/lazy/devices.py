@@ -91,13 +91,27 @@ class _Devices:
     """Computes a grid on every device alike."""
     shape, start = root.domain.shape, np.zeros(1, np.int64)
     plan = schedule.make(root, shape, (start, start))
+    starts = plan.start(0, 0)
+    windows = zip(plan.stored, starts, plan.members, strict=False)
     values = schedule.evaluate(
       plan.members,
-      jnp.asarray(plan.start(0, 0)),
-      [self._gathered(self._stores[node]) for node in plan.stored],
+      jnp.asarray(starts),
+      [self._window(node, at, member.shape) for node, at, member in windows],
       [self._params(params) for params in plan.params],
     )
     return _Whole(values)
+
+  def _window(self, node: LazyGrid, start, shape) -> jax.Array:
+    """Returns a window of a grid on every device, [b h w c].
+
+    It reaches around axes that close, where what reads it does.
+    """
+    values = self._gathered(self._stores[node])
+    for axis, (first, count) in enumerate(zip(start, shape, strict=True), 1):
+      if (first, count) != (0, values.shape[axis]):
+        index = (first + np.arange(count)) % values.shape[axis]
+        values = jnp.take(values, index, axis)
+    return values
 
   def _gathered(self, store: _Slab | _Whole) -> jax.Array:
     """Returns all values of a grid on every device, [b h w c]."""

@@ -87,3 +87,6 @@ def test_bad_blurs_are_one_sentence(tmp_path):
     drawn.Blurs(noise=-1)
   with pytest.raises(OSError, match="gone.npy cannot be read"):
     drawn.Blurs((str(tmp_path / "gone.npy"),))
+  np.save(tmp_path / "three.npy", np.full((5, 5, 3), 0.04))
+  with pytest.raises(ValueError, match="three.npy has a kernel a channel"):
+    drawn.Blurs((str(tmp_path / "three.npy"),))

@@ -93,6 +93,19 @@ def test_slabs_may_be_thin(name, options, shape, fine):
   assert networks.error(got, wanted) <= networks.TOLERANCE
 
 
+# What is a whole is read around the axes that close, further than they go.
+@pytest.mark.parametrize(
+  "closed", [dict(periodic=(True, False)), dict(walls="wrap")]
+)
+def test_a_whole_is_read_around_the_seam(closed):
+  small = dict(
+    size="tiny", iterations=1, widths=(4, 4), hyper_width=4, blocks=1
+  )
+  problem = _problem("usrnet", (6, 5), (12, 10), scale=2, **small, **closed)
+  got = _sharded(problem, 60, jax.devices()[:3])
+  assert networks.error(got, networks.untiled(problem)) <= networks.TOLERANCE
+
+
 def test_few_devices_answer_as_one():
   problem = _problem("srno", (7, 6), (15, 13), periodic=(False, True))
   wanted = networks.untiled(problem)
