@@ -28,8 +28,7 @@ class Errors:
   @functools.cached_property
   def fields(self) -> list[str]:
     """Returns the fields of which there are runs."""
-    found = {key.split("/")[0] for key in self.known["runs"]}
-    return [name for name in self.question.fields if name in found]
+    return [name for name in self.question.fields if self.variants(name)]
 
   def variants(self, fields: str) -> list[str]:
     """Returns the variants of which there are runs."""
@@ -41,11 +40,8 @@ class Errors:
 
   def seeds(self, fields: str, variant: str) -> list[int]:
     """Returns the seeds of which there are runs."""
-    return [
-      seed
-      for seed in range(self.question.seeds)
-      if key(fields, variant, seed) in self.known["runs"]
-    ]
+    parts = (name.rsplit("/", 1) for name in self.known["runs"])
+    return sorted(int(s) for name, s in parts if name == f"{fields}/{variant}")
 
   def of(
     self, fields: str, variant: str, scale: float | None = None, score=MSE
@@ -73,13 +69,26 @@ class Errors:
     del names[rows[0]["model"]]
     return {name: _mean(rows, name, scale, score) for name in names}
 
-  def change(self, fields: str, variant: str) -> np.ndarray:
+  def change(
+    self,
+    fields: str,
+    variant: str,
+    scale: float | None = None,
+    reference: str | None = None,
+  ) -> np.ndarray:
     """Returns by what part the error differs, a number a seed.
 
-    The reference is the first of the group, with the same seed.
+    Args:
+      fields: of the question.
+      variant: likewise.
+      scale: as of `of`.
+      reference: another variant, of the same seed; None is the first of the
+        group.
     """
-    own = self.of(fields, variant)
-    other = self.of(fields, self.question.reference(variant))
+    own = self.of(fields, variant, scale)
+    other = self.of(
+      fields, reference or self.question.reference(variant), scale
+    )
     both = [seed for seed in own if seed in other]
     return np.array([own[seed] / other[seed] - 1.0 for seed in both])
 
@@ -110,14 +119,23 @@ def words(change: np.ndarray) -> str:
 def is_told(change: np.ndarray) -> bool:
   """Returns whether all seeds say the same of a change, and more than 1 %."""
   signs = set(np.sign(change))
-  return len(change) > 1 and len(signs) == 1 and abs(change.mean()) > 0.01
+  return bool(
+    len(change) > 1 and len(signs) == 1 and abs(change.mean()) > 0.01
+  )
 
 
-def doubt(change: np.ndarray) -> str:
-  """Returns what is to be said after a change that seeds do not confirm."""
+def doubt(change: np.ndarray, seeds: int = 3) -> str:
+  """Returns what is to be said after a change that seeds do not confirm.
+
+  Args:
+    change: a number a seed.
+    seeds: how many there should be.
+  """
   if len(change) < 2:
     return ", by one seed"
-  return "" if is_told(change) else ", which seeds do not agree on"
+  if not is_told(change):
+    return ", which seeds do not agree on"
+  return f", by {len(change)} seeds alone" if len(change) < seeds else ""
 
 
 def table(errors: Errors, fields: str) -> str:

@@ -11,6 +11,8 @@ attention there sees all of it.
 
 import pathlib
 
+import numpy as np
+
 from experiments import answers, question
 
 FOLDER = pathlib.Path(__file__).parent
@@ -46,7 +48,9 @@ def answer(errors: answers.Errors) -> str:
   """Returns which parts help, which hurt, and of which seeds do not agree."""
   says = []
   for fields in errors.fields:
-    signs: dict[str, list[str]] = {"better": [], "worse": [], "no": []}
+    signs: dict[str, list[str]] = {
+      kind: [] for kind in ("better", "worse", "mixed", "no")
+    }
     others = 0
     for variant in QUESTION.variants_of(fields):
       change = errors.change(fields, variant)
@@ -57,13 +61,21 @@ def answer(errors: answers.Errors) -> str:
         continue
       part = variant.removeprefix("S, ")
       words = f"{part} {answers.words(change)}"
-      if not answers.is_told(change):
+      if answers.is_told(change):
+        words += answers.doubt(change, QUESTION.seeds)
+      scales = {s: errors.change(fields, variant, s) for s in QUESTION.scales}
+      told = {s: c for s, c in scales.items() if answers.is_told(c)}
+      if len({np.sign(c.mean()) for c in told.values()}) > 1:
+        each = (f"x{s:g} {answers.words(c)}" for s, c in scales.items())
+        signs["mixed"].append(f"{words}: {', '.join(each)}")
+      elif not answers.is_told(change):
         signs["no"].append(part)
       else:
         signs["better" if change.mean() < 0 else "worse"].append(words)
     titles = {
       "better": "ahead of the whole",
       "worse": "behind",
+      "mixed": "scales do not agree",
       "no": "seeds do not agree, or by less than a hundredth",
     }
     parts = [

@@ -6,10 +6,10 @@ Those that USRNet was trained with (Zhang, Van Gool and Timofte, CVPR 2020):
               cells of the fine grid, at any angle
     motion    the path of a hand-held camera, smoothed; see `motion`
 
-or the one kernel of a file, as of `psf.read`. Noise has a deviation of 0 in one of
-nine examples and is else uniform up to the largest. The published kernels are
-moved by up to half a coarse cell, lest the network know where samples lie: ours
-are centred, and `deconvolution.offset` says where they are read.
+or the one kernel of a file, as of `psf.read`. Noise has a deviation of 0 in one
+of nine examples and is else uniform up to the largest. The published kernels
+are moved by up to half a coarse cell, lest the network know where samples lie:
+ours are centred, and `deconvolution.offset` says where they are read.
 """
 
 from collections.abc import Sequence
