@@ -127,3 +127,36 @@ def test_what_is_not_run_is_not_in_the_table(errors):
   del errors.known["runs"]["turbulence/net, more/0"]
   del errors.known["runs"]["turbulence/net, more/1"]
   assert "more" not in answers.table(errors, "turbulence")
+
+
+def test_seeds_are_those_that_were_run(errors):
+  runs = errors.known["runs"]
+  runs["turbulence/net, more/7"] = runs["turbulence/net, more/1"]
+  assert errors.seeds("turbulence", "net, more") == [0, 1, 7]
+  # A run of what is asked no more is of no fields.
+  other = {"weather/net, gone/0": runs["turbulence/net, more/0"]}
+  assert answers.Errors(errors.question, {"runs": other}).fields == []
+
+
+def test_a_change_may_be_at_a_scale_and_against_another(errors):
+  at_two = errors.change("turbulence", "net, more", 2.0)
+  np.testing.assert_allclose(at_two, [0.2 / 0.5 - 1.0, 0.0], atol=1e-12)
+  own = errors.change("turbulence", "net, more", reference="net, more")
+  np.testing.assert_array_equal(own, 0.0)
+
+
+def test_fewer_seeds_than_there_should_be_are_said():
+  assert answers.doubt(np.array([0.02, 0.03, 0.04])) == ""
+  assert answers.doubt(np.array([0.02, 0.03])) == ", by 2 seeds alone"
+  assert answers.doubt(np.array([0.02])) == ", by one seed"
+
+
+def test_parts_are_ahead_or_behind_where_scales_agree(monkeypatch, errors):
+  monkeypatch.setattr(what_makes_it_work, "QUESTION", errors.question)
+  runs = errors.known["runs"]
+  for seed in (0, 1):
+    own = {2.0: 0.1, 4.0: 0.9}
+    runs[f"turbulence/net, more/{seed}"]["rows"] = _rows(own)
+  said = what_makes_it_work.answer(errors)
+  assert "scales do not agree: net, more" in said
+  assert "x2 -77.5 %" in said and "x4 +39.3 %" in said
