@@ -22,7 +22,8 @@ from experiments.attention_cost import kinds
 from hinote_jax.train import host_memory
 
 WIDTH, HEADS = 64, 4  # `hinote` of size B, on its finest level
-_CALLS, _SECONDS = 7, 4.0  # the least of so many, or of those that fit
+# The least of so many calls, or of those that fit in so long; three at least.
+_CALLS, _SECONDS, _LEAST = 7, 4.0, 3
 # As many calls are timed together as last so long: the system counts a thread's
 # seconds now and then.
 _TOGETHER = 0.05
@@ -76,11 +77,11 @@ def measure(function: Callable, arguments: list, limit_gb: float) -> dict:
     end = time.process_time(), time.perf_counter()
     return (end[0] - start[0]) / count, (end[1] - start[1]) / count
 
-  calls = [timed(1)]
-  together = max(1, round(_TOGETHER / calls[0][1]))
-  if together > 1:
-    calls = []
-  while len(calls) < _CALLS and sum(cpu for cpu, _ in calls) < _SECONDS:
+  together = max(1, round(_TOGETHER / timed(1)[1]))
+  calls = []
+  while len(calls) < _LEAST or (
+    len(calls) < _CALLS and sum(cpu for cpu, _ in calls) < _SECONDS
+  ):
     calls.append(timed(together))
   cpu, wall = (min(times) for times in zip(*calls, strict=True))
   peak = host_memory.peak()

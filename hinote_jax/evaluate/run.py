@@ -295,7 +295,7 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
   module = models.build(**meta["model"])  # a window closes on no axis
   spec = models.spec_of(meta["model"])
   predict = compiling.jit(functools.partial(contract.apply, module, spec=spec))
-  pred = predict(checkpoint.averaged(state), batch)
+  pred = contract.scored(predict(checkpoint.averaged(state), batch), batch)
   params = state["params"].get("loss") or {}
   if has_terms:
     variables = {"params": params.get("loss", {})}
@@ -307,11 +307,13 @@ def _prior_figure(config, workdir: str | os.PathLike, data: Any):
     variables, pred, batch["highres"], *arguments, method="weights"
   )
   resized = loss.apply(variables, *arguments, method="resized")
+  is_missing = batch["known"] == 0 if "known" in batch else False
+  highres = np.where(is_missing, np.nan, batch["highres"])
   variable = data.dataset.variables[0]
   return {
     "prior": prior.prior(
       lowres=_under_queries(batch)[..., 0],
-      highres=batch["highres"][0, ..., 0],
+      highres=highres[0, ..., 0],
       resized=np.asarray(resized)[0, ..., 0],
       weight=np.asarray(weight)[0, ..., 0],
       name=variable.long_name or variable.name,

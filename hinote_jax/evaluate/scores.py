@@ -57,6 +57,13 @@ class Example:
   known: np.ndarray | None = None
   box: Box = WHOLE
 
+  @property
+  def measured(self) -> np.ndarray:
+    """The truth, [H W c]; NaN where it was missing."""
+    if self.known is None:
+      return self.highres
+    return np.where(self.known, self.highres, np.float32(np.nan))
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:

@@ -116,7 +116,7 @@ def _samples(
   scale = f"x{len(goal.x) / len(source.x):g}"
   is_counted = source.y.is_counted or source.x.is_counted
   frame = maps.frame(job.header.shape) if is_counted else _frame(job.header)
-  coarse = frame if is_counted else _frame(source)
+  rows, columns, coarse = _under(goal, frame, source)
   size = math.prod(job.header.shape) * len(shown)
   examples = []
   for i in range(min(job.count, max(1, _ROOM // size))):
@@ -127,7 +127,7 @@ def _samples(
       samples.Sample(
         name=", ".join(f"{d.name} {n}" for d, n in leads) or "field",
         scale=scale,
-        lowres=lowres[..., shown],
+        lowres=lowres[rows][:, columns][..., shown],
         base=make.field(lowres, index=i)[..., shown],
         others={"result": result.read(i)[..., shown]},
         frame=frame,
@@ -154,6 +154,33 @@ def _frame(header: fields.Header) -> maps.Frame:
   return maps.frame(
     header.shape, y.values, x.values, is_geographic=is_geographic
   )
+
+
+def _under(
+  goal: upscaling.Target, frame: maps.Frame, source: fields.Header
+) -> tuple[np.ndarray, np.ndarray, maps.Frame]:
+  """Returns the rows and columns of the input under a result, and their frame.
+
+  They are in the direction of the result; a periodic axis runs on beyond its
+  end, as the line of the result does.
+  """
+  parts, first, count = [], [], []
+  for line, turns, n, is_periodic in zip(
+    goal.lines, goal.is_turned, source.shape, source.periodic, strict=True
+  ):
+    # The edges of the result, in cells of the input from its first edge on.
+    low = line.first - 0.5 * line.step + 0.5
+    high = low + line.count * line.step
+    # What rounding adds is no cell.
+    start, stop = math.floor(low + 1e-6), math.ceil(high - 1e-6)
+    if not is_periodic:
+      start, stop = max(start, 0), min(stop, n)
+    cells = np.arange(start, stop) % n
+    parts.append(cells[::-1] if turns else cells)
+    first.append((high - stop if turns else start - low) / line.step)
+    count.append((stop - start) / line.step)
+  extent = maps.box(frame, (len(goal.y), len(goal.x)), (*first, *count))
+  return parts[0], parts[1], frame._replace(extent=extent)
 
 
 def _spectra(

@@ -36,7 +36,7 @@ class Sample:
     base: what others differ from, the truth or an interpolation, [H W c].
     others: name -> [H W c].
     frame: where the fine ones lie.
-    coarse: where the input lies.
+    coarse: where the input lies; it covers the fine ones.
   """
 
   name: str
@@ -54,7 +54,7 @@ def windowed(sample: Sample) -> Sample:
   The window is where the others differ most from the base; the name of the
   sample says which rows and columns it has.
   """
-  shape, coarse = sample.base.shape[:2], sample.lowres.shape[:2]
+  shape = sample.base.shape[:2]
   share = _VALUES / sample.base.size
   if share >= 1.0:
     return sample
@@ -62,10 +62,9 @@ def windowed(sample: Sample) -> Sample:
   error = np.sqrt(np.mean(np.square(errors), axis=(0, -1)))
   cells = maps.worst_window(error, float(np.sqrt(share)))
   fine = [slice(a, a + n) for a, n in zip(cells[:2], cells[2:], strict=True)]
-  under = [
-    slice(part.start * m // n, -(-part.stop * m // n))
-    for part, m, n in zip(fine, coarse, shape, strict=True)
-  ]
+  frame = _within(sample.frame, shape, cells)
+  coarse = sample.lowres.shape[:2]
+  under = _touched(sample.coarse, coarse, frame.extent)
   first, count = zip(*((p.start, p.stop - p.start) for p in under), strict=True)
   text = "rows {} to {}, columns {} to {}".format(
     *(n for part in fine for n in (part.start, part.stop - 1))
@@ -76,13 +75,28 @@ def windowed(sample: Sample) -> Sample:
     lowres=sample.lowres[*under],
     base=sample.base[*fine],
     others={name: values[*fine] for name, values in sample.others.items()},
-    frame=_within(sample.frame, shape, cells),
+    frame=frame,
     coarse=_within(sample.coarse, coarse, (*first, *count)),
   )
 
 
 def _within(frame: maps.Frame, shape, cells) -> maps.Frame:
   return frame._replace(extent=maps.box(frame, shape, cells))
+
+
+def _touched(frame: maps.Frame, shape, extent) -> list[slice]:
+  """Returns the rows and columns of a frame that touch an extent."""
+  left, right, bottom, top = frame.extent
+  y = (top, bottom) if frame.origin == "upper" else (bottom, top)
+  parts = []
+  for n, (first, last), ends in zip(
+    shape, (y, (left, right)), (extent[2:], extent[:2]), strict=True
+  ):
+    edges = np.sort((np.asarray(ends) - first) * n / (last - first))
+    # What rounding adds is no cell.
+    low, high = np.clip(edges + (1e-6, -1e-6), 0, n)
+    parts.append(slice(int(np.floor(low)), int(np.ceil(high))))
+  return parts
 
 
 class Packed:
@@ -135,7 +149,8 @@ class Packed:
     known = base[np.isfinite(base)]
     known = known if known.size else np.zeros(1)
     names = dict(name=variable["name"], units=units, domain=domain)
-    palette, low, high = _palette(looks.look(known, **names))
+    look = looks.look(known, **names)
+    palette, low, high = _palette(look)
     if palette not in self.palettes:
       self.palettes.append(palette)
     step = (high - low) / _STEPS
@@ -148,6 +163,7 @@ class Packed:
     unit = style.unit_label(units).strip(" []") or variable["name"]
     colours = {"low": low, "high": high, "unit": unit}
     colours["palette"] = self.palettes.index(palette)
+    colours["under"], colours["over"] = _beyond(look)
     codes = dict.fromkeys(parts, code)
     return colours | self._described(sample, errors, parts, units, codes)
 
@@ -211,6 +227,12 @@ def _palette(look: Mapping[str, Any]) -> tuple[list[str], float, float]:
   at = np.linspace(norm.vmin, norm.vmax, 2 * _STEPS + 1)[1::2]
   palette = [colors.to_hex(c) for c in colormap(norm(at))]
   return palette, float(norm.vmin), float(norm.vmax)
+
+
+def _beyond(look: Mapping[str, Any]) -> tuple[str, str]:
+  """Returns the colours of values below the first and above the last."""
+  colormap: Any = matplotlib.colormaps.get_cmap(look["cmap"])
+  return colors.to_hex(colormap.get_under()), colors.to_hex(colormap.get_over())
 
 
 def counts(values: np.ndarray, first: float, step: float) -> np.ndarray:

@@ -66,7 +66,8 @@ if (JSON.stringify([at.x, at.y]) != x_range.tags[0]) {
 }
 if (now.palette !== undefined)
   colours.setv({palette: contents.palettes[now.palette],
-                low: now.low, high: now.high})
+                low: now.low, high: now.high,
+                low_color: now.under, high_color: now.over})
 errors.setv({low: -now.limit, high: now.limit})
 for (const bar of bars)
   bar.title = now.unit

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from matplotlib import colors
 from matplotlib.figure import Figure
 import numpy as np
 
@@ -16,7 +17,8 @@ class Row(NamedTuple):
     title: what to write beside it.
     lowres: [h w 3].
     predictions: model name -> [H W 3].
-    highres: the truth, [H W 3].
+    highres: the truth, [H W 3]; NaN where it is missing, and there nothing
+      is drawn or counted.
   """
 
   title: str
@@ -54,8 +56,13 @@ def _draw(axes_row, row: Row, names: Sequence[str]) -> None:
   error = np.square(row.predictions[names[-1]] - row.highres).mean(-1)
   where = maps.frame(shape)
   edges = maps.box(where, shape, maps.worst_window(np.sqrt(error)))
-  fields = [row.predictions[name] for name in names]
-  fields = [row.highres, row.lowres, *fields, row.highres]
+  is_missing = np.isnan(row.highres).any(-1, keepdims=True)
+  # Colours have no NaN: an image would be black there.
+  truth, *fields = (
+    np.where(is_missing, colors.to_rgb(style.MISSING), field)
+    for field in (row.highres, *(row.predictions[name] for name in names))
+  )
+  fields = [truth, row.lowres, *fields, truth]
   for axes, field in zip(axes_row, fields, strict=True):
     maps.show(axes, np.clip(field, 0.0, 1.0), where)
     axes.set(xticks=[], yticks=[])

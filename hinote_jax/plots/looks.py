@@ -41,7 +41,7 @@ def look(
   whatever the values. Scans and images are grey.
 
   Args:
-    values: any shape.
+    values: any shape; NaN, what is missing, does not count.
     name: of the variable.
     units: of the values.
     domain: the science.
@@ -73,6 +73,7 @@ def _steps(levels: list[float]) -> dict[str, Any]:
 
 def _grey(values: np.ndarray, name: str) -> dict[str, Any]:
   """Returns grey from 0, or the least value, to nearly the largest."""
+  values = style.known(values)
   low, high = (float(v) for v in np.percentile(values, (0.5, 99.5)))
   low = 0.0 if np.min(values) >= 0.0 else low
   return {"cmap": name, "vmin": low, "vmax": high if high > low else low + 1.0}

@@ -82,7 +82,9 @@ def _edges(centers: Array, count: int) -> tuple[float, float]:
 
 
 def show(axes: Axes, values: np.ndarray, where: Frame, **kwargs) -> AxesImage:
-  """Draws a field, cell by cell, into its extent."""
+  """Draws a field, cell by cell, into its extent; NaN is grey."""
+  # A colour map draws nothing where there is no value.
+  axes.set_facecolor(style.MISSING)
   image = axes.imshow(
     values,
     extent=where.extent,
@@ -126,12 +128,12 @@ def panel_size(aspect: float) -> tuple[float, float]:
 def colorbar(row: np.ndarray, label: str, **kwargs) -> Colorbar:
   """Adds the colour bar of some maps, [n], pointed where it clips values."""
   images = [axes.images[0] for axes in row]
-  low = min(image.get_array().min() for image in images)
-  high = max(image.get_array().max() for image in images)
-  beyond = (low < images[0].norm.vmin, high > images[0].norm.vmax)
+  values = np.concatenate([i.get_array().compressed() for i in images])
+  norm = images[0].norm
+  beyond = bool((values < norm.vmin).any()), bool((values > norm.vmax).any())
   ends = ("neither", "max", "min", "both")
   look = {"aspect": 15, "pad": 0.008, "fraction": 0.05} | kwargs
-  if isinstance(images[0].norm, BoundaryNorm):
+  if isinstance(norm, BoundaryNorm):
     look["format"] = ticker.FuncFormatter(lambda value, _: f"{value:.3g}")
   bar = row[0].figure.colorbar(
     images[0],
@@ -204,10 +206,10 @@ def zoom(axes: Axes, edges: tuple[float, float, float, float]) -> None:
 def worst_window(
   error: np.ndarray, fraction: float = 0.22
 ) -> tuple[int, int, int, int]:
-  """Returns the window of cells with the largest mean squared error.
+  """Returns the window of cells with the largest sum of squared errors.
 
   Args:
-    error: [H W].
+    error: [H W]; NaN, where the truth is missing, counts nothing.
     fraction: its sides over those of the field; more where that would be less
       than 16 cells.
 
@@ -217,7 +219,8 @@ def worst_window(
   fraction = min(1.0, max(fraction, 16.0 / min(error.shape)))
   rows, columns = (round(fraction * n) for n in error.shape)
   total = np.zeros((error.shape[0] + 1, error.shape[1] + 1))
-  total[1:, 1:] = np.cumsum(np.cumsum(np.square(error), axis=0), axis=1)
+  squares = np.square(np.nan_to_num(error))
+  total[1:, 1:] = np.cumsum(np.cumsum(squares, axis=0), axis=1)
   sums = total[rows:] - total[:-rows]
   sums = sums[:, columns:] - sums[:, :-columns]
   row, column = np.unravel_index(np.argmax(sums), sums.shape)

@@ -35,7 +35,8 @@ def panels(
     lowres: [h w], physical units as all fields here.
     baseline: [H W], the interpolation.
     model: [H W].
-    highres: the truth, [H W].
+    highres: the truth, [H W]; NaN where it is missing, and there the others
+      are neither drawn, but for the input, nor counted.
     names: what to call `baseline` and `model`.
     y: row coordinates, [H]; the larger is up. None: the first row is up.
     x: column coordinates, [W].
@@ -56,7 +57,11 @@ def panels(
       f"fields of shape {baseline.shape}, {model.shape} and {shape}"
     )
   lowres, highres = np.asarray(lowres), np.asarray(highres)
-  rebuilt = dict(zip(names, map(np.asarray, (baseline, model)), strict=True))
+  is_missing = np.isnan(highres)
+  rebuilt = {
+    name: np.where(is_missing, np.nan, field)
+    for name, field in zip(names, (baseline, model), strict=True)
+  }
   errors = {n: np.asarray(f, np.float64) - highres for n, f in rebuilt.items()}
   first = f"input, {lowres.shape[0]} × {lowres.shape[1]}"
   last = f"truth, {shape[0]} × {shape[1]}"
@@ -105,7 +110,7 @@ def _draw_errors(row, errors: dict, where, edges, units: str) -> None:
     whole, window = row[column], row[column + 2]
     for axes in (whole, window):
       maps.show(axes, error, where, cmap="RdBu_r", vmin=low, vmax=high)
-    rms = np.sqrt(np.mean(np.square(error)))
+    rms = np.sqrt(np.nanmean(np.square(error)))
     title = f"{name} − truth, RMS {rms:.3g} {unit}".rstrip()
     # A long unit would run into the title of the next panel.
     whole.set_title(title, fontsize=_TITLE if len(title) <= 28 else _LONG_TITLE)

@@ -29,7 +29,8 @@ def prior(
 
   Args:
     lowres: the input a, [h w].
-    highres: the target b, [H W], in the unit of `lowres`.
+    highres: the target b, [H W], in the unit of `lowres`; NaN where it is
+      missing, and there nothing but the input is drawn.
     resized: R(a), `lowres` on the target grid within its band, [H W].
     weight: factor of the loss at every cell, [H W].
     y: row coordinates, [H]; the larger is up. None: the first row is up.
@@ -40,7 +41,7 @@ def prior(
     title: of the figure.
   """
   lowres, highres = np.asarray(lowres), np.asarray(highres)
-  weight = np.asarray(weight)
+  weight = np.where(np.isnan(highres), np.nan, weight)
   structure = np.abs(np.asarray(highres, np.float64) - resized)
   where = maps.frame(highres.shape, y, x, is_geographic=is_geographic)
   edges = maps.box(where, highres.shape, maps.worst_window(structure))
@@ -88,5 +89,6 @@ def _label(name: str, units: str) -> str:
 
 def _positive(values: np.ndarray, cmap: str) -> dict:
   """Returns a sequential look from the least value to nearly the largest."""
+  values = style.known(values)
   low, high = float(np.min(values)), float(np.percentile(values, 99.0))
   return {"cmap": cmap, "vmin": low, "vmax": high if high > low else low + 1.0}

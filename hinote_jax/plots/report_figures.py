@@ -76,7 +76,7 @@ def _crops(evaluation: scores.Evaluation) -> Figure:
       f"x{e.scale:g}",
       e.lowres,
       {name: e.predictions[name] for name in names},
-      e.highres,
+      e.measured,
     )
     for e in examples
   ]
@@ -111,7 +111,7 @@ def _compared(
       example.lowres[..., channel],
       example.predictions[names[0]][..., channel],
       example.predictions[names[1]][..., channel],
-      example.highres[..., channel],
+      example.measured[..., channel],
       names=names,
       y=example.y,
       x=example.x,

@@ -16,6 +16,7 @@ from hinote_jax.io import files
 DPI = 130
 INK, MUTED, FAINT = "#1b1f24", "#6b7280", "#d8dce2"
 ACCENT = "#c2410c"
+MISSING = "#9aa0a6"  # cells of a map without a value
 
 _RC: dict[Any, Any] = {
   "axes.axisbelow": True,
@@ -120,9 +121,20 @@ def squared(units: str) -> str:
   return f" [{unit}²]" if unit.isalpha() else f" [({unit})²]"
 
 
+def known(values: np.ndarray) -> np.ndarray:
+  """Returns the values that are not NaN, [n]; one 0 where all are.
+
+  Examples:
+    >>> known(np.array([[1.0, np.nan], [3.0, 4.0]]))
+    array([1., 3., 4.])
+  """
+  values = values[~np.isnan(values)]
+  return values if values.size else np.zeros(1)
+
+
 def is_signed(values: np.ndarray) -> bool:
   """Returns whether both signs matter: neither side is a mere fringe."""
-  low, high = np.percentile(values, (1.0, 99.0))
+  low, high = np.percentile(known(values), (1.0, 99.0))
   return bool(low < 0.0 < high and min(-low, high) > 0.2 * max(-low, high))
 
 
@@ -135,10 +147,11 @@ def look_of_values(
   sequential one, others a neutral one. Limits leave out the extreme 0.5 %.
 
   Args:
-    values: any shape.
+    values: any shape; NaN, what is missing, does not count.
     units: of the values.
     signed: whether the sign matters; None looks at the values.
   """
+  values = known(values)
   if is_signed(values) if signed is None else signed:
     low, high = symmetric(values)
     return {"cmap": "RdBu_r", "vmin": low, "vmax": high}
@@ -150,8 +163,8 @@ def look_of_values(
 
 
 def symmetric(*values: np.ndarray) -> tuple[float, float]:
-  """Returns limits about 0 that hold 99.5 % of every array."""
-  limit = max(float(np.percentile(np.abs(v), 99.5)) for v in values)
+  """Returns limits about 0 that hold 99.5 % of what is known of each array."""
+  limit = max(float(np.percentile(np.abs(known(v)), 99.5)) for v in values)
   limit = limit or 1.0
   return -limit, limit
 

@@ -1,20 +1,26 @@
 """Pages: what the browser adds up is what was given, and it opens anywhere."""
 
 import pathlib
+import re
 import shutil
 
 import numpy as np
 import pytest
 
-from hinote_jax import io, upscale
+from hinote_jax import fields, io, upscale
 from hinote_jax.evaluate import scores
 from tests import evaluations, upscale_command
 
 pytest.importorskip("bokeh")
 pytest.importorskip("matplotlib")
 
-from hinote_jax.pages import of_evaluation, samples  # noqa: E402
-from hinote_jax.plots import maps  # noqa: E402
+from hinote_jax.pages import (  # noqa: E402
+  of_evaluation,
+  of_files,
+  samples,
+  viewer,
+)
+from hinote_jax.plots import looks, maps  # noqa: E402
 
 _VARIABLES = ({"name": "t2m", "units": "K", "long_name": ""},)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -128,6 +134,119 @@ def test_a_large_field_is_shown_through_a_window_over_the_same_input():
   assert (right - left, top - bottom) == (4 * columns, 4 * rows)
   assert shown.lowres[0, 0, 0] == 400 * (bottom + 0.5) / 4 + (left + 0.5) / 4
   assert "of 2400 x 1600" in shown.name
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_input_under_a_window_is_found_by_its_position(order):
+  y, x = np.arange(-89.5, 90)[::order], np.arange(0.5, 360)
+  low = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
+  fine = np.linspace(20, 38, 1200), np.linspace(100, 118, 1200)
+  base = np.zeros((1200, 1200, 2), np.float32)
+  error = base.copy()
+  error[-5:, -5:] = 1.0
+  shown = samples.windowed(
+    samples.Sample(
+      name="a",
+      scale="x60",
+      lowres=low,
+      base=base,
+      others={"b": error},
+      frame=maps.frame((1200, 1200), *fine, is_geographic=True),
+      coarse=maps.frame((180, 360), y, x, is_geographic=True),
+    )
+  )
+  _require_in_place(shown)
+  assert shown.base.size <= 1_500_000 and shown.others["b"].max() == 1.0
+  assert shown.lowres.shape[0] < 20
+
+
+def _require_in_place(sample):
+  """Compares an input that holds its own (y, x) with where it is shown."""
+  rows, columns = sample.lowres.shape[:2]
+  for cell, (y, x) in (
+    ((0, 0, 1, 1), sample.lowres[0, 0]),
+    ((rows - 1, columns - 1, 1, 1), sample.lowres[-1, -1]),
+  ):
+    left, right, bottom, top = maps.box(sample.coarse, (rows, columns), cell)
+    turns = ((left + right) / 2 - x) / 360
+    np.testing.assert_allclose(turns, np.rint(turns), atol=1e-6)
+    np.testing.assert_allclose((bottom + top) / 2, y, atol=1e-4)
+  # It covers the result, and no cell lies wholly beyond it.
+  for side, n in ((slice(2), columns), (slice(2, 4), rows)):
+    low, high = sorted(sample.coarse.extent[side])
+    least, most = sorted(sample.frame.extent[side])
+    past, cell = np.array([least - low, high - most]), (high - low) / n
+    assert (past > -1e-4).all() and (past < cell - 1e-4).all()
+
+
+@pytest.mark.parametrize(
+  "lat, lon",
+  [
+    ((30, 50, 2), (-60, -20, 2)),
+    ((30, 50, 2), (-11, 11, 1)),
+    ((50, 30, -2), (350, 371, 3)),
+    ((30, 50, 2), (-180, 180, 2)),
+    ((30, 50, 2), (11, -11, -2)),
+  ],
+)
+def test_the_input_lies_under_the_grid_asked_for(
+  tmp_path, monkeypatch, lat, lon
+):
+  pytest.importorskip("xarray")
+  pytest.importorskip("netCDF4")
+
+  def write(name, y, x):
+    values = np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1)
+    variables = fields.Variable("y"), fields.Variable("x")
+    y = fields.Axis.of("lat", y, "degrees_north")
+    x = fields.Axis.of("lon", x, "degrees_east")
+    header = fields.Header(variables, y, x)
+    io.save(tmp_path / name, header, values[None].astype(np.float32))
+
+  write("a.nc", np.arange(-88.0, 89, 4), np.arange(0.0, 360, 4))
+  write("like.nc", np.arange(*map(float, lat)), np.arange(*map(float, lon)))
+  shown, draw = [], viewer.viewer
+  monkeypatch.setattr(
+    of_files.viewer,
+    "viewer",
+    lambda given, *args, **kwargs: (
+      shown.extend(given) or draw(given, *args, **kwargs)
+    ),
+  )
+  command = [tmp_path / "a.nc", tmp_path / "b.nc"]
+  command += ["--like", tmp_path / "like.nc", "--checkpoint", "bicubic"]
+  assert upscale_command.run(*command, "--view", tmp_path / "v.html") == 0
+  (sample,) = shown
+  _require_in_place(sample)
+  start, stop, step = lon
+  ends = start - step / 2, stop - step / 2
+  np.testing.assert_allclose(sample.frame.extent[:2], ends)
+
+
+def test_values_beyond_the_levels_have_the_colours_of_the_figure():
+  sample = _sample()
+  sample.base[:], sample.base[2, 3], sample.base[4, 4] = 0.0, 120.0, 300.0
+  vil = ({"name": "vil", "units": "", "long_name": ""},)
+  packed = samples.Packed([sample], vil, base="truth", domain="radar")
+  (described,) = packed.descriptions[0]
+  look = looks.look(sample.base, name="vil", domain="radar")
+  ends = look["cmap"](look["norm"]([0.0, 300.0]))
+  calm, beyond = (
+    f"#{bytes(e).hex()}" for e in np.uint8(np.round(255 * ends[:, :3]))
+  )
+  assert (described["under"], described["over"]) == (calm, beyond)
+  _, show = viewer.viewer([sample], vil, base="truth", domain="radar")
+  assert set(re.findall(r"now\.(\w+)", show.code)) == set(described)
+  assert calm not in packed.palettes[described["palette"]]
+  seen = _shown(packed, described, "base")
+  assert seen[0, 0] < described["low"] and seen.max() > described["high"]
+
+
+def test_colours_that_have_no_ends_go_on_beyond_the_limits():
+  packed = samples.Packed([_sample()], _VARIABLES, base="truth")
+  (described,) = packed.descriptions[0]
+  palette = packed.palettes[described["palette"]]
+  assert (described["under"], described["over"]) == (palette[0], palette[-1])
 
 
 def test_the_gallery_takes_the_same_share_of_every_scale():
