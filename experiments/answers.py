@@ -119,9 +119,7 @@ def words(change: np.ndarray) -> str:
 def is_told(change: np.ndarray) -> bool:
   """Returns whether all seeds say the same of a change, and more than 1 %."""
   signs = set(np.sign(change))
-  return bool(
-    len(change) > 1 and len(signs) == 1 and abs(change.mean()) > 0.01
-  )
+  return bool(len(change) > 1 and len(signs) == 1 and abs(change.mean()) > 0.01)
 
 
 def doubt(change: np.ndarray, seeds: int = 3) -> str:
