@@ -9,6 +9,7 @@ is the whole process: interpreter, JAX, compilation and all.
 """
 
 import argparse
+import datetime
 import json
 import pathlib
 import platform
@@ -56,7 +57,8 @@ def measure(name: str) -> dict:
     capture_output=True,
     text=True,
   )
-  return json.loads(done.stdout.splitlines()[-1])
+  today = datetime.date.today().isoformat()
+  return json.loads(done.stdout.splitlines()[-1]) | {"measured": today}
 
 
 def table(results: list[dict]) -> str:
@@ -65,7 +67,15 @@ def table(results: list[dict]) -> str:
     (module, [r for r in results if r["case"] in module.CASES])
     for module in _MODULES
   ]
-  return "\n\n".join(module.section(own) for module, own in made if own)
+  parts = [module.section(own) for module, own in made if own]
+  days = sorted(r["measured"] for r in results if "measured" in r)
+  if days:
+    parts.append(
+      f"{len(days)} of the {len(results)} cases were measured from {days[0]} to "
+      f"{days[-1]}, the others before, by older code: those without a date in "
+      "`benchmarks/results.json`."
+    )
+  return "\n\n".join(parts)
 
 
 def main() -> None:

@@ -37,8 +37,8 @@ _WORDS = {
   "sparse+frfn": "sparse and FRFN, overlap 0.5",
   "ast": "all three: HAT+AST",
 }
-# In dB: training once more, a two-hundredth of the steps fewer, moves the mean of
-# three seeds by half of that (the wider window at x4).
+# In dB: training once more, a two-hundredth of the steps fewer, moves the mean
+# of three seeds by half of that (the wider window at x4).
 _LEAST = 0.05
 _CAUSES = ("sparse", "wide", "frfn")
 
