@@ -71,9 +71,9 @@ def table(results: list[dict]) -> str:
   days = sorted(r["measured"] for r in results if "measured" in r)
   if days:
     parts.append(
-      f"{len(days)} of the {len(results)} cases were measured from {days[0]} to "
-      f"{days[-1]}, the others before, by older code: those without a date in "
-      "`benchmarks/results.json`."
+      f"{len(days)} of the {len(results)} cases were measured from {days[0]} "
+      f"to {days[-1]}, the others before, by older code: those without a date "
+      "in `benchmarks/results.json`."
     )
   return "\n\n".join(parts)
 
