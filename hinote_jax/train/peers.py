@@ -20,7 +20,7 @@ import traceback
 from hinote_jax.train import meeting, preemption
 
 _BEAT, _SILENCE = 2.0, 20.0  # seconds between signs of life, and without one
-_GRACE = 10.0  # seconds to end like another that has ended by an error
+_GRACE = 10.0  # seconds to end like another that has ended before its time
 _HOUR = 3600  # what JAX waits: who is lost is known here
 
 
@@ -28,8 +28,8 @@ _HOUR = 3600  # what JAX waits: who is lost is known here
 def joined(where: meeting.Place, wait: float = meeting.WAIT) -> Iterator[None]:
   """Has all processes meet and JAX know of them, before a device is used.
 
-  Where this one ends by an error the others hear of it, and where another was
-  lost that is what is said instead.
+  Where this one ends by an error, or by a signal that the others do not end by,
+  they hear of it, and where another was lost that is what is said instead.
 
   Args:
     where: which process this is.
@@ -55,8 +55,8 @@ def joined(where: meeting.Place, wait: float = meeting.WAIT) -> Iterator[None]:
   )
   try:
     yield
-  except preemption.Stopped:
-    peers.end(0)
+  except preemption.Stopped as stopped:
+    peers.end(0 if stopped.done else stopped.code)
     raise
   except (ValueError, OSError, ArithmeticError, ImportError):
     peers.settle(1.0)
@@ -89,7 +89,7 @@ class Peers:
       lines: to the others of process 0; of another to process 0.
     """
     self._where, self._lines = where, lines
-    self._fault, self._limit = "", math.inf  # of one that ended by an error
+    self._fault, self._limit = "", math.inf  # of one that ended too early
     self._thread = threading.Thread(
       target=self._watch, name="peers", daemon=True
     )

@@ -21,6 +21,8 @@ class Stopped(KeyboardInterrupt):
 
   Attributes:
     code: for the shell.
+    done: what all processes of the run have finished before they end; empty
+      where this one alone was stopped, wherever it was.
   """
 
   def __init__(self, number: int, done: str = ""):
@@ -29,7 +31,7 @@ class Stopped(KeyboardInterrupt):
     super().__init__(
       f"stopped by {name}{done and f' {done}'}; the same command goes on"
     )
-    self.code = 128 + number
+    self.code, self.done = 128 + number, done
 
 
 def leave(code: int) -> NoReturn:

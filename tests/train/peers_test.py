@@ -1,12 +1,14 @@
 """How processes meet and lose each other, over sockets of one process."""
 
 from concurrent import futures
+import signal
 import socket
 import threading
 
+import jax
 import pytest
 
-from hinote_jax.train import meeting, peers
+from hinote_jax.train import meeting, peers, preemption
 
 
 def _free_port() -> int:
@@ -110,10 +112,21 @@ class _Watched:
       self.others[rank] = meeting.Line(theirs, 0)
     self.peers = peers.Peers(meeting.Place("here:1", 3, 0), lines)
 
+  def heard(self, rank):
+    """Returns what another has heard that is no sign of life."""
+    lines = self.others[rank].heard()
+    return [words for words in lines if words != ["beat"]]
+
   def _leave(self, code):
     self.code = code
     self.left.set()
     raise SystemExit
+
+  def end_others(self):
+    for rank, line in self.others.items():
+      line.say("end", rank, f"host{rank}", 0)
+      line.socket.close()
+    self.peers.settle(5)
 
   def beat(self, *ranks, times=4):
     for _ in range(times):
@@ -125,7 +138,9 @@ class _Watched:
 
 @pytest.fixture
 def watched(monkeypatch):
-  return _Watched(monkeypatch)
+  process = _Watched(monkeypatch)
+  yield process
+  process.end_others()  # its thread would end pytest, after `monkeypatch`
 
 
 def test_one_that_dies_is_named_to_all(watched, capfd):
@@ -137,8 +152,7 @@ def test_one_that_dies_is_named_to_all(watched, capfd):
     "\nhinote_jax: process 2 of 3 (host2) was lost: the same command on all of "
     "them goes on from the last checkpoint\n"
   )
-  heard = [words for words in watched.others[1].heard() if words != ["beat"]]
-  assert heard == [["lost", "2", "host2"]]
+  assert watched.heard(1) == [["lost", "2", "host2"]]
 
 
 def test_one_that_falls_silent_is_lost(watched, capfd):
@@ -148,21 +162,18 @@ def test_one_that_falls_silent_is_lost(watched, capfd):
 
 
 def test_one_that_ends_well_is_not_lost(watched):
-  for rank, line in watched.others.items():
-    line.say("end", rank, f"host{rank}", 0)
-    line.socket.close()
-  watched.peers.settle(5)
+  watched.end_others()
   assert not watched.left.is_set()
 
 
-def test_one_that_ends_by_an_error_takes_the_others_with_it(watched, capfd):
-  watched.others[2].say("end", 2, "host2", 2)
+@pytest.mark.parametrize("code", [2, 130])
+def test_one_that_ends_too_early_takes_the_others_with_it(watched, capfd, code):
+  watched.others[2].say("end", 2, "host2", code)
   watched.beat(1)
   assert watched.code == 75
   said = capfd.readouterr().err
-  assert "process 2 of 3 (host2) ended with exit code 2: see why" in said
-  heard = [words for words in watched.others[1].heard() if words != ["beat"]]
-  assert heard == [["end", "2", "host2", "2"]]
+  assert f"process 2 of 3 (host2) ended with exit code {code}: see why" in said
+  assert watched.heard(1) == [["end", "2", "host2", str(code)]]
 
 
 def test_it_does_so_after_its_end_too(watched):
@@ -171,6 +182,22 @@ def test_it_does_so_after_its_end_too(watched):
     line.socket.close()
   assert watched.left.wait(5)
   assert watched.code == 75
+
+
+@pytest.mark.parametrize(
+  "done, code", [("at step 4 of 6, which is saved", "0"), ("", "130")]
+)
+def test_others_hear_of_a_signal_that_they_do_not_end_by(
+  watched, monkeypatch, done, code
+):
+  monkeypatch.setattr(meeting, "gather", lambda *_: {})
+  monkeypatch.setattr(peers, "Peers", lambda *_: watched.peers)
+  monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **__: None)
+  with pytest.raises(preemption.Stopped):
+    with peers.joined(meeting.Place("here:1", 3, 0)):
+      raise preemption.Stopped(signal.SIGINT, done)
+  for rank in watched.others:
+    assert watched.heard(rank) == [["end", "0", socket.gethostname(), code]]
 
 
 def test_place_is_said_by_arguments_or_the_environment(monkeypatch):

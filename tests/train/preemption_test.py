@@ -86,9 +86,10 @@ def test_the_first_is_asked_and_the_second_does_not_wait():
 
 
 def test_one_that_was_not_heeded_is_raised_in_the_end():
-  with pytest.raises(preemption.Stopped):
+  with pytest.raises(preemption.Stopped) as stopped:
     with preemption.requested():
       _send(signal.SIGTERM)
+  assert not stopped.value.done  # other processes do not know of it
 
 
 def test_what_is_ignored_stays_so():
