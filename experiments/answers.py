@@ -1,6 +1,6 @@
 """What the runs of a question scored, and how a page shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import pathlib
 from typing import Any
@@ -151,7 +151,7 @@ def table(errors: Errors, fields: str) -> str:
     scored = {r["scale"] for r in run["rows"]}
     for scale in question.scales:
       values = scale in scored and errors.of(fields, variant, scale).values()
-      row.append(_cell(list(values)) if values else "-")
+      row.append(cell(list(values)) if values else "-")
     change = words(errors.change(fields, variant))
     change = change if variant != question.reference(variant) else ""
     means = [
@@ -171,7 +171,10 @@ def table(errors: Errors, fields: str) -> str:
   return markdown.table(lines)
 
 
-def _cell(values):
+def cell(values: Sequence[float] | None) -> str:
+  """Returns a mean and half of what values differ by, "" for none."""
+  if not values:
+    return ""
   spread = 0.5 * (max(values) - min(values))
   return f"{np.mean(values):.3f}" + f" ± {spread:.3f}" * (len(values) > 1)
 

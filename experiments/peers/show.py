@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments import answers
 from experiments.peers import plan
 from hinote_jax.evaluate import consistent, markdown, scores
 from hinote_jax.io import files
@@ -67,9 +68,11 @@ def table(name: str, known: Mapping[str, Any], way: str) -> str:
       continue
     steps = known["runs"][_keys(model, way)[0]]["steps"]
     step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
-    cells = [_cell([seed[s] for seed in every]) for s in own.scales]
+    cells = [answers.cell([seed[s] for seed in every]) for s in own.scales]
     meeting = seeds(known, model, way, consistent.SUFFIX)
-    cells += [_cell([_inside(e) for e in each]) for each in (every, meeting)]
+    cells += [
+      answers.cell([_inside(e) for e in each]) for each in (every, meeting)
+    ]
     rate = _rate(known.get("rates", {}).get(model, {}))
     lines.append([model, rate, f"{steps}", step, *cells])
   # Interpolations know of neither time nor steps.
@@ -91,13 +94,6 @@ def _rate(errors: Mapping[str, float]) -> str:
     return ""
   best = min(errors, key=errors.__getitem__)
   return best + "*" * (float(best) == max(map(float, errors)))
-
-
-def _cell(values):
-  if not values:
-    return ""
-  spread = 0.5 * (max(values) - min(values))
-  return f"{np.mean(values):.3f}" + f" ± {spread:.3f}" * (len(values) > 1)
 
 
 def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
@@ -210,7 +206,7 @@ def summary() -> str:
     counts = [len(errors.get(model, ())) for model in plan.SETS[name].models]
     if min(counts) < len(plan.SEEDS):
       continue
-    cells = [_cell(errors.get(model)) for model in models]
+    cells = [answers.cell(errors.get(model)) for model in models]
     lines.append([name, *cells, _untrained(known)])
   return markdown.table(lines)
 

@@ -163,6 +163,11 @@ class Dataset(Series):
   lowres: "Dataset | None" = None
   measured: np.ndarray | None = None
 
+  @property
+  def as_read(self) -> np.ndarray:
+    """The values, [t H W c], NaN where they are missing."""
+    return self.values if self.measured is None else self.measured
+
   def present(self, indices: Iterable[int]) -> list[int]:
     """Returns those times at which no variable is missing everywhere.
 

@@ -226,10 +226,8 @@ def _test_fields(config, data: run_data.RunData) -> dict[str, Any]:
 
 def _range(dataset) -> np.ndarray:
   """Returns maximum less minimum of what is known of a data set, [c]."""
-  measured = dataset.measured
-  values = dataset.values if measured is None else measured
-  largest, least = (f(values, axis=(0, 1, 2)) for f in (np.nanmax, np.nanmin))
-  return largest - least
+  ends = (f(dataset.as_read, axis=(0, 1, 2)) for f in (np.nanmax, np.nanmin))
+  return np.subtract(*ends)
 
 
 def score(

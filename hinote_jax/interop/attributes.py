@@ -77,11 +77,15 @@ def _is_open(name: str, value: Any) -> bool:
   return value is None or (name == "limits" and not value)
 
 
-def in_words(attributes: Mapping[str, Any]) -> str:
-  """Returns attributes as a call has them.
+def in_words(differing: Mapping[str, tuple[Any, Any]]) -> tuple[str, str]:
+  """Returns both sides of what `differing` gives, as calls have them.
 
   Examples:
-    >>> in_words({"mean": (), "scale": 2})
-    'mean=(), scale=2'
+    >>> in_words({"mean": ((), (0.4,)), "scale": (2, 4)})
+    ('mean=(), scale=2', 'mean=(0.4,), scale=4')
   """
-  return ", ".join(f"{name}={value!r}" for name, value in attributes.items())
+  own, read = (
+    ", ".join(f"{name}={pair[i]!r}" for name, pair in differing.items())
+    for i in (0, 1)
+  )
+  return own, read

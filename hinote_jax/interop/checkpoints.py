@@ -290,10 +290,7 @@ def _require_told(
   # Which axes close is the field's to say, but where a layout says it.
   apart = {"periodic"} - kwargs.keys()
   if differing := attributes.differing(whole, read, apart=apart):
-    own, published = (
-      attributes.in_words({name: pair[i] for name, pair in differing.items()})
-      for i in (0, 1)
-    )
+    own, published = attributes.in_words(differing)
     raise ValueError(
       f"{layout.model} with {own} is not the published network, which has "
       f"{published}: a file of it would be read as another one; train it with "

@@ -4,6 +4,7 @@ import re
 
 from jaxtyping import Float
 import numpy as np
+from scipy import ndimage
 
 from hinote_jax.metrics import context as contexts
 
@@ -188,16 +189,11 @@ def parts(
 
 def _surrounded(known: np.ndarray, periodic) -> np.ndarray:
   """Returns where a cell and its four neighbours are known, [H W]."""
-  surrounded = known
-  for axis, is_periodic in enumerate(periodic):
-    width = [(0, 0), (0, 0)]
-    width[axis] = (1, 1)
-    wide = np.pad(known, width, "wrap" if is_periodic else "edge")
-    n = known.shape[axis]
-    for start in (0, 2):
-      part = np.take(wide, np.arange(start, start + n), axis)
-      surrounded = surrounded & part
-  return surrounded
+  along_y, along_x = (
+    ndimage.minimum_filter1d(known, 3, axis, mode="wrap" if p else "nearest")
+    for axis, p in enumerate(periodic)
+  )
+  return np.logical_and(along_y, along_x)
 
 
 def reduce(mean: contexts.Parts) -> dict[str, np.ndarray]:

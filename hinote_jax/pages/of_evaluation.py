@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 import os
 from typing import Any
 
-import numpy as np
-
 from hinote_jax.evaluate import (
   markdown,
   report_fields,
@@ -88,9 +86,7 @@ def _viewer(evaluation: scores.Evaluation, in_colour: bool, curves) -> Any:
 
 
 def _sample(example: scores.Example) -> samples.Sample:
-  truth = example.highres
-  if example.known is not None:
-    truth = np.where(example.known, truth, np.float32(np.nan))
+  truth = example.measured
   sides = int(truth.shape[0]), int(truth.shape[1])
   frame = maps.frame(
     sides, example.y, example.x, is_geographic=example.is_geographic

@@ -11,8 +11,8 @@ import numpy as np
 
 from hinote_jax.pages import charts
 from hinote_jax.pages import samples as packing
+from hinote_jax.plots import style
 
-_MISSING = "#9aa0a6"
 _DIVERGING = [
   colors.to_hex(c)
   for c in matplotlib.colormaps["RdBu_r"](np.linspace(0, 1, 257))
@@ -114,8 +114,10 @@ def viewer(
     "places": packed.places,
     "palettes": packed.palettes,
   }
-  colours = models.LinearColorMapper(palette=_DIVERGING, nan_color=_MISSING)
-  errors = models.LinearColorMapper(palette=_DIVERGING, nan_color=_MISSING)
+  colours = models.LinearColorMapper(
+    palette=_DIVERGING, nan_color=style.MISSING
+  )
+  errors = models.LinearColorMapper(palette=_DIVERGING, nan_color=style.MISSING)
   order = [f"{n} image" for n in range(len(samples[0].others))]
   order = ["input", "base", *order]
   grid, parts = _maps(order, None if in_colour else colours, errors)

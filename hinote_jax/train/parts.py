@@ -243,10 +243,7 @@ def _require_same(
   read = {"name": imported.name, **attributes.of(*imported[:2])}
   differing = attributes.differing(own, read, apart=("periodic",))
   if differing:
-    ours, theirs = (
-      attributes.in_words({name: pair[i] for name, pair in differing.items()})
-      for i in (0, 1)
-    )
+    ours, theirs = attributes.in_words(differing)
     raise ValueError(
       f"config.start: {path} is of a network with {theirs} and config.model "
       f"has {ours}: make the model that of the file"

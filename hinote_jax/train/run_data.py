@@ -187,7 +187,7 @@ def make(config: workdirs.Config, workdir: pathlib.Path) -> RunData:
   whole = config.windows.get("whole", 0.0) if is_drawn else 0.0
   split = splits.stored_or_new(workdir / SPLIT, dataset, **config.split)
   normaliser = normalise.Normaliser.fit(
-    dataset.values if dataset.measured is None else dataset.measured,
+    dataset.as_read,
     dataset.present(split.train),
     names=[v.name for v in dataset.variables],
   )
@@ -320,12 +320,11 @@ def _seen(data: RunData, theirs: datasets.Dataset) -> list[str]:
   known: dict[str, list[int]] = {}
   for i in (*split.train, *split.validation):
     known.setdefault(ours.times[i], []).append(i)
-  values = ours.values if ours.measured is None else ours.measured
   return [
     label
     for label, field in zip(theirs.times, theirs.values, strict=True)
     if any(
-      np.array_equal(field, values[i], equal_nan=True)
+      np.array_equal(field, ours.as_read[i], equal_nan=True)
       for i in known.get(label, ())
     )
   ]

@@ -31,12 +31,11 @@ def dataset(path, tmp_path):
 
 
 def _windows(dataset):
-  measured = dataset.values if dataset.measured is None else dataset.measured
   indices = dataset.present(range(len(dataset)))
   return batches.Windows(
     dataset,
     indices,
-    normalise.Normaliser.fit(measured, indices),
+    normalise.Normaliser.fit(dataset.as_read, indices),
     degradations.parse("area"),
     scale_range=(2.0, 3.0),
     window=(8, 8),

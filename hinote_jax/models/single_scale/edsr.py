@@ -1,6 +1,7 @@
 """EDSR (Lim et al., CVPR Workshops 2017): residual blocks without norms."""
 
 from flax import linen as nn
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
@@ -39,7 +40,7 @@ class Edsr(fixed_scale.FixedScale):
     )(lowres)
     x = lazy.stored(x)
     x = self._shuffle_up("tail")(x)
-    return self._last(self.channels, "last")(x)
+    return self._conv(self.channels, "last", dtype=jnp.float32)(x)
 
 
 def build(size: str = "baseline", **kwargs) -> Edsr:

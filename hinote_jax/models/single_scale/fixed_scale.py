@@ -1,5 +1,7 @@
 """The adapter of networks that know one scale only to the common call."""
 
+from typing import Any
+
 from flax import linen as nn
 import jax.numpy as jnp
 from jax.typing import DTypeLike
@@ -50,29 +52,14 @@ class FixedScale(nn.Module):
     return read(self.enlarge(lowres), coords, self.periodic)
 
   def _conv(self, features: int, name: str, size: int = 3, **options):
-    """A convolution of this network's axes and type."""
+    """A convolution of this network's axes and type, unless options say so."""
+    own: Any = dict(periodic=self.periodic, dtype=self.dtype)
     return blocks.Conv(
       features,
       size,
-      periodic=self.periodic,
-      dtype=self.dtype,
       name=name,
-      **options,
+      **own | options,
     )
-
-  def _last(
-    self,
-    features: int,
-    name: str,
-    size: int = 3,
-    periodic: Periodic | None = None,
-  ):
-    """The convolution whose sums are the answer: of float32, whatever `dtype`.
-
-    `periodic` is of its axes where they are not those of the network.
-    """
-    periodic = self.periodic if periodic is None else periodic
-    return blocks.Conv(features, size, periodic=periodic, name=name)
 
   def _shuffle_up(self, name: str, **options):
     """A pixel-shuffle enlargement by `scale`, see `blocks.ShuffleUp`."""

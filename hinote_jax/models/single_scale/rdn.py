@@ -79,7 +79,7 @@ class Rdn(fixed_scale.FixedScale):
     )(lowres)
     x = lazy.stored(x)
     x = self._shuffle_up("tail", width=self.growth)(x)
-    return self._last(self.channels, "last")(x)
+    return self._conv(self.channels, "last", dtype=jnp.float32)(x)
 
 
 def build(size: str = "B", **kwargs) -> Rdn:

@@ -1,6 +1,7 @@
 """The first convolutional networks of super-resolution: SRCNN and ESPCN."""
 
 from flax import linen as nn
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from hinote_jax import lazy
@@ -32,7 +33,7 @@ class Srcnn(fixed_scale.FixedScale):
     )
     x = lazy.pointwise(nn.relu, self._conv(64, "conv_0", 9)(x))
     x = lazy.pointwise(nn.relu, self._conv(32, "conv_1", 5)(x))
-    return self._last(self.channels, "conv_2", 5)(x)
+    return self._conv(self.channels, "conv_2", 5, dtype=jnp.float32)(x)
 
 
 class Espcn(fixed_scale.FixedScale):
@@ -43,5 +44,7 @@ class Espcn(fixed_scale.FixedScale):
     x = lowres
     for i, (width, size) in enumerate([(128, 5), (128, 3), (64, 3)]):
       x = lazy.pointwise(nn.relu, self._conv(width, f"conv_{i}", size)(x))
-    x = self._last(self.channels * self.scale**2, "conv_3")(x)
+    x = self._conv(self.channels * self.scale**2, "conv_3", dtype=jnp.float32)(
+      x
+    )
     return lazy.pixel_shuffle(x, self.scale)

@@ -1,7 +1,7 @@
 """What SwinIR and HAT share: groups of window attention, and enlargement."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -169,9 +169,10 @@ class WindowTransformer(fixed_scale.FixedScale):
     return lazy.pointwise(nn.leaky_relu, x)
 
   def _up(self, x, options):
+    last: Any = dict(dtype=jnp.float32)
     if self.upsampler == "pixelshuffledirect":
       outputs = self.channels * self.scale**2
-      x = self._last(outputs, "last", periodic=options["periodic"])(x)
+      x = blocks.Conv(outputs, name="last", **options | last)(x)
       return lazy.pixel_shuffle(x, self.scale)
     if self.upsampler:
       x = self._before(x, options)
@@ -182,7 +183,7 @@ class WindowTransformer(fixed_scale.FixedScale):
         x = lazy.repeat(x, factor)
         x = blocks.Conv(self.num_feat, name=f"up_{i}", **options)(x)
         x = lazy.pointwise(_leaky_relu, x)
-    return self._last(self.channels, "last", periodic=options["periodic"])(x)
+    return blocks.Conv(self.channels, name="last", **options | last)(x)
 
 
 def _leaky_relu(x):
