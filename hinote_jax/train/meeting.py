@@ -5,10 +5,8 @@ Once all are there the port is JAX's, and the connections stay.
 """
 
 from collections.abc import Iterable
-import contextlib
 import os
 import socket
-import threading
 import time
 from typing import NamedTuple
 
@@ -236,35 +234,3 @@ def call(where: Place, wait: float) -> dict[int, Line]:
     f"{_words(absent, where.count)} did not come to {where.address} within "
     f"{wait:g} s (--wait): see why in their own output"
   )
-
-
-def relayed(address: str) -> str:
-  """Returns an address on this machine from which all goes to another.
-
-  JAX aborts at once where the connection to process 0 ends. This one does not
-  end, so that `peers` may say what has happened.
-  """
-  host, _, port = address.rpartition(":")
-  server = socket.create_server(("127.0.0.1", 0))
-
-  def pump(source, target, is_ours):
-    with contextlib.suppress(OSError):
-      while data := source.recv(1 << 16):
-        target.sendall(data)
-      if is_ours:
-        target.shutdown(socket.SHUT_WR)
-
-  def serve():
-    while True:
-      ours, _ = server.accept()
-      while True:
-        try:
-          theirs = socket.create_connection((host.strip("[]"), int(port)))
-          break
-        except OSError:
-          time.sleep(0.1)  # JAX has the port in a moment
-      for ends in ((ours, theirs, True), (theirs, ours, False)):
-        threading.Thread(target=pump, args=ends, daemon=True).start()
-
-  threading.Thread(target=serve, name="relay", daemon=True).start()
-  return f"127.0.0.1:{server.getsockname()[1]}"

@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 
-from hinote_jax.train import meeting, preemption
+from hinote_jax.train import meeting, preemption, relay
 
 _BEAT, _SILENCE = 2.0, 20.0  # seconds between signs of life, and without one
 _GRACE = 10.0  # seconds to end like another that has ended before its time
@@ -45,7 +45,7 @@ def joined(where: meeting.Place, wait: float = meeting.WAIT) -> Iterator[None]:
   meet = meeting.call if where.rank else meeting.gather
   peers = Peers(where, meet(where, wait))
   jax.distributed.initialize(
-    meeting.relayed(where.address) if where.rank else where.address,
+    relay.begin(where.address) if where.rank else where.address,
     where.count,
     where.rank,
     local_device_ids=where.devices,
