@@ -95,12 +95,9 @@ def _demo(config):
 
 def _smoke(config):
   _untold(config)
-  config.steps = 60
+  common.shorten(config, 60)
   config.windows.window = (16, 16)
   config.windows.queries = (24, 24)
-  config.log_every = 10
-  config.validate_every = 30
-  config.validation_examples = 8
   config.evaluate.scales = (2.0, 4.0)
   for field, value in _SMALL.items():
     if field in config.model:

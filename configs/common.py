@@ -54,6 +54,14 @@ def shrink_encoder(model):
         model.encoder_options[field] = value
 
 
+def shorten(config, steps):
+  """Makes a run one of a minute: so many steps, validated twice."""
+  config.steps = steps
+  config.log_every = 10
+  config.validate_every = steps // 2
+  config.validation_examples = 8
+
+
 def part(arg, name, default):
   """Returns the words of an argument without "NAME=...", and what that is."""
   words = [word.strip() for word in arg.split(",") if word.strip()]

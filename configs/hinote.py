@@ -75,7 +75,7 @@ def _demo(config):
 
 def _smoke(config):
   config.optim.learning_rate = 4e-3
-  config.steps = 60
+  common.shorten(config, 60)
   config.batch_size = 8
   config.windows.window = (16, 16)
   config.windows.queries = (24, 24)
@@ -84,9 +84,6 @@ def _smoke(config):
   config.model.head_width = 32
   if config.model.encoder:
     common.shrink_encoder(config.model)
-  config.log_every = 10
-  config.validate_every = 30
-  config.validation_examples = 8
   config.evaluate.scales = (2.0, 4.0, 2.5)
 
 

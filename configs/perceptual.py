@@ -68,10 +68,7 @@ def _smoke():
   config = _inn(sciences.get_config("turbulence,smoke").unlock())
   config.model.update(width=4)
   config.windows.window = config.windows.queries = (16, 16)
-  config.steps = 30
-  config.log_every = 10
-  config.validate_every = 15
-  config.validation_examples = 8
+  common.shorten(config, 30)
   return config
 
 

@@ -133,12 +133,9 @@ def _model(config, name, size):
 def _sized(config, size):
   config.optim.learning_rate = 4e-3 if config.model.name == "hinote" else 3e-3
   if size == "smoke":
-    config.steps = 40
+    common.shorten(config, 40)
     config.windows.window = (16, 16)
     config.windows.queries = (24, 24)
-    config.log_every = 10
-    config.validate_every = 20
-    config.validation_examples = 8
     config.evaluate.scales = (2.0, 4.0)
   elif size == "small":
     config.steps = 6000

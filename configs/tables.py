@@ -72,10 +72,7 @@ def _weather(config):
 def _smoke(config):
   _weather(config)
   config.model.interpolators, config.model.width = "NL", 8
-  config.steps = 30
-  config.log_every = 10
-  config.validate_every = 15
-  config.validation_examples = 8
+  common.shorten(config, 30)
   config.evaluate.scales = (2.0,)
 
 

@@ -101,10 +101,7 @@ def _smoke(config):
   config.split = common.split(validation=1, test=1, gap=0)
   _drawn(config, (2, 4), 24, ("gaussian", "motion"), 0.02)
   config.model.update(iterations=2, widths=(8, 8, 8, 8), hyper_width=8)
-  config.steps = 30
-  config.log_every = 10
-  config.validate_every = 15
-  config.validation_examples = 8
+  common.shorten(config, 30)
 
 
 RUNS = {

@@ -42,6 +42,9 @@ class FieldSet:
       nothing with that of the first nor with its validation.
     prepare: (archives, folder) writes the fields that come with no package.
     of: the set whose runs are scored on these fields; None trains its own.
+    tried_whole: models whose learning rates are tried for as long as a run.
+      After less they are behind bicubic, and the best rate would be one at
+      which a network learns to add nothing to what it begins at.
   """
 
   science: str
@@ -51,6 +54,7 @@ class FieldSet:
   redrawn: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   prepare: Any = None
   of: str | None = None
+  tried_whole: tuple[str, ...] = ()
 
 
 def _hres(source, folder):
@@ -117,6 +121,7 @@ SETS = {
       )
     },
     prepare=_hres,
+    tried_whole=("srno", "liif"),
   ),
   "turbulence": FieldSet(
     "turbulence",

@@ -44,7 +44,8 @@ def timed(name: str, source: pathlib.Path) -> None:
 
 def tried(name: str, model: str, source: pathlib.Path) -> dict[str, float]:
   """Returns the validation error of every learning rate, over bicubic's."""
-  errors, many = {}, int(plan.TRIED * steps(name, model))
+  is_whole = model in plan.SETS[name].tried_whole
+  errors, many = {}, int(steps(name, model) * (1 if is_whole else plan.TRIED))
   *_, usual, largest = plan.RATES
   for rate in plan.RATES:
     if rate == largest and min(errors, key=errors.get) != f"{usual:g}":

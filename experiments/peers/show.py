@@ -107,6 +107,10 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
     return f"* {name}, equal {way}: {', '.join(missing)} not run yet."
   less, best = _ahead(inside)
   text = f"* {name}, equal {way}: {_side(less, best)}, the best peer"
+  error, other = _untrained(known)
+  if error < np.mean(inside[best]):
+    less_ = 1.0 - float(np.mean(inside["hinote"])) / error
+    text += f" and itself behind {other} (hinote is {_words(less_, 'that')})"
   text += _aimed(less) if way == "time" else _agreed(less)
   meeting = _errors(name, known, way, consistent.SUFFIX)
   if not meeting:
@@ -124,12 +128,15 @@ def _ahead(inside: Mapping[str, Sequence[float]]) -> tuple[list[float], str]:
 
 
 def _side(less: Sequence[float], other: str) -> str:
-  mean = float(np.mean(less))
-  sign, side = (1.0, "below") if mean >= 0 else (-1.0, "above")
+  sign = 1.0 if np.mean(less) >= 0 else -1.0
   seeds_ = f"by seed {', '.join(f'{sign * each:.1%}' for each in less)}"
   if len(less) < 2:
     seeds_ = "one seed"
-  return f"{abs(mean):.1%} {side} {other} ({seeds_})"
+  return f"{_words(float(np.mean(less)), other)} ({seeds_})"
+
+
+def _words(less: float, other: str) -> str:
+  return f"{abs(less):.1%} {'below' if less >= 0 else 'above'} {other}"
 
 
 def _aimed(less: Sequence[float]) -> str:
@@ -207,21 +214,19 @@ def summary() -> str:
     if min(counts) < len(plan.SEEDS):
       continue
     cells = [answers.cell(errors.get(model)) for model in models]
-    lines.append([name, *cells, _untrained(known)])
+    error, other = _untrained(known)
+    lines.append([name, *cells, f"{error:.3f} ({other})"])
   return markdown.table(lines)
 
 
-def _untrained(known):
+def _untrained(known: Mapping[str, Any]) -> tuple[float, str]:
   """Returns the least error of interpolations and regressions, and its name."""
-  first = known["runs"].get(f"hinote time {plan.SEEDS[0]}")
-  scored = ratios(first) if first else {}
-  errors = {
-    other: _inside(each)
+  scored = ratios(known["runs"][f"hinote time {plan.SEEDS[0]}"])
+  return min(
+    (_inside(each), other)
     for other, each in scored.items()
     if other != "hinote" and not other.endswith(consistent.SUFFIX)
-  }
-  best = min(errors, key=errors.__getitem__, default=None)
-  return f"{errors[best]:.3f} ({best})" if best else ""
+  )
 
 
 def others(found: Mapping[str, Mapping[str, Any]]) -> str:

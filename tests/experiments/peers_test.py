@@ -54,6 +54,14 @@ def test_a_verdict_has_the_best_peer_and_what_seeds_say():
   assert show.verdict(_SET, known, "time").endswith(": liif not run yet.")
 
 
+def test_a_verdict_says_where_the_best_peer_is_behind_an_interpolation():
+  known = _known(hinote=(0.9,), srno=(1.6,), liif=(1.5,))
+  assert show.verdict(_SET, known, "time").startswith(
+    "* rain, equal time: 40.0% below liif (one seed), the best peer and itself "
+    "behind bicubic (hinote is 10.0% below that); the aim was 20%: met."
+  )
+
+
 @pytest.mark.parametrize(
   "hinote, of_time, of_steps",
   [
