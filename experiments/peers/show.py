@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from experiments import answers
-from experiments.peers import plan
-from hinote_jax.evaluate import consistent, markdown, scores
+from experiments.peers import over_bicubic, picture, plan
+from hinote_jax.evaluate import consistent, markdown
 from hinote_jax.io import files
 
 FOLDER = pathlib.Path(__file__).parent
@@ -22,40 +22,6 @@ PAGE = FOLDER / "README.md"
 _AIM = 0.2
 
 
-def ratios(run: Mapping[str, Any]) -> dict[str, dict[float, float]]:
-  """Returns model -> scale -> MSE over bicubic's, mean over variables."""
-  made: dict[str, dict[float, list[float]]] = {}
-  for model, errors in scores.over_baseline(run["rows"]).items():
-    for (_, scale), error in errors.items():
-      made.setdefault(model, {}).setdefault(scale, []).append(error)
-  return {
-    model: {scale: float(np.mean(each)) for scale, each in own.items()}
-    for model, own in made.items()
-  }
-
-
-def seeds(
-  known: Mapping[str, Any], model: str, way: str, suffix: str = ""
-) -> list[dict]:
-  """Returns scale -> error of a model, a table a seed that is there.
-
-  Args:
-    known: of a set's file.
-    model: of the set.
-    way: of `plan.WAYS`.
-    suffix: `consistent.SUFFIX` for answers that were made to meet their input.
-  """
-  keys = _keys(model, way)
-  found = [ratios(known["runs"][k]) for k in keys if k in known["runs"]]
-  return [run[model + suffix] for run in found if model + suffix in run]
-
-
-def _keys(model: str, way: str) -> list[str]:
-  """Returns the runs of a model: a peer's are the same either way."""
-  way = way if model == "hinote" else "time"
-  return [f"{model} {way} {seed}" for seed in plan.SEEDS]
-
-
 def table(name: str, known: Mapping[str, Any], way: str) -> str:
   """Returns a set's errors over bicubic's: mean, and half the spread."""
   own = plan.SETS[name]
@@ -63,27 +29,30 @@ def table(name: str, known: Mapping[str, Any], way: str) -> str:
   header += [f"x{s:g}" for s in own.scales]
   lines = [[*header, "x2 to x4", "consistent"]]
   for model in own.models:
-    every = seeds(known, model, way)
+    every = over_bicubic.seeds(known, model, way)
     if not every:
       continue
-    steps = known["runs"][_keys(model, way)[0]]["steps"]
+    steps = known["runs"][over_bicubic.keys(model, way)[0]]["steps"]
     step = f"{1e3 * known['seconds_a_step'][model]:.0f}"
     cells = [answers.cell([seed[s] for seed in every]) for s in own.scales]
-    meeting = seeds(known, model, way, consistent.SUFFIX)
+    meeting = over_bicubic.seeds(known, model, way, consistent.SUFFIX)
     cells += [
-      answers.cell([_inside(e) for e in each]) for each in (every, meeting)
+      answers.cell([over_bicubic.inside(e) for e in each])
+      for each in (every, meeting)
     ]
     rate = _rate(known.get("rates", {}).get(model, {}))
     lines.append([model, rate, f"{steps}", step, *cells])
   # Interpolations know of neither time nor steps.
   first = known["runs"].get(f"hinote {plan.WAYS[0]} {plan.SEEDS[0]}")
-  scored = ratios(first) if first and way == plan.WAYS[0] else {}
+  scored = over_bicubic.ratios(first) if first and way == plan.WAYS[0] else {}
   for other, errors in scored.items():
     if other in own.models or other.endswith(consistent.SUFFIX):
       continue
     cells = [f"{errors[s]:.3f}" for s in own.scales]
     meets = scored.get(other + consistent.SUFFIX)
-    means = [f"{_inside(e):.3f}" if e else "" for e in (errors, meets)]
+    means = [
+      f"{over_bicubic.inside(e):.3f}" if e else "" for e in (errors, meets)
+    ]
     lines.append([other, "", "", "", *cells, *means])
   return markdown.table(lines)
 
@@ -101,7 +70,7 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
 
   By the seeds that all models have: the mean, and what each of them says.
   """
-  inside = _errors(name, known, way)
+  inside = over_bicubic.means(name, known, way)
   missing = [m for m in plan.SETS[name].models if m not in inside]
   if missing:
     return f"* {name}, equal {way}: {', '.join(missing)} not run yet."
@@ -112,7 +81,7 @@ def verdict(name: str, known: Mapping[str, Any], way: str) -> str:
     less_ = 1.0 - float(np.mean(inside["hinote"])) / error
     text += f" and itself behind {other} (hinote is {_words(less_, 'that')})"
   text += _aimed(less) if way == "time" else _agreed(less)
-  meeting = _errors(name, known, way, consistent.SUFFIX)
+  meeting = over_bicubic.means(name, known, way, consistent.SUFFIX)
   if not meeting:
     return f"{text}."
   return f"{text}. Made to meet their input: {_side(*_ahead(meeting))}."
@@ -161,7 +130,7 @@ def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
   Those are the models of which the worst seed of one is ahead of the best of
   the other, mean over x2 to x4.
   """
-  errors = _errors(name, known, "time")
+  errors = over_bicubic.means(name, known, "time")
   return [
     (better, worse)
     for better, low in errors.items()
@@ -170,23 +139,10 @@ def claims(name: str, known: Mapping[str, Any]) -> list[tuple[str, str]]:
   ]
 
 
-def _errors(name, known, way, suffix="") -> dict[str, list[float]]:
-  """Returns model -> its error, mean over x2 to x4, a number a seed."""
-  errors = {
-    model: [_inside(seed) for seed in seeds(known, model, way, suffix)]
-    for model in plan.SETS[name].models
-  }
-  return {model: values for model, values in errors.items() if values}
-
-
-def _inside(errors: Mapping[float, float]) -> float:
-  return float(np.mean([errors[scale] for scale in plan.INSIDE]))
-
-
 def order(name: str, known: Mapping[str, Any]) -> str:
   """Says how many of the claims hold where another part is held out."""
   again = {
-    model: _inside(ratios(run)[model])
+    model: over_bicubic.inside(over_bicubic.ratios(run)[model])
     for model, run in known.get("redrawn", {}).items()
   }
   made = [pair for pair in claims(name, known) if set(pair) <= set(again)]
@@ -209,7 +165,7 @@ def summary() -> str:
   models = max((own.models for own in plan.SETS.values()), key=len)
   lines = [["fields", *models, "best that nobody trained"]]
   for name, known in _results().items():
-    errors = _errors(name, known, "time")
+    errors = over_bicubic.means(name, known, "time")
     counts = [len(errors.get(model, ())) for model in plan.SETS[name].models]
     if min(counts) < len(plan.SEEDS):
       continue
@@ -221,9 +177,9 @@ def summary() -> str:
 
 def _untrained(known: Mapping[str, Any]) -> tuple[float, str]:
   """Returns the least error of interpolations and regressions, and its name."""
-  scored = ratios(known["runs"][f"hinote time {plan.SEEDS[0]}"])
+  scored = over_bicubic.ratios(known["runs"][f"hinote time {plan.SEEDS[0]}"])
   return min(
-    (_inside(each), other)
+    (over_bicubic.inside(each), other)
     for other, each in scored.items()
     if other != "hinote" and not other.endswith(consistent.SUFFIX)
   )
@@ -270,7 +226,7 @@ def filled() -> tuple[str, str]:
     f"### {name}, equal {way}\n\n{table(name, known, way)}"
     for name, known in found.items()
     for way in plan.WAYS
-    if seeds(known, "hinote", way)
+    if over_bicubic.seeds(known, "hinote", way)
   ]
   made = {
     "verdict": "\n".join(says),
@@ -281,9 +237,10 @@ def filled() -> tuple[str, str]:
 
 
 def main() -> None:
-  """Fills the page and prints what it says."""
+  """Fills the page, draws its figure and prints what it says."""
   page, says = filled()
   files.write_text(PAGE, page)
+  picture.draw(_results(), FOLDER / "errors.png")
   print(says)
 
 

@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from experiments.peers import plan, run, show
+from experiments.peers import over_bicubic, plan, run, show
 from hinote_jax.data import splits
 from hinote_jax.train import workdir
 
@@ -282,7 +282,7 @@ def test_runs_are_scored_on_fields_that_nothing_was_trained_on(
   assert all("py2d" in config.evaluate.path for config in made.values())
   scored = show._results()["py2d"]["runs"]
   assert set(scored) == set(known["runs"])
-  assert show.ratios(scored["hinote time 0"])["hinote"][4.0] == 0.7
+  assert over_bicubic.ratios(scored["hinote time 0"])["hinote"][4.0] == 0.7
 
 
 def test_another_part_is_held_out_by_another_seed_for_the_same_time(
