@@ -10,6 +10,7 @@ from configs import hinote, sciences
 from experiments.four_sciences import archives
 from experiments.four_sciences import runs as earlier
 from experiments.told import run as told
+from hinote_jax.data import symmetries
 
 ROOT = pathlib.Path("runs/peers")
 SEEDS = (0, 1, 2)
@@ -21,10 +22,13 @@ QUERIES = (32, 32)
 # Of the time of a run, what a try of a learning rate takes.
 TRIED = 0.15
 WAYS = ("time", "steps")
-# Other networks of hinote, tried where it does not reach its aim.
+_TURNED = "hinote, turned windows"
+# Other runs of hinote, tried where it does not reach its aim: larger networks,
+# and windows under the symmetries of the set, of which there are more.
 OTHERS = {
   "hinote of size B": {"model.size": "B"},
   "hinote, twice the blocks": {"model.blocks": 12},
+  _TURNED: {},
 }
 INSIDE, OUTSIDE = (2.0, 2.5, 3.0, 4.0), (4.6, 8.2, 15.7, 32.0)
 
@@ -42,6 +46,7 @@ class FieldSet:
       nothing with that of the first nor with its validation.
     prepare: (archives, folder) writes the fields that come with no package.
     of: the set whose runs are scored on these fields; None trains its own.
+    symmetries: under which its degradation stays what it is.
     tried_whole: models whose learning rates are tried for as long as a run.
       After less they are behind bicubic, and the best rate would be one at
       which a network learns to add nothing to what it begins at.
@@ -54,6 +59,7 @@ class FieldSet:
   redrawn: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   prepare: Any = None
   of: str | None = None
+  symmetries: tuple[str, ...] = symmetries.NAMES
   tried_whole: tuple[str, ...] = ()
 
 
@@ -147,6 +153,7 @@ SETS = {
   "heads": FieldSet(
     "mri",
     {"evaluate.consistent": False},  # magnitudes of k-space are not undone
+    symmetries=("transpose",),  # it keeps one more of waves of one sign
     scales=INSIDE + OUTSIDE[:2],
     redrawn={"split.test": "CSI1", "split.validation": "CSI3"},
   ),
@@ -201,7 +208,7 @@ def config(
     validations: how many there are in the run.
   """
   prepared(name, source)
-  own, other = SETS[name], OTHERS.get(model)
+  own, other, is_turned = SETS[name], OTHERS.get(model), model == _TURNED
   model = model if other is None else "hinote"
   made = sciences.get_config(f"{own.science},small,model={model}")
   if name == "forecast":
@@ -210,6 +217,8 @@ def config(
   made.windows.queries, made.evaluate.consistent = QUERIES, True
   changes = own.fields | (hinote.DEFAULT if model == "hinote" else {})
   changes |= (other or {}) | (_SMOKE if is_smoke else {})
+  if is_turned:
+    changes["windows.symmetries"] = own.symmetries
   made.update_from_flattened_dict(changes)
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))

@@ -13,8 +13,9 @@ validation part after a seventh of a run; it is trained with three seeds for the
 same time, and hinote once more for as many steps as the slowest takes in it.
 What is kept is not done again; a run that was stopped goes on. --redraw holds
 out another part and takes another seed, by the rates of the first; the page
-says whether the order of the models is the same. --others times and trains
-larger networks of hinote for the same time, by the validation part alone.
+says whether the order of the models is the same. --others times hinote and
+trains it otherwise (`plan.OTHERS`), for the same time, by the validation part
+alone.
 """
 
 import argparse
@@ -151,7 +152,7 @@ def redrawn(name: str, source: pathlib.Path) -> None:
 
 
 def others(name: str, source: pathlib.Path) -> None:
-  """Trains other networks of hinote for the same time, and validates them."""
+  """Trains hinote otherwise for the same time, and validates it."""
   own, models = _kept(name), ("hinote", *plan.OTHERS)
   configs = {m: plan.config(name, m, source=source, steps=1) for m in models}
   equal_time.keep_seconds(own, configs, plan.ROOT / "probe")
@@ -189,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
     "--redraw", action="store_true", help="another test part and seed"
   )
   parser.add_argument(
-    "--others", action="store_true", help="other networks of hinote"
+    "--others", action="store_true", help="train hinote otherwise"
   )
   parser.add_argument("--smoke", action="store_true", help="minutes, no page")
   arguments = parser.parse_args(argv)

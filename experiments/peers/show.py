@@ -186,7 +186,7 @@ def _untrained(known: Mapping[str, Any]) -> tuple[float, str]:
 
 
 def others(found: Mapping[str, Mapping[str, Any]]) -> str:
-  """Returns the validation errors of other networks of hinote, a row each."""
+  """Returns the validation errors of `plan.OTHERS`, a row each."""
   lines = [
     ["fields", "network", "rate", "ms a step", "steps", "validation error"]
   ]

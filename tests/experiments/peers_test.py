@@ -143,7 +143,9 @@ def test_other_networks_are_validated_after_the_same_time(
   assert (large.model.name, large.model.size) == ("hinote", "B")
   assert large.steps == pytest.approx(plan.SECONDS / 0.15, abs=1)
   assert made["rain-hinote-twice-the-blocks-time-0"].model.blocks == 12
-  assert made["rain-hinote-time-0"].steps == 4000
+  turned = made["rain-hinote-turned-windows-time-0"]
+  assert len(turned.windows.symmetries) == 3 and turned.model.blocks is None
+  assert made["rain-hinote-time-0"].steps == turned.steps == 4000
   assert show.others({_SET: kept}).split("\n")[3] == (
     f"| rain | hinote of size B | 0.0005 | 150 | {large.steps} | 0.500 |"
   )
