@@ -24,6 +24,22 @@ class Mean:
     return "area"
 
 
+class Whole(SimpleNamespace):
+  """What looks like a data set; `values` are in it, and no holes."""
+
+  measured = lowres = None
+
+  @property
+  def as_read(self):
+    return self.values if self.measured is None else self.measured
+
+  def present(self, indices):
+    return list(indices)
+
+  def known(self, index):
+    del index
+
+
 def axis(name, units, values):
   return SimpleNamespace(name=name, units=units, values=values)
 
@@ -32,7 +48,7 @@ def dataset(times=3, domain=""):
   rng = np.random.default_rng(0)
   values = rng.normal(size=(times, 16, 20, 2)).astype(np.float32)
   names = [("t2m", "K", "temperature"), ("u10", "m/s", "zonal wind")]
-  return SimpleNamespace(
+  return Whole(
     values=values,
     variables=[
       SimpleNamespace(name=n, units=u, long_name=t) for n, u, t in names

@@ -43,7 +43,7 @@ def evaluate(
   Args:
     predictors: name -> function of (lowres [h w c], shape=(H, W)) that returns
       [H W c]; both in physical units.
-    dataset: a `data.fields.Dataset`, or what looks like one. Where it has
+    dataset: a `data.series.Dataset`, or what looks like one. Where it has
       `extras(index, coarse, fine)`, predictors get what that returns for field
       `index` on the grids of these shapes.
     indices: which times, held out from training.
@@ -72,8 +72,7 @@ def evaluate(
       with values that are not finite; names model, scale and time.
   """
   times = [int(i) for i in indices]
-  has_holes = getattr(dataset, "measured", None) is not None
-  times = dataset.present(times) if has_holes else times
+  has_holes, times = dataset.measured is not None, dataset.present(times)
   scales = list(dict.fromkeys(float(s) for s in scales))
   if not (predictors and times and scales):
     raise ValueError(
@@ -134,8 +133,7 @@ def time_mean(dataset: Any, indices: Iterable[int | np.integer]) -> np.ndarray:
   indices = list(indices)
   if not indices:
     raise ValueError(f"{dataset.name}: no fields to take the mean of")
-  measured = getattr(dataset, "measured", None)
-  values = dataset.values if measured is None else measured
+  values = dataset.as_read
   total = np.zeros(np.shape(values)[1:])
   count = np.zeros(total.shape, np.int64)
   for index in indices:
@@ -184,7 +182,7 @@ def inputs(
       x=x,
       is_geographic=is_geographic,
       extras=extras,
-      known=dataset.known(index) if hasattr(dataset, "known") else None,
+      known=dataset.known(index),
     )
 
 
@@ -213,7 +211,7 @@ def _measured(dataset, times: Sequence[int]) -> list[scores.Box]:
 def _lowres(dataset, index, highres, degradation, scale) -> np.ndarray:
   """Returns the coarse field, made of the fine one or stored beside it."""
   shape = grids.coarse_shape(highres.shape[:2], scale)
-  stored = getattr(dataset, "lowres", None)
+  stored = dataset.lowres
   if stored is None:
     rng = np.random.default_rng(index)  # for a degradation that adds noise
     lowres = degradation.field(

@@ -217,9 +217,7 @@ def _thresholds(dataset, indices) -> tuple[dict[str, float], ...]:
   if dataset.domain != "radar":
     return tuple({} for _ in dataset.variables)
   every = -(-len(indices) // _SAMPLED)
-  measured = getattr(dataset, "measured", None)
-  values = dataset.values if measured is None else measured
-  thresholds = []
+  values, thresholds = dataset.as_read, []
   for c, variable in enumerate(dataset.variables):
     truth = None
     if not radar.kind(variable.name, variable.units):

@@ -7,6 +7,7 @@ import numpy as np
 
 from hinote_jax import fields
 from hinote_jax.metrics import domains
+from tests import evaluations
 
 
 def _axis(name, units, values):
@@ -15,7 +16,7 @@ def _axis(name, units, values):
 
 def _dataset(domain="", units="", name="a", count=20):
   values = np.arange(count * 12.0).reshape(count, 3, 4, 1)
-  return SimpleNamespace(
+  return evaluations.Whole(
     name="counting",
     domain=domain,
     values=values.astype(np.float32),
