@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from experiments.peers import over_bicubic, plan, run, show
+from experiments.peers import over_bicubic, picture, plan, run, show
 from hinote_jax.data import splits
 from hinote_jax.train import workdir
 
@@ -90,6 +90,24 @@ def test_a_rate_that_is_the_largest_tried_is_marked():
   }
   lines = show.table(_SET, known, "time").split("\n")
   assert [line.split(" | ")[1] for line in lines[2:4]] == ["0.004*", "0.001"]
+
+
+def test_the_figure_has_means_of_seeds_of_what_there_is(monkeypatch):
+  drawn = []
+  monkeypatch.setattr(
+    picture.style, "save", lambda figure, path: drawn.append(figure)
+  )
+  known = _known(hinote=(0.4, 0.44), liif=(3.0,))
+  known["runs"]["hinote steps 0"] = _run("hinote", 0.5)
+  picture.draw({_SET: known, "heads": {"runs": {}}}, pathlib.Path("a.png"))
+  (panel, *empty), (legend,) = drawn[0].axes, drawn[0].legends
+  assert panel.get_title("left") == _SET and panel.get_ylim()[1] == 1.7
+  assert not any(axes.get_title("left") for axes in empty)
+  curves = {line.get_label(): line.get_ydata() for line in panel.get_lines()}
+  for label, error in (("hinote", 0.42), ("hinote, equal steps", 0.5)):
+    assert curves[label] == pytest.approx([error] * 8)
+  shown = [text.get_text() for text in legend.get_texts()]
+  assert shown == ["hinote", "hinote, equal steps", "liif"]
 
 
 def test_the_page_is_what_the_results_say():
