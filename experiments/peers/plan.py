@@ -22,13 +22,12 @@ QUERIES = (32, 32)
 # Of the time of a run, what a try of a learning rate takes.
 TRIED = 0.15
 WAYS = ("time", "steps")
-_TURNED = "hinote, turned windows"
 # Other runs of hinote, tried where it does not reach its aim: larger networks,
 # and windows under the symmetries of the set, of which there are more.
 OTHERS = {
-  "hinote of size B": {"model.size": "B"},
-  "hinote, twice the blocks": {"model.blocks": 12},
-  _TURNED: {},
+  "hinote of size B": lambda own: {"model.size": "B"},
+  "hinote, twice the blocks": lambda own: {"model.blocks": 12},
+  "hinote, turned windows": lambda own: {"windows.symmetries": own.symmetries},
 }
 INSIDE, OUTSIDE = (2.0, 2.5, 3.0, 4.0), (4.6, 8.2, 15.7, 32.0)
 
@@ -208,7 +207,7 @@ def config(
     validations: how many there are in the run.
   """
   prepared(name, source)
-  own, other, is_turned = SETS[name], OTHERS.get(model), model == _TURNED
+  own, other = SETS[name], OTHERS.get(model)
   model = model if other is None else "hinote"
   made = sciences.get_config(f"{own.science},small,model={model}")
   if name == "forecast":
@@ -216,9 +215,7 @@ def config(
       made.data = hinote.get_config("files").data
   made.windows.queries, made.evaluate.consistent = QUERIES, True
   changes = own.fields | (hinote.DEFAULT if model == "hinote" else {})
-  changes |= (other or {}) | (_SMOKE if is_smoke else {})
-  if is_turned:
-    changes["windows.symmetries"] = own.symmetries
+  changes |= (other(own) if other else {}) | (_SMOKE if is_smoke else {})
   made.update_from_flattened_dict(changes)
   if is_redrawn:
     made.update_from_flattened_dict(dict(own.redrawn))
