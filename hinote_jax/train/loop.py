@@ -113,7 +113,7 @@ def train(
     started, waited = time.monotonic(), 0.0
     pending = collections.deque()  # steps under way, checked when they are old
     shown, values = {}, {}
-    asking = preemption.requested(is_shared=jax.process_count() > 1)
+    asking = preemption.requested(peers.agreed)
     with log, contextlib.closing(stream), asking as request:
       while True:
         waiting_since = time.monotonic()

@@ -7,6 +7,7 @@ Once all are there the port is JAX's, and the connections stay.
 from collections.abc import Iterable
 import os
 import socket
+import threading
 import time
 from typing import NamedTuple
 
@@ -103,12 +104,15 @@ class Line:
   def __init__(self, connection: socket.socket, rank: int, host: str = ""):
     self.socket, self.rank, self.host = connection, rank, host
     self.has_ended, self._rest = False, b""
+    self._saying = threading.Lock()  # a line of one thread, then of another
     connection.settimeout(_SECONDS)
 
   def say(self, *words: object) -> bool:
     """Sends a line; says whether the other end is still there."""
+    text = " ".join(map(str, words)).encode() + b"\n"
     try:
-      self.socket.sendall(" ".join(map(str, words)).encode() + b"\n")
+      with self._saying:
+        self.socket.sendall(text)
     except OSError:
       return False
     return True

@@ -17,11 +17,12 @@ import threading
 import time
 import traceback
 
-from hinote_jax.train import meeting, preemption, relay
+from hinote_jax.train import last_step, meeting, preemption, relay
 
 _BEAT, _SILENCE = 2.0, 20.0  # seconds between signs of life, and without one
 _GRACE = 10.0  # seconds to end like another that has ended before its time
 _HOUR = 3600  # what JAX waits: who is lost is known here
+_joined = []  # the others of this run, where there are any
 
 
 @contextlib.contextmanager
@@ -44,6 +45,8 @@ def joined(where: meeting.Place, wait: float = meeting.WAIT) -> Iterator[None]:
 
   meet = meeting.call if where.rank else meeting.gather
   peers = Peers(where, meet(where, wait))
+  # Signals are ours to hear of, and the last step ours to agree on.
+  jax.config.update("jax_enable_preemption_service", False)
   jax.distributed.initialize(
     relay.begin(where.address) if where.rank else where.address,
     where.count,
@@ -53,6 +56,7 @@ def joined(where: meeting.Place, wait: float = meeting.WAIT) -> Iterator[None]:
     heartbeat_timeout_seconds=_HOUR,
     shutdown_timeout_seconds=_HOUR,
   )
+  _joined[:] = [peers]
   try:
     yield
   except preemption.Stopped as stopped:
@@ -67,6 +71,8 @@ def joined(where: meeting.Place, wait: float = meeting.WAIT) -> Iterator[None]:
     traceback.print_exc()
     peers.end(1)
     preemption.leave(1)
+  finally:
+    _joined.clear()
   peers.end(0)
 
 
@@ -78,8 +84,25 @@ def barrier(name: str) -> None:
     distributed.global_state.client.wait_at_barrier(name, _HOUR * 1000)
 
 
+def agreed(step: int, number: int) -> int:
+  """Says whether all processes end after a step: see `last_step`.
+
+  Args:
+    step: that this process has begun last, counted from 1.
+    number: of a signal that asks this process to end, or 0.
+
+  Returns:
+    The number of the signal that one of them was asked by, or 0.
+  """
+  return _joined[0].last_step.agreed(step, number) if _joined else number
+
+
 class Peers:
-  """The other processes of a run, watched by a thread."""
+  """The other processes of a run, watched by a thread.
+
+  Attributes:
+    last_step: what they agree on.
+  """
 
   def __init__(self, where: meeting.Place, lines: dict[int, meeting.Line]):
     """Begins to watch.
@@ -90,6 +113,7 @@ class Peers:
     """
     self._where, self._lines = where, lines
     self._fault, self._limit = "", math.inf  # of one that ended too early
+    self.last_step = last_step.LastStep(where.rank, where.count, self._say)
     self._thread = threading.Thread(
       target=self._watch, name="peers", daemon=True
     )
@@ -146,10 +170,15 @@ class Peers:
     for what, *rest in words or ():
       if what == "beat":
         continue
+      if what not in ("end", "lost"):
+        self.last_step.hear(line.rank, what, *rest)
+        continue
       rank, host = int(rest[0]), rest[1]
       if what == "lost":
         self._lose(rank, host)
-      line.has_ended = line.has_ended or rank == line.rank
+      if rank == line.rank:
+        line.has_ended = True
+        self.last_step.end(rank)
       if rest[2] != "0" and not self._fault:
         self._fault = (
           f"process {rank} of {self._where.count} ({host}) ended with exit "

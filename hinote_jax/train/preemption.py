@@ -4,13 +4,15 @@ What they stop ends with `Stopped`, whose exit code is 128 and the number of
 the signal, as shells have it: 130 of SIGINT, 143 of SIGTERM, 129 of SIGHUP.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import os
 import signal
 import sys
 import threading
 from typing import NoReturn
+
+Agreement = Callable[[int, int], int]
 
 _NAMES = ("SIGINT", "SIGHUP", "SIGTERM")  # Windows has no SIGHUP
 _AGAIN = 0.01  # seconds after which a signal that was passed over comes again
@@ -46,9 +48,9 @@ def leave(code: int) -> NoReturn:
 
 
 @contextlib.contextmanager
-def _handled(handle, names=_NAMES) -> Iterator[None]:
+def _handled(handle) -> Iterator[None]:
   """Gives signals to a function for a while; in the main thread alone."""
-  numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+  numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
   # Under nohup, say, a signal is not to be heard.
   numbers = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]
   if threading.current_thread() is not threading.main_thread():
@@ -108,47 +110,43 @@ class Request:
     number: of the signal; 0 before there is one.
   """
 
-  def __init__(self, *, is_shared: bool):
+  def __init__(self, agreed: Agreement):
     """Nothing is asked yet.
 
     Args:
-      is_shared: whether there are other processes to agree with.
+      agreed: see `requested`.
     """
-    self.number, self._is_shared = 0, is_shared
+    self.number, self._agreed = 0, agreed
 
   def is_due(self, step: int) -> bool:
     """Says whether to end after a step; all processes of a run agree."""
-    if not self._is_shared:
-      return self.number > 0
-    from jax.experimental import multihost_utils
-
-    # Told by SIGTERM, which is the coordinator's to hear of.
-    if not multihost_utils.reached_preemption_sync_point(step):
-      return False
-    self.number = self.number or signal.SIGTERM
-    return True
+    number = self._agreed(step, self.number)
+    self.number = self.number or number
+    return number > 0
 
   def handle(self, number: int, _: object) -> None:
     """Takes a signal; the second one does not wait."""
     if self.number:
       raise Stopped(number)
     self.number = number
-    if self._is_shared:
-      os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def requested(*, is_shared: bool = False) -> Iterator[Request]:
+def requested(
+  agreed: Agreement = lambda _, number: number,
+) -> Iterator[Request]:
   """Has signals ask instead: the step that is under way is finished first.
 
   Args:
-    is_shared: whether other processes take part, which end at the same step.
+    agreed: from a step, and the number of a signal that has come here or 0, to
+      that by which the run ends after this step, or 0; `peers.agreed` where
+      other processes take part.
 
   Raises:
     Stopped: it was asked for and not heeded.
   """
-  request = Request(is_shared=is_shared)
-  with _handled(request.handle, _NAMES[: 2 if is_shared else 3]):
+  request = Request(agreed)
+  with _handled(request.handle):
     yield request
   if request.number:
     raise Stopped(request.number)
