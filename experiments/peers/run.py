@@ -118,7 +118,7 @@ def _config(name, model, source, many, **changes):
 
 
 def _folder(name, model, what) -> pathlib.Path:
-  return plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-").replace(",", "")
+  return plan.ROOT / f"{name}-{model}-{what}".replace(" ", "-")
 
 
 def _shortened(rows):
@@ -151,9 +151,11 @@ def redrawn(name: str, source: pathlib.Path) -> None:
     )
 
 
-def others(name: str, source: pathlib.Path) -> None:
+def others(
+  name: str, source: pathlib.Path, models: Sequence[str] | None = None
+) -> None:
   """Trains hinote otherwise for the same time, and validates it."""
-  own, models = _kept(name), ("hinote", *plan.OTHERS)
+  own, models = _kept(name), ("hinote", *(models or plan.OTHERS))
   configs = {m: plan.config(name, m, source=source, steps=1) for m in models}
   equal_time.keep_seconds(own, configs, plan.ROOT / "probe")
   for model in models:
@@ -210,7 +212,7 @@ def main(argv: list[str] | None = None) -> None:
     elif arguments.redraw:
       redrawn(name, arguments.source)
     elif arguments.others:
-      others(name, arguments.source)
+      others(name, arguments.source, models)
     else:
       trained(name, arguments.source, models)
   show.main()

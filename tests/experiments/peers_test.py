@@ -153,6 +153,9 @@ def test_other_networks_are_validated_after_the_same_time(
   monkeypatch.setattr(show, "RESULTS", tmp_path)
   known = _known(hinote=(0.4,), liif=(0.5,))
   workdir.write_json(tmp_path / f"{_SET}.json", known)
+  one = "hinote of size B"
+  run.others(_SET, pathlib.Path("archives"), [one])
+  assert set(show._results()[_SET]["others"]) == {"hinote", one}
   run.others(_SET, pathlib.Path("archives"))
   # That machine took twice the time that hinote's step was kept with.
   kept = show._results()[_SET]
@@ -160,10 +163,12 @@ def test_other_networks_are_validated_after_the_same_time(
   large = made["rain-hinote-of-size-B-time-0"]
   assert (large.model.name, large.model.size) == ("hinote", "B")
   assert large.steps == pytest.approx(plan.SECONDS / 0.15, abs=1)
-  assert made["rain-hinote-twice-the-blocks-time-0"].model.blocks == 12
-  turned = made["rain-hinote-turned-windows-time-0"]
+  assert made["rain-hinote-of-twice-the-blocks-time-0"].model.blocks == 12
+  turned = made["rain-hinote-on-turned-windows-time-0"]
   assert len(turned.windows.symmetries) == 3 and turned.model.blocks is None
   assert made["rain-hinote-time-0"].steps == turned.steps == 4000
+  more = made["rain-hinote-by-more-queries-time-0"].windows
+  assert more.queries == (48, 48) and more.window == turned.windows.window
   assert show.others({_SET: kept}).split("\n")[3] == (
     f"| rain | hinote of size B | 0.0005 | 150 | {large.steps} | 0.500 |"
   )
