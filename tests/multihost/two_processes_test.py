@@ -19,20 +19,21 @@ from tests import quick_xla, runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 # In a config file, which is read more than once: a process gets one signal from
-# itself after some steps.
+# itself after some steps, or after 0 when it has compiled the first.
 _HOOK = """
 import os
-from hinote_jax.train import metric_log
+from hinote_jax.train import metric_log, peers
 rank, steps, number = (os.environ.get("SIGNAL") or "-1:0:0").split(":")
 log = metric_log.MetricLog
 if rank == os.environ.get("JAX_PROCESS_ID") and not hasattr(log, "seen"):
-  advance, log.seen = log.advance, 0
-  def advance_and_signal(self, **shown):
-    advance(self, **shown)
-    log.seen += 1
+  log.seen, advance, barrier = 0, log.advance, peers.barrier
+  def signalled(go, *args, **kwargs):
+    go(*args, **kwargs)
     if log.seen == int(steps):
       os.kill(os.getpid(), int(number))
-  log.advance = advance_and_signal
+    log.seen += 1
+  peers.barrier = lambda *args: signalled(barrier, *args)
+  log.advance = lambda *args, **kwargs: signalled(advance, *args, **kwargs)
 """
 
 
@@ -242,6 +243,20 @@ def test_a_signal_to_one_saves_and_ends_all(undisturbed, tmp_path, rank, name):
   _wait(_start_all(path, run, 2))
   (ours, _), (theirs, _) = (checkpoint.load(r, "latest") for r in (run, whole))
   jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.trial
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_before_it_trains_ends_all(alone, tmp_path, rank):
+  path = _write_hooked(tmp_path, alone[1])
+  told = f"{rank}:0:{int(signal.SIGTERM)}"
+  processes = _start_all(path, tmp_path / "run", 2, told)
+  said = [process.communicate(timeout=100)[0] for process in processes]
+  codes = [process.returncode for process in processes]
+  assert codes == ([143, 75] if rank == 0 else [75, 143]), said
+  assert f"process {rank} of 2 (" in said[1 - rank]
+  assert "ended with exit code 143: see why" in said[1 - rank]
+  assert "stopped by SIGTERM; the same command goes on" in said[rank]
 
 
 @pytest.mark.trial
