@@ -184,6 +184,18 @@ class Dataset(Series):
     """Returns which values of a field were not filled, [H W c]; None: all."""
     return None if self.measured is None else ~np.isnan(self.measured[index])
 
+  def unlearnt(self, train: Iterable[int], others: Iterable[int]) -> np.ndarray:
+    """Returns which values no field of `train` has and one of `others` has.
+
+    Those of places that are held out, [H W c].
+    """
+    learnt, held = np.zeros((2, *np.shape(self.values)[1:]), bool)
+    if self.measured is not None:
+      for known, indices in ((learnt, train), (held, others)):
+        for index in indices:
+          known |= self.known(index)
+    return held & ~learnt
+
   @classmethod
   def of(
     cls,

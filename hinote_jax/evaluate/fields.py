@@ -154,12 +154,9 @@ def usual(
   places that are held out: what is usual there is not known.
   """
   mean = time_mean(dataset, train)
-  is_unknown = np.isnan(mean)
-  if is_unknown.any():
-    if any((dataset.known(i) & is_unknown).any() for i in test):
-      return None
-    mean[is_unknown] = 0.0  # weighs nothing
-  return mean
+  if dataset.unlearnt(train, test).any():
+    return None
+  return np.nan_to_num(mean)  # what nobody asks for weighs nothing
 
 
 def inputs(

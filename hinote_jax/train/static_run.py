@@ -99,16 +99,10 @@ def _climatology(
 
 def _require_known(dataset, train: Sequence[int]) -> None:
   """Refuses fields that hold cells which none of training holds."""
-  if dataset.measured is None:
-    return
-  held, learnt = (
-    functools.reduce(np.logical_or, map(dataset.known, indices))
-    for indices in (range(len(dataset)), train)
-  )
-  lost = int(np.sum(held & ~learnt))
-  if lost:
+  unlearnt = dataset.unlearnt(train, range(len(dataset)))
+  if lost := int(unlearnt.sum()):
     raise ValueError(
-      f"config.data.static: of {lost} of {held.size} cells no field of "
+      f"config.data.static: of {lost} of {unlearnt.size} cells no field of "
       "training has a value and others have: what is usual there is not known, "
       "as of places that are held out; leave the climatology out"
     )
